@@ -1,0 +1,41 @@
+# Every target sets up .venv by itself; a fresh machine needs Python 3.11 or newer and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup serve test check fmt train bench image clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Refrain needs Python 3.11 or newer; run make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+serve: setup
+	$(BIN)/refrain serve
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+train: setup
+	$(BIN)/refrain train recipes/penn-treebank-kn5.toml --overwrite --output runs/penn-treebank-kn5
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+image:
+	docker build --tag refrain .
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,57 @@
+"""`refrain evaluate`: measure a checkpoint as its model card says, or on a text file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+EXAMPLES = """examples:
+  refrain evaluate checkpoints/tang
+  refrain evaluate checkpoints/english --data my-page.txt
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a checkpoint",
+        description="Measure a checkpoint on the corpus that it was trained on, or on a text file.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint's folder")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="the folder of the corpora (default: REFRAIN_DATA), or a UTF-8 text file to read as one text",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print a table beside the card's figures."""
+    from training.datasets import data_root, load_dataset
+
+    from models.checkpoint import load_checkpoint
+    from training.corpus import TextCorpus, read_text_file
+    from training.evaluate import evaluate_checkpoint
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    if options.data and options.data.is_file():
+        text = TextCorpus(documents={"test": [read_text_file(options.data)]}, unit="documents")
+        metrics = evaluate_checkpoint(checkpoint, text, ("test",))
+        published = {}
+    else:
+        root = options.data or data_root(os.environ)
+        metrics = evaluate_checkpoint(checkpoint, load_dataset(checkpoint.card.dataset, root))
+        published = {(m.name, m.split): m.value for m in checkpoint.card.metrics if not m.model}
+    print(f"{'figure':20} {'split':12} {'measured':>12} {'card':>12}")
+    for metric in metrics:
+        card = published.get((metric.name, metric.split))
+        print(
+            f"{metric.name:20} {metric.split:12} {metric.value:12.5g} "
+            f"{'-' if card is None else f'{card:.5g}':>12}"
+        )
+    return 0

@@ -1,0 +1,1 @@
+"""What a checkpoint holds: configurations, cells, models, tokenizers and their files. Knows nobody here."""

@@ -1,0 +1,208 @@
+"""A checkpoint directory: the only thing that training and serving share on disk.
+
+config.json         format version, tokenizer kind, model configuration, card
+tokenizer.json      as the `tokenizers` library writes it
+model.safetensors   the weights; no pickle anywhere
+README.md           the model card for people
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.card import Card
+from models.classifier import Classifier
+from models.config import (
+    ClassifierConfig,
+    LanguageModelConfig,
+    ModelConfig,
+    NGramConfig,
+    config_from_dict,
+    config_to_dict,
+)
+from models.errors import CheckpointError, ConfigError, TokenizerError
+from models.kneser_ney import KneserNeyModel
+from models.language_model import LanguageModel
+from models.tokenizer import Tokenizer
+
+FORMAT_VERSION = 1
+CONFIG, TOKENIZER, WEIGHTS, README = (
+    "config.json",
+    "tokenizer.json",
+    "model.safetensors",
+    "README.md",
+)
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+Model = LanguageModel | Classifier | KneserNeyModel
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with its tokenizer and card, ready to use."""
+
+    name: str
+    model: Model
+    tokenizer: Tokenizer
+    card: Card
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's configuration."""
+        return self.model.config
+
+    @property
+    def task(self) -> str:
+        """What the model does: "language_model", "ngram" or "classifier"."""
+        return self.config.task
+
+
+def find_checkpoints(directory: Path) -> list[Path]:
+    """List the checkpoints in a folder: every sub-folder with a `config.json`, by name."""
+    return sorted(path.parent for path in directory.glob(f"*/{CONFIG}"))
+
+
+def save_checkpoint(
+    directory: Path,
+    model: Model,
+    tokenizer: Tokenizer,
+    card: Card,
+    *,
+    readme: str = "",
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint; `config.json` comes last, so that a half-written one is never found.
+
+    Parameters
+    ----------
+    dtype
+        How floating-point weights are stored; they are read back to float32.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if isinstance(model, KneserNeyModel):
+        tensors = model.tensors()
+    else:
+        tensors = {
+            k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()
+        }
+    config = {
+        "format_version": FORMAT_VERSION,
+        "tokenizer": tokenizer.kind,
+        "model": config_to_dict(model.config),
+        "card": card.to_dict(),
+    }
+    partial = directory / f"{WEIGHTS}.partial"
+    save_file(tensors, partial)
+    os.replace(partial, directory / WEIGHTS)
+    _write(directory / TOKENIZER, tokenizer.to_json())
+    _write(directory / README, readme)
+    _write(directory / CONFIG, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint whole, in float32 and in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the file and the fault: missing, truncated, of another format version, with an
+        impossible configuration, or with a tensor of the wrong name or shape.
+    """
+    config = _read_config(directory / CONFIG)
+    tokenizer = _read_tokenizer(directory / TOKENIZER, config.get("tokenizer"))
+    try:
+        model_config = config_from_dict(config["model"])
+        card = Card.from_dict(config["card"])
+    except (KeyError, ConfigError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{directory / CONFIG}: {_reason(error)}") from error
+    if tokenizer.vocab_size != model_config.vocab_size:
+        raise CheckpointError(
+            f"{directory / TOKENIZER}: has {tokenizer.vocab_size} tokens, but {CONFIG} says "
+            f"{model_config.vocab_size}; the two files belong to different models"
+        )
+    model = _read_model(directory / WEIGHTS, model_config, device)
+    return Checkpoint(directory.resolve().name, model, tokenizer, card)
+
+
+def _reason(error: Exception) -> str:
+    return f"has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: is missing; is the folder a checkpoint?") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: is not JSON ({error}); is it truncated?") from error
+    version = config.get("format_version") if isinstance(config, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: has format_version {version!r}, but this version of Refrain reads "
+            f"{FORMAT_VERSION}; train the model again or use the version that wrote it"
+        )
+    return dict(config)
+
+
+def _read_tokenizer(path: Path, kind: Any) -> Tokenizer:
+    text = _read_text(path)
+    try:
+        return Tokenizer.from_json(text, kind)
+    except TokenizerError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _read_model(path: Path, config: ModelConfig, device: torch.device | str) -> Model:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is missing; is the folder a checkpoint?")
+    try:
+        tensors = load_file(path, device=str(device))
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); is it truncated?") from error
+    match config:
+        case NGramConfig():
+            try:
+                return KneserNeyModel.from_tensors(config, tensors)
+            except CheckpointError as error:
+                raise CheckpointError(f"{path}: {error}") from error
+        case LanguageModelConfig():
+            return _fill(LanguageModel(config), tensors, path).to(device)
+        case ClassifierConfig():
+            return _fill(Classifier(config), tensors, path).to(device)
+
+
+def _fill(model: ModuleT, tensors: Mapping[str, Tensor], path: Path) -> ModuleT:
+    """Put the weights of a file into a model, after checking every name and shape."""
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name in sorted(expected.keys() | tensors.keys()):
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if found != expected.get(name):
+            raise CheckpointError(
+                f"{path}: tensor {name} has shape {found}, but {CONFIG} asks for "
+                f"{expected.get(name)}; the two files belong to different models"
+            )
+    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return model.eval()

@@ -1,0 +1,28 @@
+"""Everything that models and checkpoints can refuse.
+
+* RefrainError
+  - ConfigError        a configuration that no model can have
+  - TokenizerError     a text or vocabulary that the tokenizer cannot take
+  - StateError         a recurrent state that does not fit the model
+  - CheckpointError    a checkpoint directory that cannot be served; names the file and the fault
+"""
+
+
+class RefrainError(Exception):
+    """Root of every named error of Refrain."""
+
+
+class ConfigError(RefrainError, ValueError):
+    """A configuration that no model can have."""
+
+
+class TokenizerError(RefrainError, ValueError):
+    """A text or a vocabulary that the tokenizer cannot take."""
+
+
+class StateError(RefrainError, ValueError):
+    """A recurrent state that does not fit the model."""
+
+
+class CheckpointError(RefrainError):
+    """A checkpoint directory that cannot be served."""

@@ -1,0 +1,256 @@
+"""Text to token ids and back: a thin face on the `tokenizers` library.
+
+Every tokenizer has `<unk>` as token 0 and `<eos>`, the boundary between texts, as token 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tokenizers import (
+    AddedToken,
+    Regex,
+    decoders,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers.models import BPE, WordLevel
+
+from models.errors import TokenizerError
+
+TokenizerKind = Literal["characters", "words", "bpe", "whitespace"]
+
+UNK, EOS = "<unk>", "<eos>"
+
+# A newline, an unknown word of the corpus, an English clitic, a word or a number with the space before it,
+# one other sign, or a space on its own.
+WORD_PATTERN = (
+    r"\n| ?<unk>|'(?:s|t|re|ve|m|ll|d)(?!\p{L})|n't(?!\p{L})"
+    r"| ?\p{L}[\p{L}\p{M}]*?(?=n't(?!\p{L}))| ?\p{L}[\p{L}\p{M}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]| "
+)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A text as token ids.
+
+    Attributes
+    ----------
+    ids
+        One id a token.
+    offsets
+        Where each token stands in the text, in characters: (start, end).
+    num_unknown
+        How many of the tokens are `<unk>`.
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    num_unknown: int
+
+
+class Tokenizer:
+    """Characters, natural words, byte-level BPE, or words already split by white space.
+
+    In all but "whitespace" the surfaces of the tokens, put one behind the other, are the text: a word brings
+    the space before it. Runs of spaces are read as one space in "words".
+    """
+
+    unk_id = 0
+    eos_id = 1
+
+    def __init__(self, fast: FastTokenizer, kind: TokenizerKind) -> None:
+        if kind not in get_args(TokenizerKind):
+            raise TokenizerError(
+                f"tokenizer must be one of {', '.join(get_args(TokenizerKind))}, not {kind!r}"
+            )
+        if fast.token_to_id(UNK) != self.unk_id or fast.token_to_id(EOS) != self.eos_id:
+            raise TokenizerError(f"a vocabulary must begin with {UNK} and {EOS}")
+        self.kind = kind
+        self._fast = fast
+
+    @classmethod
+    def train(
+        cls, kind: TokenizerKind, texts: Iterable[str], *, vocab_size: int = 0, min_count: int = 1
+    ) -> Tokenizer:
+        """Learn a vocabulary from texts.
+
+        Parameters
+        ----------
+        vocab_size
+            Most tokens to keep, special ones included; 0 keeps all (for BPE: 8,000).
+        min_count
+            Rarer tokens are left out.
+
+        Raises
+        ------
+        TokenizerError
+            If the texts hold no token at all.
+        """
+        if kind == "bpe":
+            fast = _byte_level_bpe(texts, vocab_size or 8_000, min_count)
+        else:
+            fast = _splitter(kind)
+            fast.model = WordLevel(_vocabulary(fast, texts, vocab_size, min_count), unk_token=UNK)
+        return cls(fast, kind)
+
+    @classmethod
+    def from_json(cls, text: str, kind: TokenizerKind) -> Tokenizer:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        TokenizerError
+            If the text is no tokenizer, or not one of this project.
+        """
+        try:
+            fast = FastTokenizer.from_str(text)
+        except Exception as error:
+            raise TokenizerError(f"not a tokenizer: {error}") from error
+        return cls(fast, kind)
+
+    def to_json(self) -> str:
+        """Give the `tokenizer.json` that the `tokenizers` library loads unchanged."""
+        text: str = self._fast.to_str(pretty=False)
+        return text
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens V."""
+        size: int = self._fast.get_vocab_size()
+        return size
+
+    def encode(self, text: str) -> Encoding:
+        """Turn a text to token ids, without a boundary at either end."""
+        encoding = self._fast.encode(text, add_special_tokens=False)
+        ids, offsets = list(encoding.ids), list(encoding.offsets)
+        if self.kind == "words":
+            self._find_other_spelling(text, ids, offsets)
+        return Encoding(ids, offsets, ids.count(self.unk_id))
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Turn texts to token ids on all cores: what training reads."""
+        if self.kind == "words":
+            return [self.encode(text).ids for text in texts]
+        return [list(e.ids) for e in self._fast.encode_batch(texts, add_special_tokens=False)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turn token ids to text; the boundary token gives nothing."""
+        return self._join([token_id for token_id in ids if token_id != self.eos_id])
+
+    def surface(self, token_id: int) -> str:
+        """What one token looks like on its own, e.g. " the"; special tokens by their names."""
+        if token_id in (self.unk_id, self.eos_id):
+            return (UNK, EOS)[token_id]
+        return self._join([token_id])
+
+    def stream(self) -> DecodeStream:
+        """Start to decode a text that arrives token by token."""
+        return DecodeStream(self)
+
+    def _join(self, ids: Sequence[int]) -> str:
+        text: str = self._fast.decode(ids, skip_special_tokens=False)
+        return text
+
+    def _find_other_spelling(
+        self, text: str, ids: list[int], offsets: list[tuple[int, int]]
+    ) -> None:
+        """Give unknown words the id of the same word in another case or without its space."""
+        for index, (token_id, (start, end)) in enumerate(zip(ids, offsets, strict=True)):
+            if token_id == self.unk_id:
+                word = text[start:end].strip()
+                ids[index] = self._known_id(word, spaced=text[start:end] != word)
+
+    def _known_id(self, word: str, *, spaced: bool) -> int:
+        for spelling in (word, word.lower(), word.capitalize()):
+            for space in (" ", "") if spaced else ("", " "):
+                token_id = self._fast.token_to_id(space + spelling)
+                if token_id is not None:
+                    return int(token_id)
+        return self.unk_id
+
+
+class DecodeStream:
+    """Text that grows token by token; half a character is held back until it is whole."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._pending: list[int] = []
+        self._is_first = True
+
+    def push(self, token_id: int) -> str:
+        """Take one more token and give the text that it finished, perhaps none."""
+        if token_id == self._tokenizer.eos_id:
+            return ""
+        self._pending.append(token_id)
+        piece = self._tokenizer.decode(self._pending)
+        if self._tokenizer.kind == "bpe" and piece.endswith("\ufffd") and len(self._pending) < 4:
+            return ""
+        self._pending.clear()
+        if self._tokenizer.kind == "whitespace" and not self._is_first:
+            piece = " " + piece
+        self._is_first = False
+        return piece
+
+
+def _byte_level_bpe(texts: Iterable[str], vocab_size: int, min_count: int) -> FastTokenizer:
+    """Learn byte pairs (Sennrich et al. 2016) over bytes, so that no text is unknown."""
+    fast = FastTokenizer(BPE())
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fast.decoder = decoders.ByteLevel()
+    fast.post_processor = processors.ByteLevel(trim_offsets=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_count,
+        special_tokens=[AddedToken(UNK, special=True), AddedToken(EOS, special=True)],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    fast.train_from_iterator(texts, trainer)
+    return fast
+
+
+def _splitter(kind: TokenizerKind) -> FastTokenizer:
+    """Set up how a text is cut to tokens, with no vocabulary yet."""
+    fast = FastTokenizer(WordLevel({UNK: 0, EOS: 1}, unk_token=UNK))
+    match kind:
+        case "characters":
+            fast.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+            fast.decoder = decoders.Fuse()
+        case "words":
+            fast.normalizer = normalizers.Replace(Regex(r"[^\S\n]+"), " ")
+            fast.pre_tokenizer = pre_tokenizers.Split(Regex(WORD_PATTERN), "isolated")
+            fast.decoder = decoders.Fuse()
+        case "whitespace":
+            fast.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return fast
+
+
+def _vocabulary(
+    splitter: FastTokenizer, texts: Iterable[str], vocab_size: int, min_count: int
+) -> dict[str, int]:
+    """Count the tokens of texts and number them, most frequent first, ties by spelling.
+
+    Raises
+    ------
+    TokenizerError
+        If no token occurs `min_count` times.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        if splitter.normalizer is not None:
+            text = splitter.normalizer.normalize_str(text)
+        counts.update(piece for piece, _ in splitter.pre_tokenizer.pre_tokenize_str(text))
+    for special in (UNK, f" {UNK}", EOS):
+        counts.pop(special, None)
+    tokens = sorted((t for t, n in counts.items() if n >= min_count), key=lambda t: (-counts[t], t))
+    if not tokens:
+        raise TokenizerError(f"the text holds no token that occurs {min_count} times: is it empty?")
+    kept = tokens[: vocab_size - 2] if vocab_size else tokens
+    return {token: index for index, token in enumerate((UNK, EOS, *kept))}

@@ -1,0 +1,1 @@
+"""Offline training: corpus -> tokenizer -> batches -> loop -> checkpoint -> evaluate. Never imported by `app`."""

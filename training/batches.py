@@ -1,0 +1,212 @@
+"""Token ids to windows: rectangles of inputs and targets.
+
+Shapes: B rows, T times (at most the recipe's window).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.padding import pad_texts
+
+IGNORED = -100
+"""Target of a padded place: `torch.nn.functional.cross_entropy` leaves it out."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One update's worth of a language model's text.
+
+    Attributes
+    ----------
+    inputs_BT, targets_BT
+        Token ids; a target is the token after its input, or `IGNORED`.
+    starts_B
+        Which rows begin here, from a zero state; the others go on from the window before.
+    """
+
+    inputs_BT: Tensor
+    targets_BT: Tensor
+    starts_B: Tensor
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Texts padded at their end, their lengths and labels."""
+
+    tokens_BT: Tensor
+    lengths_B: Tensor
+    labels_B: Tensor
+
+
+class WindowSource(Protocol):
+    """Anything that cuts a corpus to windows, the same ones for the same epoch number."""
+
+    num_windows: int
+
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Give the windows of an epoch."""
+        ...
+
+
+class StreamWindows:
+    """All documents as one stream with a boundary before each and at the end, cut to lanes.
+
+    Each lane goes on in the next window with the state carried over. With a seed, for training, the stream is
+    rotated by a random number of tokens each epoch, so that windows do not always begin at the same words, and
+    a few rows of each window restart from the boundary and a zero state: a long text has few beginnings to learn
+    from, and a served model always begins.
+    """
+
+    RESTART_RATE = 0.05
+
+    def __init__(
+        self,
+        documents: Sequence[Sequence[int]],
+        *,
+        boundary_id: int,
+        batch_size: int,
+        window: int,
+        seed: int | None = None,
+    ) -> None:
+        ids = [boundary_id]
+        for document in documents:
+            ids.extend(document)
+            ids.append(boundary_id)
+        self._stream = torch.tensor(ids)
+        self._lanes = max(1, min(batch_size, len(ids) - 1))
+        self._boundary_id = boundary_id
+        self._window = window
+        self._seed = seed
+        self._length = -(-(len(ids) - 1) // self._lanes)
+        self.num_windows = -(-self._length // window)
+
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Give the windows of an epoch; without a seed, always from the stream's beginning."""
+        inputs, targets = self._lanes_of_epoch(number)
+        random = np.random.default_rng((self._seed, number, 1)) if self._seed is not None else None
+        for start in range(0, self._length, self._window):
+            piece = slice(start, start + self._window)
+            starts = torch.full((self._lanes,), start == 0)
+            window_inputs = inputs[:, piece].clone()
+            if random is not None:
+                starts |= torch.from_numpy(random.random(self._lanes) < self.RESTART_RATE)
+                window_inputs[starts, 0] = self._boundary_id
+            yield Window(window_inputs, targets[:, piece], starts)
+
+    def _lanes_of_epoch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Cut the stream to lanes: inputs and targets, each [B, all times]."""
+        total = len(self._stream) - 1
+        inputs, targets = self._stream[:-1], self._stream[1:]
+        if self._seed is not None:
+            shift = int(np.random.default_rng((self._seed, number)).integers(total))
+            inputs, targets = inputs.roll(-shift), targets.roll(-shift)
+        padding = self._lanes * self._length - total
+        inputs = torch.cat((inputs, inputs.new_zeros(padding)))
+        targets = torch.cat((targets, targets.new_full((padding,), IGNORED)))
+        return inputs.view(self._lanes, -1), targets.view(self._lanes, -1)
+
+
+class DocumentWindows:
+    """Documents of like length side by side, each from a zero state: how independent texts are served.
+
+    Every document is read as boundary, tokens and predicted as tokens, boundary. Documents longer than the
+    window go on in the next one with the state carried over.
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[Sequence[int]],
+        *,
+        boundary_id: int,
+        batch_size: int,
+        window: int,
+        seed: int | None = None,
+    ) -> None:
+        self._documents = [
+            np.array([boundary_id, *document, boundary_id]) for document in documents
+        ]
+        self._batch_size = batch_size
+        self._boundary_id = boundary_id
+        self._window = window
+        self._seed = seed
+        self._lengths = np.array([len(document) - 1 for document in self._documents])
+        self.num_windows = sum(
+            -(-int(self._lengths[batch].max()) // window) for batch in self._batches(0)
+        )
+
+    def _batches(self, number: int) -> list[np.ndarray]:
+        """Group document numbers of like length; equal lengths in random order, batches shuffled."""
+        if self._seed is None:
+            order = np.argsort(self._lengths, kind="stable")
+        else:
+            random = np.random.default_rng((self._seed, number))
+            order = np.lexsort((random.random(len(self._lengths)), self._lengths))
+        batches = [
+            order[start : start + self._batch_size]
+            for start in range(0, len(order), self._batch_size)
+        ]
+        if self._seed is not None:
+            batches = [batches[i] for i in random.permutation(len(batches))]
+        return batches
+
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Give the windows of an epoch; without a seed, documents in order of length."""
+        for batch in self._batches(number):
+            length = int(self._lengths[batch].max())
+            ids = np.full((len(batch), length + 1), IGNORED)
+            for row, index in enumerate(batch):
+                ids[row, : len(self._documents[index])] = self._documents[index]
+            tokens = torch.from_numpy(ids)
+            inputs, targets = tokens[:, :-1].clamp(min=0), tokens[:, 1:]
+            for start in range(0, length, self._window):
+                piece = slice(start, start + self._window)
+                starts = torch.full((len(batch),), start == 0)
+                yield Window(inputs[:, piece], targets[:, piece], starts)
+
+
+class LabelledBatches:
+    """Labelled texts of like length side by side."""
+
+    def __init__(
+        self,
+        texts: Sequence[Sequence[int]],
+        labels: Sequence[int],
+        *,
+        batch_size: int,
+        boundary_id: int,
+        max_length: int,
+        seed: int | None = None,
+    ) -> None:
+        self._texts = [text[:max_length] for text in texts]
+        self._boundary_id = boundary_id
+        self._labels = np.array(labels)
+        self._lengths = np.array([len(text) for text in self._texts])
+        self._batch_size = batch_size
+        self._seed = seed
+        self.num_windows = -(-len(self._texts) // batch_size)
+
+    def epoch(self, number: int) -> Iterator[LabelledBatch]:
+        """Give the batches of an epoch; without a seed, in order of length."""
+        size = self._batch_size
+        if self._seed is None:
+            order = np.argsort(self._lengths, kind="stable")
+            batches = [order[i : i + size] for i in range(0, len(order), size)]
+        else:
+            random = np.random.default_rng((self._seed, number))
+            noisy = self._lengths * random.uniform(0.9, 1.1, len(self._lengths))
+            order = np.argsort(noisy, kind="stable")
+            batches = [order[i : i + size] for i in range(0, len(order), size)]
+            batches = [batches[i] for i in random.permutation(len(batches))]
+        for batch in batches:
+            yield self._collate(batch)
+
+    def _collate(self, batch: np.ndarray) -> LabelledBatch:
+        tokens_BT, lengths_B = pad_texts([self._texts[i] for i in batch], self._boundary_id)
+        return LabelledBatch(tokens_BT, lengths_B, torch.from_numpy(self._labels[batch]))

@@ -1,0 +1,41 @@
+"""The README.md of a checkpoint: a model card with Hugging Face's front matter."""
+
+from __future__ import annotations
+
+import json
+
+from models.card import Card
+from models.checkpoint import Model
+from models.config import config_to_dict
+from models.tokenizer import Tokenizer
+
+_TASKS = {
+    "language_model": "text-generation",
+    "ngram": "text-generation",
+    "classifier": "text-classification",
+}
+
+
+def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
+    """Write the model card: front matter, what it is, figures, how it was made."""
+    task = model.config.task
+    front = {
+        "language": card.language,
+        "license": card.license,
+        "pipeline_tag": _TASKS[task],
+        "library_name": "refrain",
+        "datasets": [card.dataset],
+    }
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
+    lines += [f"# {name}", "", card.description, "", "## Measured quality", ""]
+    lines += ["| figure | split | model | value |", "|---|---|---|---|"]
+    lines += [f"| {m.name} | {m.split} | {m.model or name} | {m.value:g} |" for m in card.metrics]
+    lines += ["", f"Reproduce with `refrain evaluate checkpoints/{name}`.", "", "## Training", ""]
+    lines += [f"- data: {card.dataset}, licence: {card.license}"]
+    if card.recipe:
+        lines += [f"- recipe: `refrain train {card.recipe}`"]
+    lines += [f"- {key}: {value}" for key, value in card.training.items()]
+    lines += [f"- tokenizer: {tokenizer.kind}, {tokenizer.vocab_size:,} tokens"]
+    lines += ["", "## Configuration", "", "```json"]
+    lines += [json.dumps(config_to_dict(model.config), ensure_ascii=False, indent=2), "```", ""]
+    return "\n".join(lines)

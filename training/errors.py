@@ -1,0 +1,56 @@
+"""Everything that training can refuse.
+
+* RefrainError (models.errors)
+  - RecipeError            a recipe or an override that makes no sense
+  - OutputExistsError      the output folder holds something worth keeping
+  - SnapshotError          a snapshot that does not fit the run
+  - DivergedError          the gradient is no number any more
+  - CorpusError
+    - EmptyCorpusError     a text with nothing in it
+    - NotUtf8Error         a text file in another encoding; says the byte
+    - UnknownDatasetError  no such name in the registry
+    - MissingDatasetError  files that are not there; says how to get them
+    - CorruptDatasetError  files that are not what they should be
+"""
+
+from models.errors import RefrainError
+
+
+class RecipeError(RefrainError, ValueError):
+    """A recipe or an override that makes no sense."""
+
+
+class OutputExistsError(RefrainError):
+    """The output folder holds something worth keeping."""
+
+
+class SnapshotError(RefrainError):
+    """A snapshot that does not fit the run."""
+
+
+class DivergedError(RefrainError):
+    """The gradient is no number any more."""
+
+
+class CorpusError(RefrainError):
+    """A corpus that cannot be read."""
+
+
+class EmptyCorpusError(CorpusError):
+    """A text with nothing in it."""
+
+
+class NotUtf8Error(CorpusError):
+    """A text file in another encoding than UTF-8."""
+
+
+class UnknownDatasetError(CorpusError):
+    """No such name in the registry."""
+
+
+class MissingDatasetError(CorpusError):
+    """Files of a corpus that are not there."""
+
+
+class CorruptDatasetError(CorpusError):
+    """Files of a corpus that are not what they should be."""

@@ -1,0 +1,133 @@
+"""Figures of a checkpoint on a corpus, in float32, as the service would give them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from models.card import Metric
+from models.checkpoint import Checkpoint
+from models.classifier import Classifier
+from models.kneser_ney import KneserNeyModel
+from models.language_model import LanguageModel
+from models.tokenizer import Tokenizer
+from training.batches import DocumentWindows, LabelledBatches, StreamWindows
+from training.corpus import LabelledCorpus, Split, TextCorpus
+from training.errors import RecipeError
+from training.objective import mean_loss, predict
+
+CPU = torch.device("cpu")
+ROWS, WINDOW = 64, 128
+
+
+def evaluate_checkpoint(
+    checkpoint: Checkpoint,
+    corpus: TextCorpus | LabelledCorpus,
+    splits: Sequence[Split] = ("validation", "test"),
+) -> tuple[Metric, ...]:
+    """Measure a checkpoint on splits of a corpus.
+
+    Language models: perplexity over all tokens and the end of each text, bits per character, and the share of
+    unknown tokens. Each text is read from a zero state, or, where the corpus is one stream, the splits are
+    read in one lane with the state carried over. Classifiers: accuracy.
+
+    Raises
+    ------
+    RecipeError
+        If the corpus is of the wrong kind for the checkpoint.
+    """
+    model = checkpoint.model
+    metrics: list[Metric] = []
+    for split in splits:
+        if isinstance(model, Classifier) and isinstance(corpus, LabelledCorpus):
+            metrics += classifier_metrics(model, checkpoint.tokenizer, corpus, split)
+        elif not isinstance(model, Classifier) and isinstance(corpus, TextCorpus):
+            metrics += language_model_metrics(model, checkpoint.tokenizer, corpus, split)
+        else:
+            raise RecipeError(
+                f"{checkpoint.name} is a {checkpoint.task}: the corpus is of another kind"
+            )
+    return tuple(metrics)
+
+
+def language_model_metrics(
+    model: LanguageModel | KneserNeyModel, tokenizer: Tokenizer, corpus: TextCorpus, split: Split
+) -> list[Metric]:
+    """Measure perplexity, bits per character and the share of unknown tokens on one split."""
+    documents = corpus.documents[split]
+    ids = tokenizer.encode_batch(documents)
+    loss = cross_entropy(model, ids, tokenizer.eos_id, stream=corpus.unit == "stream")
+    num_tokens = sum(len(document) + 1 for document in ids)
+    num_characters = sum(len(document) + 1 for document in documents)
+    num_unknown = sum(document.count(tokenizer.unk_id) for document in ids)
+    return [
+        Metric("perplexity", split, round(math.exp(loss), 4)),
+        Metric(
+            "bits_per_character", split, round(loss * num_tokens / num_characters / math.log(2), 4)
+        ),
+        Metric("unknown_rate", split, round(num_unknown / num_tokens, 5)),
+    ]
+
+
+def cross_entropy(
+    model: LanguageModel | KneserNeyModel,
+    documents: Sequence[Sequence[int]],
+    boundary_id: int,
+    *,
+    stream: bool,
+) -> float:
+    """Give the mean cross-entropy in nats over all tokens and the boundary that ends each document."""
+    if isinstance(model, KneserNeyModel):
+        return _ngram_cross_entropy(model, documents, boundary_id)
+    if stream:
+        windows: StreamWindows | DocumentWindows = StreamWindows(
+            documents, boundary_id=boundary_id, batch_size=1, window=WINDOW
+        )
+    else:
+        windows = DocumentWindows(
+            documents, boundary_id=boundary_id, batch_size=ROWS, window=WINDOW
+        )
+    return mean_loss(model, windows, CPU)
+
+
+def _ngram_cross_entropy(
+    model: KneserNeyModel, documents: Sequence[Sequence[int]], boundary_id: int
+) -> float:
+    total, num_targets = 0.0, 0
+    for document in documents:
+        ids = torch.tensor([boundary_id, *document, boundary_id]).numpy()
+        total -= float(model.target_log_probs(ids).sum())
+        num_targets += len(ids) - 1
+    return total / num_targets
+
+
+def classifier_metrics(
+    model: Classifier, tokenizer: Tokenizer, corpus: LabelledCorpus, split: Split
+) -> list[Metric]:
+    """Measure accuracy on one split; with more than two classes also of negative against positive.
+
+    The binary figure leaves out the examples whose true class is neutral and compares the summed
+    probabilities of the classes below and above the middle.
+    """
+    examples = corpus.examples[split]
+    batches = LabelledBatches(
+        tokenizer.encode_batch([example.text for example in examples]),
+        [example.label for example in examples],
+        boundary_id=tokenizer.eos_id,
+        batch_size=ROWS,
+        max_length=1_000_000,
+    )
+    probabilities_NK, labels_N = predict(model, batches, CPU)
+    accuracy = (probabilities_NK.argmax(1) == labels_N).float().mean().item()
+    metrics = [Metric("accuracy", split, round(accuracy, 5))]
+    if len(corpus.labels) > 2:
+        scores_K = torch.tensor(corpus.label_scores)
+        positive_N = probabilities_NK[:, scores_K > 0.5].sum(1)
+        negative_N = probabilities_NK[:, scores_K < 0.5].sum(1)
+        truth_N = scores_K[labels_N]
+        right_N = (positive_N > negative_N) == (truth_N > 0.5)
+        binary = right_N[truth_N != 0.5].float().mean().item()
+        metrics.append(Metric("binary_accuracy", split, round(binary, 5)))
+    return metrics

@@ -1,0 +1,188 @@
+"""The training loop: read a window, step, log, validate, snapshot."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from training.errors import DivergedError
+from training.objective import Objective
+from training.optimizer import make_optimizer, one_cycle, set_learning_rate
+from training.precision import Precision, autocast
+from training.recipe import TrainRecipe
+from training.run_log import RunLog
+from training.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
+
+LOG_EVERY = 20
+SECONDS_BETWEEN_SNAPSHOTS = 120.0
+
+
+class TrainingLoop:
+    """One run from its first step, or from its snapshot, to its last.
+
+    Parameters
+    ----------
+    directory
+        Holds `run_log.jsonl`, and while the run goes on `snapshot/` and `best.safetensors`.
+    sample
+        Gives a sample of what the model writes by now; None for models that do not write.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        recipe: TrainRecipe,
+        directory: Path,
+        device: torch.device,
+        precision: Precision,
+        sample: Callable[[], str] | None = None,
+    ) -> None:
+        self._objective = objective
+        self._recipe = recipe
+        self._directory = directory
+        self._device = device
+        self._sample = sample
+        self._log = RunLog(directory / "run_log.jsonl")
+        self._optimizer = make_optimizer(objective.model, recipe.optimizer)
+        self._num_steps = recipe.budget.epochs * objective.num_windows
+        self.progress = Progress(precision=precision)
+        self._since_snapshot = time.monotonic()
+        self._perplexity = ""
+
+    def resume(self) -> None:
+        """Go back to the last snapshot, if there is one."""
+        found = find_snapshot(self._directory / "snapshot")
+        if found is None:
+            return
+        self.progress, self._objective.state = load_snapshot(
+            found,
+            recipe=self._recipe.to_dict(),
+            model=self._objective.model,
+            optimizer=self._optimizer,
+            device=self._device,
+        )
+        self._log.start_over(keep_until=self.progress.step)
+
+    def run(self) -> None:
+        """Train to the end and leave the best weights in the model."""
+        self._objective.model.train()
+        with tqdm(
+            total=self._num_steps, initial=self.progress.step, unit="step", mininterval=1.0
+        ) as bar:
+            for epoch in range(self.progress.epoch, self._recipe.budget.epochs):
+                self._run_epoch(epoch, bar)
+        self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
+
+    def _run_epoch(self, epoch: int, bar: tqdm[None]) -> None:
+        budget = self._recipe.budget
+        batches = self._objective.epoch(epoch)
+        first = self.progress.window
+        for window, batch in enumerate(itertools.islice(batches, first, None), start=first):
+            started = time.monotonic()
+            loss, norm, num_tokens = self._step(batch)
+            self._advance(epoch, window, time.monotonic() - started)
+            self._report(bar, loss, norm, num_tokens / (time.monotonic() - started))
+            is_last = self.progress.window == 0
+            if self._is_due(budget.validate_every) or (is_last and not budget.validate_every):
+                self._validate(bar)
+            if self._is_due(budget.snapshot_every) or self._is_snapshot_time():
+                self._snapshot()
+
+    def _step(self, batch: object) -> tuple[float, float, int]:
+        """Update once: the loss, the gradient's norm before clipping, the tokens read."""
+        recipe = self._recipe.optimizer
+        set_learning_rate(self._optimizer, one_cycle(self.progress.step, self._num_steps, recipe))
+        with autocast(self._device, self.progress.precision):
+            loss, num_tokens = self._objective.loss(batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(
+            self._objective.model.parameters(), recipe.clip_norm
+        ).item()
+        if not math.isfinite(norm):
+            raise DivergedError(
+                f"the gradient is {norm} at step {self.progress.step}: lower optimizer.learning_rate "
+                "or optimizer.clip_norm; the last snapshot is untouched"
+            )
+        self._optimizer.step()
+        return loss.item(), norm, num_tokens
+
+    def _advance(self, epoch: int, window: int, seconds: float) -> None:
+        is_last = window + 1 == self._objective.num_windows
+        self.progress = replace(
+            self.progress,
+            step=self.progress.step + 1,
+            epoch=epoch + is_last,
+            window=0 if is_last else window + 1,
+            seconds=self.progress.seconds + seconds,
+        )
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and self.progress.step % every == 0
+
+    def _is_snapshot_time(self) -> bool:
+        by_time = self._recipe.budget.snapshot_every == 0
+        return by_time and time.monotonic() - self._since_snapshot > SECONDS_BETWEEN_SNAPSHOTS
+
+    def _report(self, bar: tqdm[None], loss: float, norm: float, speed: float) -> None:
+        step = self.progress.step
+        learning_rate = one_cycle(step - 1, self._num_steps, self._recipe.optimizer)
+        bar.set_postfix_str(
+            f"loss {loss:.3f}{self._perplexity} |g| {norm:.2f} lr {learning_rate:.1e} {speed:,.0f} tokens/s",
+            refresh=False,
+        )
+        bar.update()
+        if step % LOG_EVERY == 0 or step == 1:
+            self._log.write(
+                "step",
+                step=step,
+                epoch=self.progress.epoch,
+                loss=round(loss, 5),
+                gradient_norm=round(norm, 4),
+                learning_rate=learning_rate,
+                tokens_per_second=round(speed),
+                seconds=round(self.progress.seconds, 1),
+            )
+
+    def _validate(self, bar: tqdm[None]) -> None:
+        """Measure, keep the weights if they are the best so far, and show a sample."""
+        with autocast(self._device, self.progress.precision):
+            figures = self._objective.validate()
+        score = figures.pop("score")
+        name, figure = next(iter(figures.items()))
+        self._perplexity = f" val {name} {figure:.4g}"
+        if score < self.progress.best:
+            self.progress = replace(self.progress, best=score)
+            self._save_best()
+        values: dict[str, object] = {"step": self.progress.step, **figures}
+        bar.write(f"step {self.progress.step}: validation {name} {figure:.4f}")
+        if self._sample is not None:
+            text = self._sample()
+            values["sample"] = text
+            bar.write(f"--- sample\n{text}\n---")
+        self._log.write("validation", **values)
+
+    def _save_best(self) -> None:
+        partial = self._directory / "best.safetensors.partial"
+        tensors = {k: v.detach().cpu() for k, v in self._objective.model.state_dict().items()}
+        save_file(tensors, partial)
+        partial.replace(self._directory / "best.safetensors")
+
+    def _snapshot(self) -> None:
+        save_snapshot(
+            self._directory / "snapshot",
+            progress=self.progress,
+            recipe=self._recipe.to_dict(),
+            model=self._objective.model,
+            optimizer=self._optimizer,
+            state=self._objective.state,
+        )
+        self._since_snapshot = time.monotonic()

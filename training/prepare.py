@@ -1,0 +1,154 @@
+"""Recipe and corpus to everything that a run needs before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from models.classifier import Classifier
+from models.config import ClassifierConfig, LanguageModelConfig
+from models.errors import ConfigError
+from models.language_model import LanguageModel
+from models.tokenizer import Tokenizer
+from training.batches import DocumentWindows, LabelledBatches, StreamWindows, WindowSource
+from training.corpus import LabelledCorpus, Split, TextCorpus
+from training.errors import RecipeError
+from training.objective import ClassifierObjective, LanguageModelObjective, Objective
+from training.recipe import TrainRecipe
+from training.sample import sample_text
+
+MAX_TRAINING_LENGTH = 400
+"""Tokens of a labelled text that training reads; longer texts are cut. Evaluation and serving read them whole."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a run needs before its first step."""
+
+    model: LanguageModel | Classifier
+    objective: Objective
+    tokenizer: Tokenizer
+    sample: Callable[[], str] | None
+
+
+def as_text(corpus: TextCorpus | LabelledCorpus) -> TextCorpus:
+    """Take a corpus of texts, or refuse one of labelled examples."""
+    if not isinstance(corpus, TextCorpus):
+        raise RecipeError("a language model needs a corpus of texts, not of labelled examples")
+    return corpus
+
+
+def train_tokenizer(recipe: TrainRecipe, texts: Sequence[str]) -> Tokenizer:
+    """Learn the recipe's vocabulary from training texts."""
+    return Tokenizer.train(
+        recipe.tokenizer.kind,
+        texts,
+        vocab_size=recipe.tokenizer.vocab_size,
+        min_count=recipe.tokenizer.min_count,
+    )
+
+
+def prepare_language_model(
+    recipe: TrainRecipe, corpus: TextCorpus, device: torch.device
+) -> Prepared:
+    """Make tokenizer, model and windows of a language model.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe is for another task or describes an impossible model.
+    """
+    if recipe.task != "language_model":
+        raise RecipeError(f"a {recipe.task} needs labelled examples, not a corpus of texts")
+    tokenizer = train_tokenizer(recipe, corpus.documents["train"])
+    try:
+        config = LanguageModelConfig(vocab_size=tokenizer.vocab_size, **recipe.model)
+    except (ConfigError, TypeError) as error:
+        raise RecipeError(f"[model] {error}") from error
+    model = LanguageModel(config).to(device)
+    train_ids = tokenizer.encode_batch(corpus.documents["train"])
+    start_from_frequencies(model, train_ids, tokenizer.eos_id)
+
+    def windows(split: Split, seed: int | None) -> WindowSource:
+        ids = train_ids if split == "train" else tokenizer.encode_batch(corpus.documents[split])
+        kind = StreamWindows if corpus.unit == "stream" else DocumentWindows
+        return kind(
+            ids,
+            boundary_id=tokenizer.eos_id,
+            batch_size=recipe.budget.batch_size,
+            window=recipe.budget.window,
+            seed=seed,
+        )
+
+    objective = LanguageModelObjective(
+        model, windows("train", recipe.seed), windows("validation", None), device
+    )
+
+    def sample() -> str:
+        model.eval()
+        text = sample_text(model, tokenizer, recipe.sample_prompt)
+        model.train()
+        return text
+
+    return Prepared(model, objective, tokenizer, sample)
+
+
+@torch.no_grad()
+def start_from_frequencies(
+    model: LanguageModel, documents: Sequence[Sequence[int]], boundary_id: int
+) -> None:
+    """Set the output bias to the log-frequencies of the tokens, so that the first loss is the unigram entropy.
+
+    Left to learn them, a tied embedding under Adam is first pushed as a whole along the mean feature, which
+    wipes out the differences between rare words: measured on one megabyte of Shakespeare's words after 262
+    steps, a perplexity of 278 against 122 with the output untied.
+    """
+    counts_V = torch.ones(model.vocab_size)
+    for document in documents:
+        counts_V += torch.bincount(
+            torch.tensor([*document, boundary_id]), minlength=model.vocab_size
+        )
+    model.output_bias.copy_((counts_V / counts_V.sum()).log())
+
+
+def prepare_classifier(
+    recipe: TrainRecipe, corpus: LabelledCorpus, device: torch.device
+) -> Prepared:
+    """Make tokenizer, model and batches of a classifier.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe is for another task or describes an impossible model.
+    """
+    if recipe.task != "classifier":
+        raise RecipeError(f"a {recipe.task} needs a corpus of texts, not labelled examples")
+    tokenizer = train_tokenizer(recipe, [example.text for example in corpus.examples["train"]])
+    try:
+        config = ClassifierConfig(
+            vocab_size=tokenizer.vocab_size,
+            labels=corpus.labels,
+            label_scores=corpus.label_scores,
+            **recipe.model,
+        )
+    except (ConfigError, TypeError) as error:
+        raise RecipeError(f"[model] {error}") from error
+    model = Classifier(config).to(device)
+
+    def batches(split: Split, seed: int | None) -> LabelledBatches:
+        examples = corpus.examples[split]
+        return LabelledBatches(
+            tokenizer.encode_batch([example.text for example in examples]),
+            [example.label for example in examples],
+            boundary_id=tokenizer.eos_id,
+            batch_size=recipe.budget.batch_size,
+            max_length=MAX_TRAINING_LENGTH,
+            seed=seed,
+        )
+
+    objective = ClassifierObjective(
+        model, batches("train", recipe.seed), batches("validation", None), device
+    )
+    return Prepared(model, objective, tokenizer, None)

@@ -1,0 +1,203 @@
+"""One TOML file says everything about a run: data, tokenizer, model, optimiser, budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.tokenizer import TokenizerKind
+from training.errors import RecipeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecipe:
+    """Which corpus to read.
+
+    Attributes
+    ----------
+    dataset
+        A name of the dataset registry (`refrain datasets`); empty when `text` is given.
+    text
+        A text file of one's own.
+    """
+
+    dataset: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerRecipe:
+    """How to cut text; see `models.tokenizer`."""
+
+    kind: TokenizerKind = "words"
+    vocab_size: int = 0
+    min_count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerRecipe:
+    """AdamW (Loshchilov & Hutter 2019) under one cycle (Smith & Topin 2018).
+
+    Attributes
+    ----------
+    learning_rate
+        Peak of the cycle.
+    warmup
+        Share of all steps in which the rate rises to the peak; it then falls by a cosine to zero.
+    clip_norm
+        Longest gradient, as the norm over all parameters.
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    warmup: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetRecipe:
+    """How long to train, on pieces of which size.
+
+    Attributes
+    ----------
+    batch_size
+        Rows (lanes of text, or documents) read at once.
+    window
+        Tokens between two updates: how far truncated backpropagation through time reaches.
+    snapshot_every, validate_every
+        Steps; 0 for once an epoch.
+    """
+
+    epochs: int = 5
+    batch_size: int = 64
+    window: int = 64
+    snapshot_every: int = 0
+    validate_every: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardRecipe:
+    """What the model card says that no figure tells."""
+
+    description: str = ""
+    language: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRecipe:
+    """A whole run.
+
+    Attributes
+    ----------
+    task
+        "language_model", "classifier" or "ngram".
+    model
+        Keywords of the task's configuration, but for the vocabulary and labels, which the corpus gives.
+    dtype
+        How the checkpoint stores its weights.
+    sample_prompt
+        What the samples of text begin with as the model learns.
+    """
+
+    name: str
+    task: str = "language_model"
+    seed: int = 1
+    dtype: str = "bfloat16"
+    sample_prompt: str = ""
+    data: DataRecipe = field(default_factory=DataRecipe)
+    tokenizer: TokenizerRecipe = field(default_factory=TokenizerRecipe)
+    model: dict[str, Any] = field(default_factory=dict)
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
+    budget: BudgetRecipe = field(default_factory=BudgetRecipe)
+    card: CardRecipe = field(default_factory=CardRecipe)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Turn to plain dictionaries, as in the TOML file."""
+        return dataclasses.asdict(self)
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "data": DataRecipe,
+    "tokenizer": TokenizerRecipe,
+    "optimizer": OptimizerRecipe,
+    "budget": BudgetRecipe,
+    "card": CardRecipe,
+}
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainRecipe:
+    """Read a recipe file and apply `section.key=value` overrides.
+
+    Raises
+    ------
+    RecipeError
+        If the file is missing, is no TOML, or has an unknown key or a value of the wrong type.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"no recipe at {path}; `ls recipes` shows those that exist") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    values.setdefault("name", path.stem)
+    return make_recipe(values, overrides)
+
+
+def make_recipe(values: dict[str, Any], overrides: Sequence[str] = ()) -> TrainRecipe:
+    """Make a recipe of nested dictionaries and `section.key=value` overrides.
+
+    Raises
+    ------
+    RecipeError
+        For an unknown key or a value of the wrong type.
+    """
+    values = {k: dict(v) if isinstance(v, dict) else v for k, v in values.items()}
+    for override in overrides:
+        _apply(values, override)
+    for section, kind in _SECTIONS.items():
+        values[section] = _build(kind, values.get(section, {}), f"[{section}] ")
+    recipe: TrainRecipe = _build(TrainRecipe, values, "")
+    if recipe.task not in ("language_model", "classifier", "ngram"):
+        raise RecipeError(f"task must be language_model, classifier or ngram, not {recipe.task!r}")
+    return recipe
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise RecipeError(f"--set takes KEY=VALUE, such as budget.epochs=3, not {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"--set {key}: {section} is no section")
+    values[name] = value
+
+
+def _build(kind: type[Any], values: Any, where: str) -> Any:
+    """Make a section, checking the names and types of its values."""
+    if not isinstance(values, dict):
+        raise RecipeError(f"{where}must be a table of keys and values, not {values!r}")
+    types = {f.name: f.type for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(types))
+    if unknown:
+        raise RecipeError(f"{where}has no key {', '.join(unknown)}; it may have {', '.join(types)}")
+    for name, value in values.items():
+        _check_type(f"{where}{name}", types[name], value)
+    return kind(**values)
+
+
+def _check_type(name: str, annotation: Any, value: Any) -> None:
+    expected: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    kinds = expected.get(str(annotation))
+    if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+        raise RecipeError(f"{name} must be of type {annotation}, not {value!r}")

@@ -1,0 +1,145 @@
+"""A whole run: recipe in, checkpoint directory out."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.card import Card
+from models.checkpoint import CONFIG, Model, load_checkpoint, save_checkpoint
+from models.config import NGramConfig
+from models.kneser_ney import KneserNeyModel
+from models.tokenizer import Tokenizer
+from training.card import card_text
+from training.corpus import LabelledCorpus, TextCorpus
+from training.errors import OutputExistsError
+from training.evaluate import evaluate_checkpoint
+from training.loop import TrainingLoop
+from training.precision import choose_device, choose_precision
+from training.prepare import as_text, prepare_classifier, prepare_language_model, train_tokenizer
+from training.recipe import TrainRecipe
+from training.snapshot import find_snapshot
+
+
+def train(
+    recipe: TrainRecipe,
+    corpus: TextCorpus | LabelledCorpus,
+    directory: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    device_name: str = "auto",
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Train a model on a corpus and write its checkpoint to a directory.
+
+    Raises
+    ------
+    OutputExistsError
+        If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
+        `overwrite` says what to do with it.
+    """
+    _claim(directory, resume=resume, overwrite=overwrite)
+    torch.manual_seed(recipe.seed)
+    device = choose_device(device_name)
+    if recipe.task == "ngram":
+        model, tokenizer, facts = _estimate(recipe, as_text(corpus), say)
+    else:
+        model, tokenizer, facts = _optimize(recipe, corpus, directory, device, say)
+    card = Card(
+        description=recipe.card.description,
+        language=recipe.card.language,
+        license=recipe.card.license,
+        dataset=recipe.data.dataset or Path(recipe.data.text).name,
+        recipe=f"recipes/{recipe.name}.toml" if recipe.data.dataset else "",
+        training=facts,
+    )
+    finish(directory, model, tokenizer, card, corpus, getattr(torch, recipe.dtype), say)
+    return directory
+
+
+def finish(
+    directory: Path,
+    model: Model,
+    tokenizer: Tokenizer,
+    card: Card,
+    corpus: TextCorpus | LabelledCorpus,
+    dtype: torch.dtype,
+    say: Callable[[str], None],
+) -> None:
+    """Save a model, measure what was saved, write the figures to its card, and clear the run's leftovers."""
+    save_checkpoint(directory, model, tokenizer, card, dtype=dtype)
+    say("measuring the saved checkpoint on validation and test")
+    metrics = evaluate_checkpoint(load_checkpoint(directory), corpus)
+    card = Card(**{**vars(card), "metrics": metrics})
+    readme = card_text(directory.resolve().name, model, tokenizer, card)
+    save_checkpoint(directory, model, tokenizer, card, readme=readme, dtype=dtype)
+    shutil.rmtree(directory / "snapshot", ignore_errors=True)
+    (directory / "best.safetensors").unlink(missing_ok=True)
+
+
+def _claim(directory: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to touch what an earlier run left, unless told to."""
+    if overwrite:
+        shutil.rmtree(directory, ignore_errors=True)
+    if (directory / CONFIG).exists():
+        raise OutputExistsError(
+            f"{directory} already holds a finished checkpoint; give another --output, or --overwrite"
+        )
+    if find_snapshot(directory / "snapshot") and not resume:
+        raise OutputExistsError(
+            f"{directory} holds an unfinished run; go on with --resume, or start anew with --overwrite"
+        )
+
+
+def _optimize(
+    recipe: TrainRecipe,
+    corpus: TextCorpus | LabelledCorpus,
+    directory: Path,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> tuple[Model, Tokenizer, dict[str, Any]]:
+    if isinstance(corpus, TextCorpus):
+        prepared = prepare_language_model(recipe, corpus, device)
+    else:
+        prepared = prepare_classifier(recipe, corpus, device)
+    model = prepared.model
+    precision = choose_precision(device)
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    say(
+        f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "
+        f"{prepared.objective.num_windows:,} steps an epoch, on {device.type} in {precision}"
+    )
+    loop = TrainingLoop(prepared.objective, recipe, directory, device, precision, prepared.sample)
+    loop.resume()
+    loop.run()
+    facts = {
+        "parameters": num_parameters,
+        "epochs": recipe.budget.epochs,
+        "steps": loop.progress.step,
+        "seconds": round(loop.progress.seconds),
+        "precision": loop.progress.precision,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
+    }
+    return model.cpu().eval(), prepared.tokenizer, facts
+
+
+def _estimate(
+    recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]
+) -> tuple[Model, Tokenizer, dict[str, Any]]:
+    """Count n-grams."""
+    tokenizer = train_tokenizer(recipe, corpus.documents["train"])
+    config = NGramConfig(
+        vocab_size=tokenizer.vocab_size,
+        boundary_id=tokenizer.eos_id,
+        unk_id=tokenizer.unk_id,
+        **recipe.model,
+    )
+    say(f"counting {config.order}-grams, vocabulary {config.vocab_size:,}")
+    ids = tokenizer.encode_batch(corpus.documents["train"])
+    return KneserNeyModel.estimate(ids, config), tokenizer, {"order": config.order}

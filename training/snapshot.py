@@ -1,0 +1,137 @@
+"""Snapshots: everything a killed run needs to go on. Tensors in safetensors, the rest in JSON; no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from models.state import RecurrentState
+from training.errors import SnapshotError
+from training.precision import Precision
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    step
+        Updates done in all.
+    epoch, window
+        The next window to read: its epoch and its place in it.
+    best
+        Best validation figure so far (lower is better).
+    seconds
+        Time spent, over all sittings.
+    precision
+        Arithmetic of the run; a resumed run keeps it.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    window: int = 0
+    best: float = float("inf")
+    seconds: float = 0.0
+    precision: Precision = "float32"
+
+
+def save_snapshot(
+    directory: Path,
+    *,
+    progress: Progress,
+    recipe: dict[str, Any],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: RecurrentState | None,
+) -> None:
+    """Write a snapshot beside the last one, then put it in its place."""
+    tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
+    tensors |= {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    for index, layer in enumerate(state.layers if state else ()):
+        tensors[f"state.{index}"] = layer
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_file(
+        {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+        partial / "tensors.safetensors",
+    )
+    (partial / "progress.json").write_text(
+        json.dumps({"progress": asdict(progress), "recipe": recipe}, ensure_ascii=False), "utf-8"
+    )
+    old = directory.with_name(directory.name + ".old")
+    if directory.exists():
+        os.replace(directory, old)
+    os.replace(partial, directory)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def find_snapshot(directory: Path) -> Path | None:
+    """Give the folder of the last whole snapshot, if there is one."""
+    for candidate in (directory, directory.with_name(directory.name + ".old")):
+        if (candidate / "progress.json").is_file():
+            return candidate
+    return None
+
+
+def load_snapshot(
+    directory: Path,
+    *,
+    recipe: dict[str, Any],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+) -> tuple[Progress, RecurrentState | None]:
+    """Put a run back where its snapshot left it.
+
+    Raises
+    ------
+    SnapshotError
+        If the snapshot was made by another recipe or cannot be read.
+    """
+    try:
+        facts = json.loads((directory / "progress.json").read_text("utf-8"))
+        tensors = load_file(directory / "tensors.safetensors")
+    except Exception as error:
+        raise SnapshotError(
+            f"{directory} cannot be read ({error}); start anew with --overwrite"
+        ) from error
+    if facts["recipe"] != json.loads(json.dumps(recipe)):
+        raise SnapshotError(
+            f"{directory} was made by another recipe; give the same one, or start anew with --overwrite"
+        )
+    model.load_state_dict(_under("model.", tensors))
+    _load_optimizer(optimizer, _under("optimizer.", tensors))
+    torch.set_rng_state(tensors["generator"])
+    layers = _under("state.", tensors)
+    state = None
+    if layers:
+        state = RecurrentState(tuple(layers[str(i)].to(device) for i in range(len(layers))))
+    return Progress(**facts["progress"]), state
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        states.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
