@@ -118,8 +118,8 @@ class NGramTrie:
             counts.append(_table(tensors, f"counts_{length}", torch.int32))
             _check_length(length, keys[-1], counts[-1], len(counts[-2]) * vocab_size)
         trie = cls(vocab_size, NGramCounts(tuple(keys), tuple(counts)))
-        for name in sorted(tensors.keys() - trie.tensors().keys()):
-            _require(False, name, f"is not one of a {order}-gram model")
+        unknown = ", ".join(sorted(tensors.keys() - trie.tensors().keys()))
+        _require(not unknown, unknown, f"is not one of a {order}-gram model")
         return trie
 
 

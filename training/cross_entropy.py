@@ -20,7 +20,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """Summed cross-entropy, with the gradients found on the way forward."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, features_NF: Tensor, weight_VF: Tensor, bias_V: Tensor, targets_N: Tensor
     ) -> Tensor:
         total = features_NF.new_zeros((), dtype=torch.float32)

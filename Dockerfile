@@ -1,0 +1,32 @@
+# Refrain on a processor: torch's CPU build, the shipped checkpoints inside, no root.
+#   docker build --tag refrain .
+#   docker run -p 8000:8000 refrain
+FROM python:3.11-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/refrain
+COPY constraints.txt pyproject.toml README.md ./
+RUN sed 's/^torch==\(.*\)$/torch==\1+cpu/' constraints.txt > cpu-constraints.txt \
+    && /opt/refrain/bin/pip install --no-cache-dir --constraint cpu-constraints.txt \
+       --extra-index-url https://download.pytorch.org/whl/cpu "torch"
+COPY models models
+COPY training training
+COPY app app
+COPY cli cli
+RUN /opt/refrain/bin/pip install --no-cache-dir --constraint constraints.txt .
+
+FROM python:3.11-slim
+RUN useradd --create-home --uid 1000 refrain
+COPY --from=build /opt/refrain /opt/refrain
+WORKDIR /srv/refrain
+COPY checkpoints checkpoints
+COPY recipes recipes
+USER refrain
+ENV PATH=/opt/refrain/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    REFRAIN_HOST=0.0.0.0 \
+    REFRAIN_PORT=8000 \
+    REFRAIN_MODELS=/srv/refrain/checkpoints
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['REFRAIN_PORT']}/health/ready\", timeout=2)"]
+CMD ["refrain", "serve"]

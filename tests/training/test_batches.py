@@ -1,0 +1,79 @@
+"""Windows cover every target once, in order, and say where texts begin."""
+
+import pytest
+import torch
+
+from training.batches import IGNORED, DocumentWindows, LabelledBatches, StreamWindows
+
+DOCUMENTS = [[10, 11, 12], [], [20, 21, 22, 23, 24, 25, 26], [30]]
+
+
+def pairs(windows, epoch=0):
+    """Every (input, target) of an epoch that counts."""
+    found = []
+    for window in windows.epoch(epoch):
+        kept = window.targets_BT != IGNORED
+        found += zip(
+            window.inputs_BT[kept].tolist(), window.targets_BT[kept].tolist(), strict=True
+        )
+    return sorted(found)
+
+
+def expected_pairs():
+    stream = [1]
+    for document in DOCUMENTS:
+        stream += [*document, 1]
+    return sorted(zip(stream[:-1], stream[1:], strict=True))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+@pytest.mark.parametrize("window", [1, 4, 100])
+@pytest.mark.parametrize("kind", [StreamWindows, DocumentWindows])
+def test_every_token_and_every_end_is_a_target_once(kind, batch_size, window) -> None:
+    windows = kind(DOCUMENTS, boundary_id=1, batch_size=batch_size, window=window)
+    assert pairs(windows) == expected_pairs()
+    assert len(list(windows.epoch(0))) == windows.num_windows
+
+
+def test_a_lane_goes_on_where_its_last_window_stopped() -> None:
+    windows = list(StreamWindows([list(range(2, 30))], boundary_id=1, batch_size=2, window=5).epoch(0))
+    lanes = torch.cat([window.inputs_BT for window in windows], dim=1)
+    assert lanes[0].tolist() == [1, *range(2, 16)]
+    assert [window.starts_B.tolist() for window in windows] == [[True] * 2, [False] * 2, [False] * 2]
+
+
+def test_an_epoch_is_the_same_each_time_and_unlike_the_next() -> None:
+    windows = StreamWindows([list(range(2, 500))], boundary_id=1, batch_size=4, window=5, seed=3)
+    first, again, second = (list(windows.epoch(n)) for n in (0, 0, 1))
+    assert all(torch.equal(a.inputs_BT, b.inputs_BT) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].inputs_BT, second[0].inputs_BT)
+
+
+def test_a_restarted_row_begins_with_the_boundary() -> None:
+    windows = StreamWindows([list(range(2, 3000))], boundary_id=1, batch_size=20, window=5, seed=3)
+    starts = [(w.starts_B, w.inputs_BT[:, 0]) for w in windows.epoch(0)]
+    restarted = sum(int(s.sum()) for s, _ in starts[1:])
+    assert 10 < restarted < 100
+    assert all((first[s] == 1).all() for s, first in starts)
+
+
+def test_documents_of_a_batch_are_of_like_length_and_come_once_an_epoch() -> None:
+    documents = [[5] * (1 + n % 7) for n in range(40)]
+    windows = DocumentWindows(documents, boundary_id=1, batch_size=8, window=100, seed=1)
+    lengths = [(w.targets_BT != IGNORED).sum(1) for w in windows.epoch(0)]
+    assert sorted(torch.cat(lengths).tolist()) == sorted(len(d) + 1 for d in documents)
+    assert all(batch.max() - batch.min() <= 2 for batch in lengths)
+
+
+def test_labelled_batches_hold_every_example_once_with_its_label() -> None:
+    texts = [[n] * (1 + n % 5) for n in range(30)]
+    batches = LabelledBatches(
+        texts, list(range(30)), batch_size=7, boundary_id=1, max_length=4, seed=2
+    )
+    seen = []
+    for batch in batches.epoch(0):
+        assert (batch.tokens_BT[:, 0] == 1).all()
+        assert (batch.tokens_BT[:, 1] == batch.labels_B).all()
+        assert batch.lengths_B.max() <= 5
+        seen += batch.labels_B.tolist()
+    assert sorted(seen) == list(range(30))

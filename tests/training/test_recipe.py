@@ -1,0 +1,71 @@
+"""Recipes: every shipped one reads, and mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+
+from training.errors import RecipeError
+from training.optimizer import one_cycle
+from training.own_text import recipe_for_text
+from training.recipe import OptimizerRecipe, make_recipe, read_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_reads(path) -> None:
+    assert read_recipe(path).name == path.stem
+
+
+def test_overrides_take_toml_values_and_plain_words() -> None:
+    recipe = make_recipe(
+        {"name": "a"},
+        ["budget.epochs=3", "model.cell=gru", "optimizer.learning_rate=1e-3", "model.tied=false"],
+    )
+    assert recipe.budget.epochs == 3
+    assert recipe.model == {"cell": "gru", "tied": False}
+    assert recipe.optimizer.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("budget.epoch=3", "has no key epoch"),
+        ("budget.epochs=many", "budget.*epochs must be of type int"),
+        ("budget.epochs=true", "must be of type int"),
+        ("epochs", "KEY=VALUE"),
+        ("name.first=1", "no section"),
+        ("task=singing", "task must be"),
+        ("budget=3", "must be a table"),
+    ],
+)
+def test_a_mistake_in_an_override_is_named(override, fault) -> None:
+    with pytest.raises(RecipeError, match=fault):
+        make_recipe({"name": "a"}, [override])
+
+
+def test_a_missing_or_broken_recipe_file_is_named(tmp_path) -> None:
+    with pytest.raises(RecipeError, match="no recipe at"):
+        read_recipe(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("a = [")
+    with pytest.raises(RecipeError, match="is not TOML"):
+        read_recipe(tmp_path / "bad.toml")
+
+
+def test_a_short_text_is_read_more_often_than_a_long_one() -> None:
+    short = recipe_for_text(Path("a.txt"), "x" * 50_000, "characters", [])
+    long = recipe_for_text(Path("b.txt"), "x" * 4_000_000, "characters", ["budget.batch_size=7"])
+    assert short.budget.epochs == 30
+    assert long.budget.epochs == 1
+    assert long.budget.batch_size == 7
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:
+    recipe = OptimizerRecipe(learning_rate=1.0, warmup=0.1)
+    rates = [one_cycle(step, 100, recipe) for step in range(100)]
+    assert rates.index(max(rates)) in (9, 10)
+    assert max(rates) == 1.0
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] < 0.001
+    assert all(a <= b for a, b in zip(rates[:9], rates[1:10], strict=True))
+    assert all(a >= b for a, b in zip(rates[10:99], rates[11:], strict=True))

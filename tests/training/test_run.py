@@ -1,0 +1,162 @@
+"""A whole run: it learns, it resumes as if never stopped, it loses nothing, its figures are the model's."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from models.checkpoint import load_checkpoint
+from training.corpus import Example, LabelledCorpus, TextCorpus
+from training.errors import DivergedError, OutputExistsError, RecipeError
+from training.loop import TrainingLoop
+from training.recipe import make_recipe
+from training.run import train
+
+SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
+TEXT = TextCorpus(
+    {"train": SENTENCES * 20, "validation": SENTENCES[:2], "test": SENTENCES[1:]}, unit="documents"
+)
+REVIEWS = LabelledCorpus(
+    {
+        "train": [Example("so good", 1), Example("so bad", 0)] * 20,
+        "validation": [Example("good", 1), Example("bad", 0)],
+        "test": [Example("bad bad", 0), Example("good so", 1)],
+    },
+    labels=("negative", "positive"),
+    label_scores=(0.0, 1.0),
+)
+
+
+def recipe(*overrides: str, task: str = "language_model"):
+    sizes = {"embedding_size": 16, "hidden_size": 16, "num_layers": 2}
+    values = {
+        "name": "tiny",
+        "task": task,
+        "dtype": "float32",
+        "data": {"dataset": "none"},
+        "tokenizer": {"kind": "characters" if task == "language_model" else "words"},
+        "model": {"order": 3} if task == "ngram" else sizes,
+        "optimizer": {"learning_rate": 0.01},
+        "budget": {"epochs": 3, "batch_size": 8, "window": 10, "snapshot_every": 4},
+    }
+    return make_recipe(values, overrides)
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(tmp_path) -> None:
+    directory = train(recipe("budget.epochs=15"), TEXT, tmp_path / "tiny", say=quiet)
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "run_log.jsonl",
+        "tokenizer.json",
+    ]
+    checkpoint = load_checkpoint(directory)
+    weights = checkpoint.model.state_dict()
+    twin = nn.LSTM(16, 16, num_layers=2, batch_first=True)
+    twin.load_state_dict(
+        {
+            f"{name}_l{layer}": weights[f"stack.layers.{layer}.{name}"]
+            for layer in range(2)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        }
+    )
+    total = count = 0
+    for text in TEXT.documents["test"]:
+        ids = torch.tensor([[1, *checkpoint.tokenizer.encode(text).ids, 1]])
+        hidden, _ = twin(weights["embedding.weight"][ids[:, :-1]])
+        logits = hidden @ weights["embedding.weight"].T + weights["output_bias"]
+        total += nn.functional.cross_entropy(logits[0], ids[0, 1:], reduction="sum").item()
+        count += ids.shape[1] - 1
+    card = {(m.name, m.split): m.value for m in checkpoint.card.metrics}
+    assert card["perplexity", "test"] == pytest.approx(math.exp(total / count), rel=1e-4)
+    assert card["perplexity", "test"] < checkpoint.tokenizer.vocab_size / 2
+    assert card["unknown_rate", "test"] == 0
+
+
+@pytest.mark.parametrize("unit", ["documents", "stream"])
+@pytest.mark.parametrize("stop_at", [4, 9, 13])
+def test_stopped_and_resumed_equals_never_stopped(tmp_path, monkeypatch, stop_at, unit) -> None:
+    corpus = TextCorpus(TEXT.documents, unit=unit)
+    settings = recipe("model.output_dropout=0.2")
+    whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
+
+    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        if self.progress.step == stop_at:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingLoop, "_step", stop)
+        train(settings, corpus, tmp_path / "cut", say=quiet)
+    cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, cut.model.state_dict()[name]), name
+    steps = [
+        event["step"]
+        for event in map(json.loads, (tmp_path / "cut/run_log.jsonl").read_text().splitlines())
+    ]
+    assert steps == sorted(steps)
+
+
+def test_an_unfinished_or_finished_output_is_never_overwritten_by_accident(tmp_path) -> None:
+    train(recipe("budget.epochs=1"), TEXT, tmp_path / "a", say=quiet)
+    with pytest.raises(OutputExistsError, match="finished checkpoint"):
+        train(recipe(), TEXT, tmp_path / "a", say=quiet)
+    (tmp_path / "b" / "snapshot").mkdir(parents=True)
+    (tmp_path / "b" / "snapshot" / "progress.json").write_text("{}")
+    with pytest.raises(OutputExistsError, match="--resume"):
+        train(recipe(), TEXT, tmp_path / "b", say=quiet)
+
+
+def test_a_classifier_learns_and_its_card_says_how_well(tmp_path) -> None:
+    directory = train(recipe(task="classifier"), REVIEWS, tmp_path / "judge", say=quiet)
+    checkpoint = load_checkpoint(directory)
+    assert {(m.name, m.split, m.value) for m in checkpoint.card.metrics} == {
+        ("accuracy", "validation", 1.0),
+        ("accuracy", "test", 1.0),
+    }
+    assert checkpoint.config.labels == ("negative", "positive")
+
+
+def test_an_ngram_recipe_gives_a_checkpoint_too(tmp_path) -> None:
+    checkpoint = load_checkpoint(train(recipe(task="ngram"), TEXT, tmp_path / "counts", say=quiet))
+    assert checkpoint.task == "ngram"
+    card = {(m.name, m.split): m.value for m in checkpoint.card.metrics}
+    assert 1 < card["perplexity", "test"] < 10
+
+
+def test_a_corpus_of_the_wrong_kind_is_refused(tmp_path) -> None:
+    with pytest.raises(RecipeError, match="labelled examples"):
+        train(recipe(task="classifier"), TEXT, tmp_path / "a", say=quiet)
+    with pytest.raises(RecipeError, match="corpus of texts"):
+        train(recipe(), REVIEWS, tmp_path / "b", say=quiet)
+
+
+def test_an_impossible_model_is_refused_by_name(tmp_path) -> None:
+    with pytest.raises(RecipeError, match="hidden_size"):
+        train(recipe("model.hidden_size=0"), TEXT, tmp_path / "a", say=quiet)
+    with pytest.raises(RecipeError, match="colour"):
+        train(recipe("model.colour=1"), TEXT, tmp_path / "b", say=quiet)
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_and_says_what_to_do(tmp_path) -> None:
+    with pytest.raises(DivergedError, match="learning_rate"):
+        train(recipe("optimizer.learning_rate=1e38"), TEXT, tmp_path / "a", say=quiet)
+
+
+def test_the_first_loss_is_the_entropy_of_the_token_frequencies(tmp_path) -> None:
+    directory = train(recipe("budget.epochs=1"), TEXT, Path(tmp_path / "a"), say=quiet)
+    first = json.loads((directory / "run_log.jsonl").read_text().splitlines()[0])
+    text = "".join(TEXT.documents["train"])
+    counts = {c: text.count(c) for c in set(text)} | {"<eos>": 60}
+    total = sum(counts.values())
+    entropy = -sum(n / total * math.log(n / total) for n in counts.values())
+    assert first["loss"] == pytest.approx(entropy, rel=0.15)
