@@ -4,15 +4,15 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/refrain
-COPY constraints.txt pyproject.toml README.md ./
-RUN sed 's/^torch==\(.*\)$/torch==\1+cpu/' constraints.txt > cpu-constraints.txt \
-    && /opt/refrain/bin/pip install --no-cache-dir --constraint cpu-constraints.txt \
-       --extra-index-url https://download.pytorch.org/whl/cpu "torch"
+RUN pip install --no-cache-dir uv
+COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY models models
 COPY training training
 COPY app app
 COPY cli cli
-RUN /opt/refrain/bin/pip install --no-cache-dir --constraint constraints.txt .
+# uv knows where torch's CPU builds are; the default ones bring gigabytes of CUDA.
+RUN uv pip install --no-cache --python /opt/refrain/bin/python --torch-backend cpu \
+    --constraint constraints.txt .
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 refrain

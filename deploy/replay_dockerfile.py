@@ -2,7 +2,8 @@
 
 Where no Docker engine can run, this is the nearest proof: every COPY, RUN, ENV, HEALTHCHECK and CMD of the file is
 carried out with `/opt`, `/src` and `/srv` moved under a temporary folder, then the service is started as the image
-would start it and asked for a poem. What it cannot show: the base image, the user switch, and the port mapping.
+would start it and asked for a poem. What it cannot show: the base image, the user switch, the port mapping, and uv's
+choice of torch's CPU build: pip installs in its place, from wherever this machine has its packages.
 
     python deploy/replay_dockerfile.py
 """
@@ -33,6 +34,12 @@ def instructions(text: str) -> list[tuple[str, str]]:
     lines = [line.strip() for line in joined.splitlines()]
     pairs = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     return [(name.upper(), argument) for name, argument in pairs]
+
+
+def _with_pip(command: str) -> str:
+    """Let pip do what the image leaves to uv."""
+    command = re.sub(r"uv pip install (.*)--python (\S+)", r"\2 -m pip install \1", command)
+    return command.replace("--torch-backend cpu", "").replace("--no-cache ", "--quiet ")
 
 
 class Replay:
@@ -68,9 +75,9 @@ class Replay:
                 self._workdir.mkdir(parents=True, exist_ok=True)
             case "COPY" if "--from=" not in argument:
                 self._copy(argument.split())
-            case "RUN" if not argument.startswith("useradd"):
+            case "RUN" if not argument.startswith(("useradd", "pip install")):
                 subprocess.run(
-                    ["bash", "-euc", self.path(self._without_index(argument))],
+                    ["bash", "-euc", self.path(_with_pip(argument))],
                     cwd=self._workdir,
                     env=self.environment,
                     check=True,
@@ -84,11 +91,6 @@ class Replay:
                 self.command = json.loads(argument)
             case "HEALTHCHECK":
                 self.health = json.loads(argument[argument.index("CMD ") + 4 :])
-
-    def _without_index(self, command: str) -> str:
-        """Take torch from the package index of this machine: its CPU build has no local version there."""
-        command = re.sub(r"--extra-index-url \S+", "", command)
-        return command.replace("+cpu/", "/")
 
     def _copy(self, arguments: list[str]) -> None:
         *sources, target = arguments
