@@ -32,10 +32,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table beside the card's figures."""
-    from training.datasets import data_root, load_dataset
-
     from models.checkpoint import load_checkpoint
     from training.corpus import TextCorpus, read_text_file
+    from training.datasets import data_root, load_dataset
     from training.evaluate import evaluate_checkpoint
 
     checkpoint = load_checkpoint(options.checkpoint)

@@ -84,7 +84,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus | LabelledCorpus]:
     from training.datasets import data_root, load_dataset
-
     from training.errors import RecipeError
     from training.recipe import read_recipe
 

@@ -66,7 +66,7 @@ def chunked_cross_entropy(
     """
     if not torch.is_grad_enabled():
         return _without_gradient(features_NF, weight_VF, bias_V, targets_N)
-    loss: Tensor = _ChunkedCrossEntropy.apply(
+    loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         features_NF, weight_VF.to(features_NF.dtype), bias_V, targets_N
     )
     return loss

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from models.errors import TokenizerError
 from models.tokenizer import Tokenizer
 
-ENGLISH = "The cat didn't sit on the mat. \"Hello,\" he said; it's 42 degrees, isn't it?\nO'Neill's café."
+ENGLISH = (
+    "The cat didn't sit on the mat. \"Hello,\" he said; it's 42 degrees, isn't it?\nO'Neill's café."
+)
 POEM = "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。"
 
 
@@ -24,7 +26,9 @@ def test_natural_text_survives_a_round_trip(kind, text) -> None:
     encoding = tokenizer.encode(text)
     assert tokenizer.decode(encoding.ids) == text
     assert encoding.num_unknown == 0
-    assert "".join(tokenizer.surface(token_id) for token_id in encoding.ids) == text or kind == "bpe"
+    assert (
+        "".join(tokenizer.surface(token_id) for token_id in encoding.ids) == text or kind == "bpe"
+    )
 
 
 @pytest.mark.parametrize("kind", ["characters", "words", "bpe"])

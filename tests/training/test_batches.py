@@ -13,9 +13,7 @@ def pairs(windows, epoch=0):
     found = []
     for window in windows.epoch(epoch):
         kept = window.targets_BT != IGNORED
-        found += zip(
-            window.inputs_BT[kept].tolist(), window.targets_BT[kept].tolist(), strict=True
-        )
+        found += zip(window.inputs_BT[kept].tolist(), window.targets_BT[kept].tolist(), strict=True)
     return sorted(found)
 
 
@@ -36,10 +34,16 @@ def test_every_token_and_every_end_is_a_target_once(kind, batch_size, window) ->
 
 
 def test_a_lane_goes_on_where_its_last_window_stopped() -> None:
-    windows = list(StreamWindows([list(range(2, 30))], boundary_id=1, batch_size=2, window=5).epoch(0))
+    windows = list(
+        StreamWindows([list(range(2, 30))], boundary_id=1, batch_size=2, window=5).epoch(0)
+    )
     lanes = torch.cat([window.inputs_BT for window in windows], dim=1)
     assert lanes[0].tolist() == [1, *range(2, 16)]
-    assert [window.starts_B.tolist() for window in windows] == [[True] * 2, [False] * 2, [False] * 2]
+    assert [window.starts_B.tolist() for window in windows] == [
+        [True] * 2,
+        [False] * 2,
+        [False] * 2,
+    ]
 
 
 def test_an_epoch_is_the_same_each_time_and_unlike_the_next() -> None:

@@ -11,10 +11,7 @@ from training.cross_entropy import chunked_cross_entropy
 def test_chunks_equal_the_whole_in_value_and_gradient(monkeypatch, rows_at_once) -> None:
     monkeypatch.setattr(training.cross_entropy, "CHUNK_ELEMENTS", 50 * rows_at_once)
     torch.manual_seed(0)
-    inputs = [
-        torch.randn(*shape).requires_grad_()
-        for shape in ((9, 6), (50, 6), (50,))
-    ]
+    inputs = [torch.randn(*shape).requires_grad_() for shape in ((9, 6), (50, 6), (50,))]
     targets = torch.randint(50, (9,))
     chunked = chunked_cross_entropy(*inputs, targets)
     plain = torch.nn.functional.cross_entropy(

@@ -1,0 +1,81 @@
+"""The command line as a person uses it: files in, checkpoint out, messages for mistakes."""
+
+import json
+
+import pytest
+
+from cli.main import main
+from models.checkpoint import load_checkpoint
+
+TEXT = "".join(f"The cat number {n} sat on the mat, and it wasn't glad.\n" for n in range(120))
+SMALL = ["model.hidden_size=16", "model.embedding_size=16", "budget.epochs=1"]
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "cats.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["characters", "words", "bpe"])
+def test_a_text_file_becomes_a_checkpoint_that_evaluates(tmp_path, text_file, capsys, kind) -> None:
+    output = tmp_path / "models" / "cats"
+    flags = ["--tokenizer", kind, "--output", str(output), "--set", *SMALL]
+    assert main(["train", "--text", str(text_file), *flags]) == 0
+    assert load_checkpoint(output).card.dataset == "cats.txt"
+    assert (output / "run_log.jsonl").exists()
+    capsys.readouterr()
+    assert main(["evaluate", str(output), "--data", str(text_file)]) == 0
+    table = capsys.readouterr().out
+    assert "perplexity" in table
+    assert "bits_per_character" in table
+
+
+def test_a_recipe_without_its_corpus_exits_with_2_and_says_how_to_get_it(tmp_path, capsys) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text('[data]\ndataset = "tang"\n')
+    assert main(["train", str(recipe), "--data", str(tmp_path)]) == 2
+    assert "how to get it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "either a recipe file or --text"),
+        (["train", "none.toml"], "no recipe at none.toml"),
+        (["train", "--text", "none.txt"], "cannot be read"),
+        (["evaluate", "nowhere"], "config.json: is missing"),
+    ],
+)
+def test_a_mistake_exits_with_2_and_a_message(capsys, arguments, message) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_datasets_lists_every_corpus_with_its_licence(tmp_path, capsys) -> None:
+    assert main(["datasets", "--data", str(tmp_path)]) == 0
+    listing = capsys.readouterr().out
+    assert "tang (missing)" in listing
+    assert "LDC user agreement" in listing
+
+
+def test_an_unfinished_run_is_resumed_by_the_command(tmp_path, text_file, monkeypatch) -> None:
+    from training.loop import TrainingLoop
+
+    output = tmp_path / "cats"
+    command = ["train", "--text", str(text_file), "--output", str(output)]
+    settings = ["--set", *SMALL, "budget.snapshot_every=2", "budget.window=8"]
+
+    def stop(self, batch, step=TrainingLoop._step):
+        if self.progress.step == 5:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "_step", stop)
+        assert main([*command, *settings]) == 130
+    assert main([*command, *settings]) == 2
+    assert main([*command, "--resume", *settings]) == 0
+    events = [json.loads(line) for line in (output / "run_log.jsonl").read_text().splitlines()]
+    assert events[-1]["event"] == "validation"
