@@ -1,0 +1,36 @@
+"""Slots: one row of recurrent state each, a sequence's whole memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.predictor import TokenPredictor
+from models.state import RecurrentState
+
+
+class StatePool:
+    """A fixed number of slots and one spare row that fills up tiles."""
+
+    def __init__(self, model: TokenPredictor, num_slots: int) -> None:
+        self._state = model.zero_state(num_slots + 1)
+        self._zero = model.zero_state(1)
+        self.spare = num_slots
+        self.free = list(reversed(range(num_slots)))
+
+    def clear(self, slots: list[int]) -> None:
+        """Let slots forget everything."""
+        rows = torch.tensor(slots)
+        self._state.scatter(rows, self._zero.gather(torch.zeros_like(rows)))
+
+    def read(self, slots: Tensor) -> RecurrentState:
+        """Copy the states of slots (int64 [B])."""
+        return self._state.gather(slots)
+
+    def write(self, slots: Tensor, state: RecurrentState) -> None:
+        """Put states back to their slots."""
+        self._state.scatter(slots, state)
+
+    def release(self, slot: int) -> None:
+        """Give a slot back."""
+        self.free.append(slot)
