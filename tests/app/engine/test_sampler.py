@@ -76,9 +76,7 @@ def test_a_repetition_penalty_lowers_only_tokens_of_the_text() -> None:
 
 def test_rows_of_other_parameters_do_not_change_a_row() -> None:
     kinds = [{}, {"top_k": 3}, {"top_p": 0.5}, {"temperature": 0.0}, {"min_p": 0.2}]
-    rows = [
-        Sequence("generate", [1, 3], SamplingParams(seed=n, **kinds[n % 5])) for n in range(40)
-    ]
+    rows = [Sequence("generate", [1, 3], SamplingParams(seed=n, **kinds[n % 5])) for n in range(40)]
     torch.manual_seed(0)
     logits = torch.randn(40, 100) * 3
     together = sample(logits, rows, 1)
@@ -96,7 +94,9 @@ def test_the_mixer_is_splitmix64() -> None:
 
 
 def test_uniform_numbers_are_uniform_and_uncorrelated_over_seeds_and_positions() -> None:
-    numbers = np.array([[uniform(seed, position) for position in range(100)] for seed in range(100)])
+    numbers = np.array(
+        [[uniform(seed, position) for position in range(100)] for seed in range(100)]
+    )
     counts, _ = np.histogram(numbers, bins=20, range=(0, 1))
     chi_square = ((counts - 500) ** 2 / 500).sum()
     assert chi_square < 45

@@ -1,0 +1,1 @@
+"""Routes by theme, schemas, streaming, errors: translate, delegate, translate back."""

@@ -1,0 +1,131 @@
+"""Errors to HTTP: one table, one body shape on every route.
+
+Body: {"error": {"message", "type", "param", "code"}}, all four keys, always.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.engine.errors import (
+    EngineError,
+    EngineFailureError,
+    EngineStoppedError,
+    QueueFullError,
+)
+from app.services.errors import (
+    InvalidParameterError,
+    ServiceError,
+    TextTooLongError,
+    UnknownModelError,
+    WrongTaskError,
+)
+
+logger = logging.getLogger("refrain")
+
+RETRY_AFTER_SECONDS = "1"
+
+
+class BadRequestError(Exception):
+    """A body that cannot be read, before any schema looks at it."""
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "invalid_body") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an error becomes."""
+
+    status: int
+    type: str
+    code: str
+
+
+TABLE: dict[type[Exception], Row] = {
+    UnknownModelError: Row(404, "invalid_request_error", "model_not_found"),
+    WrongTaskError: Row(400, "invalid_request_error", "wrong_task"),
+    TextTooLongError: Row(400, "invalid_request_error", "text_too_long"),
+    InvalidParameterError: Row(400, "invalid_request_error", "invalid_value"),
+    ServiceError: Row(400, "invalid_request_error", "invalid_request"),
+    QueueFullError: Row(503, "overloaded_error", "overloaded"),
+    EngineStoppedError: Row(503, "overloaded_error", "stopping"),
+    EngineFailureError: Row(500, "server_error", "engine_failure"),
+    EngineError: Row(500, "server_error", "engine_error"),
+}
+
+
+def row_of(error: Exception) -> Row:
+    """Find the row of an error: its own, or the nearest ancestor's."""
+    return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+
+
+def error_body(message: str, kind: str, param: str | None, code: str) -> dict[str, object]:
+    """Make the body that every refusal has."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def body_of(error: Exception) -> dict[str, object]:
+    """Make the body of an error of the table."""
+    row = row_of(error)
+    return error_body(str(error), row.type, getattr(error, "param", None), row.code)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Let every error become a response of the one shape."""
+    app.add_exception_handler(ServiceError, _known)
+    app.add_exception_handler(EngineError, _known)
+    app.add_exception_handler(BadRequestError, _bad_request)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _known(_: Request, error: Exception) -> JSONResponse:
+    row = row_of(error)
+    headers = {"retry-after": RETRY_AFTER_SECONDS} if row.status == 503 else None
+    if row.status == 500:
+        logger.error("%s", error, exc_info=error)
+    return JSONResponse(body_of(error), row.status, headers)
+
+
+async def _bad_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BadRequestError)
+    body = error_body(str(error), "invalid_request_error", None, error.code)
+    return JSONResponse(body, error.status)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """Name the first fault of a body: where it is and what is wrong; never echo the value."""
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    place = [str(part) for part in fault["loc"] if part != "body"]
+    param = ".".join(place) or None
+    is_unknown = fault["type"] == "extra_forbidden"
+    message = f"unknown field {param}" if is_unknown else f"{param or 'body'}: {fault['msg']}"
+    return JSONResponse(error_body(message, "invalid_request_error", param, "invalid_value"), 400)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    message = {
+        404: f"there is no {request.url.path}; /docs lists the routes",
+        405: f"{request.url.path} does not take {request.method}",
+    }.get(error.status_code, str(error.detail))
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    body = error_body(message, "invalid_request_error", None, code)
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    logger.error("unexpected: %r", error, exc_info=error)
+    return JSONResponse(error_body("an unexpected fault", "server_error", None, "internal"), 500)

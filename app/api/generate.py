@@ -1,0 +1,71 @@
+"""`POST /generate`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.disconnect import while_connected
+from app.api.router import model_router
+from app.api.schemas.body import as_list
+from app.api.schemas.generate import ChoiceAnswer, GenerateAnswer, GenerateBody
+from app.api.streaming import logprob_answers, stream_response, usage_answer
+from app.engine.sequence import SamplingParams
+from app.services.generation import GenerationOptions, GenerationService
+
+
+def make_router(service: GenerationService) -> APIRouter:
+    """Route to a service."""
+    router = model_router("text")
+
+    @router.post("/generate", response_model=GenerateAnswer, response_model_exclude_none=True)
+    async def generate(body: GenerateBody, request: Request) -> GenerateAnswer | Response:
+        """Go on with a text.
+
+        With `stream`, the answer is server-sent events: `data: {"index", "text", "finish_reason"}` for each piece,
+        then `data: {"model", "seed", "usage"}`, then `data: [DONE]`.
+        """
+        generation = await service.submit(_options(body))
+        if body.stream:
+            return stream_response(generation)
+        choices = await while_connected(request, generation.whole())
+        return GenerateAnswer(
+            model=generation.model_name,
+            choices=[
+                ChoiceAnswer(
+                    index=choice.index,
+                    text=choice.text,
+                    finish_reason=choice.finish_reason,
+                    logprobs=logprob_answers(choice.logprobs)
+                    if body.logprobs is not None
+                    else None,
+                )
+                for choice in choices
+            ],
+            seed=generation.seed,
+            usage=usage_answer(generation.usage),
+        )
+
+    return router
+
+
+def _options(body: GenerateBody) -> GenerationOptions:
+    sampling = SamplingParams(
+        seed=0,
+        max_tokens=body.max_tokens,
+        temperature=body.temperature,
+        top_k=body.top_k,
+        top_p=body.top_p,
+        min_p=body.min_p,
+        repetition_penalty=body.repetition_penalty,
+        ignore_eos=body.ignore_eos,
+        num_logprobs=body.logprobs or 0,
+    )
+    return GenerationOptions(
+        prompts=as_list(body.prompt),
+        sampling=sampling,
+        model=body.model,
+        seed=body.seed,
+        n=body.n,
+        stops=as_list(body.stop),
+        wants_logprobs=body.logprobs is not None,
+    )

@@ -1,0 +1,43 @@
+"""`GET /health/live`, `/health/ready`, `/version`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+
+import torch
+from fastapi import APIRouter, Response
+
+from app.api.router import REFUSALS
+from app.engine.errors import EngineStoppedError
+
+
+def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:
+    """Route to the state of the service."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """Tell that the process answers."""
+        return {"status": "live"}
+
+    @router.get("/health/ready", responses={503: REFUSALS[503]})
+    async def ready(response: Response) -> dict[str, str]:
+        """Tell whether models are loaded and engines run; a 503 while starting or stopping."""
+        if not is_ready():
+            raise EngineStoppedError("the service is starting or stopping")
+        response.headers["cache-control"] = "no-store"
+        return {"status": "ready"}
+
+    @router.get("/version")
+    async def tell_version() -> dict[str, str]:
+        """Tell the versions of Refrain, Python and torch, and the device."""
+        return {
+            "refrain": version("refrain"),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "device": device,
+        }
+
+    return router

@@ -1,0 +1,50 @@
+"""`GET /models` and `GET /models/{name}`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from torch import nn
+
+from app.api.router import REFUSALS
+from app.api.schemas.models import MetricAnswer, ModelAnswer, ModelsAnswer
+from app.services.registry import Registry
+from models.checkpoint import Checkpoint
+from models.config import config_to_dict
+
+
+def make_router(registry: Registry) -> APIRouter:
+    """Route to a registry."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/models")
+    async def list_models() -> ModelsAnswer:
+        """List what is loaded: task, cell, sizes, training data, measured quality, licence."""
+        return ModelsAnswer(models=[_answer(m.checkpoint) for m in registry.models.values()])
+
+    @router.get("/models/{name}", responses={404: REFUSALS[404]})
+    async def show_model(name: str) -> ModelAnswer:
+        """Show one model."""
+        return _answer(registry.get(name).checkpoint)
+
+    return router
+
+
+def _answer(checkpoint: Checkpoint) -> ModelAnswer:
+    model, card = checkpoint.model, checkpoint.card
+    num_parameters = None
+    if isinstance(model, nn.Module):
+        num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    return ModelAnswer(
+        name=checkpoint.name,
+        task=checkpoint.task,
+        language=card.language,
+        description=card.description,
+        tokenizer=checkpoint.tokenizer.kind,
+        vocab_size=checkpoint.tokenizer.vocab_size,
+        num_parameters=num_parameters,
+        config=config_to_dict(checkpoint.config),
+        training_data=card.dataset,
+        training=card.training,
+        license=card.license,
+        quality=[MetricAnswer(**vars(metric)) for metric in card.metrics],
+    )

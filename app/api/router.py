@@ -1,0 +1,25 @@
+"""What every group of routes shares: strict bodies, and the refusals that any of them may give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.api.schemas.body import ErrorAnswer
+from app.api.strict_json import StrictJSONRoute
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorAnswer, "description": "A fault in the body; `param` names the field."},
+    404: {"model": ErrorAnswer, "description": "No such model is loaded."},
+    413: {"model": ErrorAnswer, "description": "The body is too large."},
+    503: {
+        "model": ErrorAnswer,
+        "description": "Too many texts wait; come back after `Retry-After`.",
+    },
+}
+
+
+def model_router(theme: str) -> APIRouter:
+    """Make the router of one theme."""
+    return APIRouter(tags=[theme], route_class=StrictJSONRoute, responses=REFUSALS)

@@ -1,0 +1,110 @@
+"""`POST /generate`: prompts to texts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas.body import Answer, Body, ModelName, Texts
+
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class GenerateBody(Body):
+    """What to go on with, and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "prompt": "床前明月光，",
+                    "model": "tang",
+                    "max_tokens": 48,
+                    "temperature": 0.8,
+                    "top_p": 0.9,
+                    "seed": 7,
+                }
+            ]
+        }
+    )
+
+    prompt: Texts = Field("", description="What to go on with; empty for the beginning of a text.")
+    model: ModelName = None
+    max_tokens: int = Field(
+        64, ge=0, description="Most tokens to write; a poem's character is one."
+    )
+    temperature: float = Field(1.0, ge=0, le=100, description="0 takes the likeliest token.")
+    top_k: int = Field(
+        0, ge=0, le=1_000_000, description="Keep the k likeliest tokens; 0 keeps all."
+    )
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Keep the likeliest with this much probability."
+    )
+    min_p: float = Field(
+        0.0, ge=0, le=1, description="Keep tokens with this share of the likeliest's probability."
+    )
+    repetition_penalty: float = Field(
+        1.0, gt=0, le=100, description="Above 1 makes tokens that the text has already less likely."
+    )
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] = Field(
+        default_factory=list, description="Strings that end the text; they are not returned."
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="The same seed gives the same text; without one, a new one.",
+    )
+    n: int = Field(1, ge=1, le=128, description="Texts for each prompt.")
+    logprobs: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Report each token's log-probability and this many alternatives.",
+    )
+    stream: bool = Field(default=False, description="Answer with server-sent events.")
+    ignore_eos: bool = Field(default=False, description="Never end before max_tokens.")
+
+
+class TokenAlternative(Answer):
+    """A token that could have stood there."""
+
+    token: str
+    logprob: float
+
+
+class TokenLogprobAnswer(Answer):
+    """A written token and the likeliest in its place."""
+
+    token: str
+    logprob: float = Field(description="Natural logarithm, of the model's own distribution.")
+    top: list[TokenAlternative]
+
+
+class ChoiceAnswer(Answer):
+    """One text; `index` is prompt x n + i."""
+
+    index: int
+    text: str
+    finish_reason: str = Field(
+        description="`stop`: it ended by itself or at a stop string; `length`."
+    )
+    logprobs: list[TokenLogprobAnswer] | None = None
+
+
+class UsageAnswer(Answer):
+    """Tokens read and written."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class GenerateAnswer(Answer):
+    """The texts, and the seed that gives them again."""
+
+    model: str
+    choices: list[ChoiceAnswer]
+    seed: int
+    usage: UsageAnswer

@@ -1,0 +1,41 @@
+"""`GET /models`: what is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from app.api.schemas.body import Answer
+
+
+class MetricAnswer(Answer):
+    """One measured figure."""
+
+    name: str
+    split: str
+    value: float
+    model: str = Field(description="Empty for the model itself, else a baseline's name.")
+
+
+class ModelAnswer(Answer):
+    """One loaded model."""
+
+    name: str
+    task: str
+    language: str
+    description: str
+    tokenizer: str
+    vocab_size: int
+    num_parameters: int | None
+    config: dict[str, Any] = Field(description="Cell, sizes, and what else defines the network.")
+    training_data: str
+    training: dict[str, Any]
+    license: str
+    quality: list[MetricAnswer]
+
+
+class ModelsAnswer(Answer):
+    """Every loaded model."""
+
+    models: list[ModelAnswer]

@@ -1,0 +1,50 @@
+"""`POST /next`: prefixes to the next token's probabilities."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas.body import Answer, Body, ModelName, Texts
+
+
+class NextBody(Body):
+    """What has been written so far, and what is asked of the next token."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prefix": "The capital of the United", "top_k": 5}]}
+    )
+
+    prefix: Texts = Field("", description="One text or several; empty for the beginning of a text.")
+    model: ModelName = None
+    top_k: int = Field(10, ge=0, le=1_000_000, description="How many predictions to report.")
+    starts_with: str = Field(
+        "", max_length=100, description="Letters already typed of the word under way."
+    )
+    candidates: Annotated[list[str], Field(min_length=1, max_length=128)] | None = Field(
+        None, description="Words or texts whose probability to report too."
+    )
+
+
+class PredictionAnswer(Answer):
+    """A token, or a candidate, and its probability over the whole vocabulary."""
+
+    token: str
+    probability: float
+    logprob: float
+
+
+class NextTokenAnswer(Answer):
+    """What may follow one prefix."""
+
+    predictions: list[PredictionAnswer]
+    entropy: float = Field(description="Of the whole distribution, in nats.")
+    candidates: list[PredictionAnswer] | None = None
+
+
+class NextAnswer(Answer):
+    """One result a prefix."""
+
+    model: str
+    results: list[NextTokenAnswer]

@@ -1,0 +1,55 @@
+"""`POST /score`: texts to their likelihood."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas.body import Answer, Body, ModelName, Texts
+
+
+class ScoreBody(Body):
+    """What to measure."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"text": "The ship was built in 1910 and sank in the war.", "model": "english"}
+            ]
+        }
+    )
+
+    text: Texts = Field(description="One text or several; each is read from its beginning.")
+    model: ModelName = None
+    per_token: bool = Field(default=False, description="Report every token.")
+    count_end: bool = Field(
+        default=False,
+        description="Count the end of the text as one more token, as evaluation does.",
+    )
+
+
+class TokenScoreAnswer(Answer):
+    """One token and its place in the text, in characters."""
+
+    token: str
+    logprob: float
+    rank: int = Field(description="1 where the model found no token likelier.")
+    start: int
+    end: int
+
+
+class TextScoreAnswer(Answer):
+    """The score of one text."""
+
+    perplexity: float | None = Field(description="exp of the mean negative log-probability.")
+    log_likelihood: float = Field(description="Sum of natural log-probabilities, in nats.")
+    num_tokens: int
+    num_unknown: int = Field(description="Tokens that the vocabulary does not have.")
+    bits_per_character: float | None
+    tokens: list[TokenScoreAnswer] | None = None
+
+
+class ScoreAnswer(Answer):
+    """One result a text."""
+
+    model: str
+    results: list[TextScoreAnswer]

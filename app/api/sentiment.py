@@ -1,0 +1,27 @@
+"""`POST /sentiment`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from app.api.disconnect import while_connected
+from app.api.router import model_router
+from app.api.schemas.body import as_list
+from app.api.schemas.sentiment import SentimentAnswer, SentimentBody, SentimentResult
+from app.services.sentiment import SentimentService
+
+
+def make_router(service: SentimentService) -> APIRouter:
+    """Route to a service."""
+    router = model_router("labels")
+
+    @router.post("/sentiment", response_model=SentimentAnswer)
+    async def sentiment(body: SentimentBody, request: Request) -> SentimentAnswer:
+        """Tell what a review thinks, in English or Chinese: a class, its probabilities, and stars."""
+        results = await while_connected(
+            request,
+            service.classify(as_list(body.text), model=body.model, language=body.language),
+        )
+        return SentimentAnswer(results=[SentimentResult(**vars(result)) for result in results])
+
+    return router

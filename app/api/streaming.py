@@ -1,0 +1,78 @@
+"""Server-sent events: pieces of text as they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+from fastapi.responses import StreamingResponse
+
+from app.api.errors import body_of
+from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
+from app.engine.errors import EngineError
+from app.services.generation import Generation, Piece, TokenLogprob, Usage
+
+DONE = "data: [DONE]\n\n"
+
+
+def stream_response(generation: Generation) -> StreamingResponse:
+    """Answer with the events of a request that has been queued already."""
+    return StreamingResponse(
+        events(generation),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+    )
+
+
+async def events(generation: Generation) -> AsyncIterator[str]:
+    """Give one event a piece, one with seed and usage at the end, and `[DONE]`.
+
+    A fault after the start is an event `{"error": ...}`, and the stream ends without `[DONE]`.
+    """
+    try:
+        async for piece in generation.pieces():
+            if piece.text or piece.finish_reason or piece.logprobs:
+                yield _event(_piece(piece))
+        usage = usage_answer(generation.usage).model_dump()
+        yield _event({"model": generation.model_name, "seed": generation.seed, "usage": usage})
+        yield DONE
+    except EngineError as error:
+        yield _event(body_of(error))
+    finally:
+        generation.abort()
+
+
+def usage_answer(usage: Usage) -> UsageAnswer:
+    """Say how many tokens were read and written."""
+    return UsageAnswer(
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+    )
+
+
+def logprob_answers(logprobs: list[TokenLogprob]) -> list[TokenLogprobAnswer]:
+    """Say how likely written tokens were."""
+    return [
+        TokenLogprobAnswer(
+            token=entry.token,
+            logprob=entry.logprob,
+            top=[TokenAlternative(token=t, logprob=p) for t, p in entry.top],
+        )
+        for entry in logprobs
+    ]
+
+
+def _piece(piece: Piece) -> dict[str, object]:
+    values: dict[str, object] = {
+        "index": piece.index,
+        "text": piece.text,
+        "finish_reason": piece.finish_reason,
+    }
+    if piece.logprobs:
+        values["logprobs"] = [answer.model_dump() for answer in logprob_answers(piece.logprobs)]
+    return values
+
+
+def _event(values: dict[str, object]) -> str:
+    return f"data: {json.dumps(values, ensure_ascii=False)}\n\n"

@@ -1,0 +1,132 @@
+"""Composition root: settings -> checkpoints -> engines -> routes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse, Response
+from fastapi_offline import FastAPIOffline
+from starlette.requests import Request
+
+from app.api import generate, health, models, next_token, score, sentiment
+from app.api.disconnect import ClientLeftError
+from app.api.errors import install_error_handlers
+from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from app.engine.config import EngineConfig
+from app.services.generation import GenerationService
+from app.services.next_token import NextTokenService
+from app.services.registry import Registry, load
+from app.services.scoring import ScoringService
+from app.services.sentiment import SentimentService
+from app.settings import Settings
+from models.checkpoint import find_checkpoints, load_checkpoint
+from models.errors import CheckpointError
+
+logger = logging.getLogger("refrain")
+
+DESCRIPTION = """
+Recurrent language models over HTTP: texts gone on with, scored, and predicted; reviews judged.
+Every route has an example that works: open it, *Try it out*, *Execute*.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Load every checkpoint and make the application.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder has no checkpoint, or one that cannot be served: nothing is served then.
+    """
+    settings = settings or Settings()
+    if settings.num_threads:
+        torch.set_num_threads(settings.num_threads)
+    device = _device(settings.device)
+    registry = _load_models(settings, device)
+    is_running = False
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        nonlocal is_running
+        registry.start()
+        is_running = True
+        try:
+            yield
+        finally:
+            is_running = False
+            await registry.stop()
+
+    app = FastAPIOffline(
+        title="Refrain",
+        version=version("refrain"),
+        description=DESCRIPTION,
+        redoc_url=None,
+        lifespan=lifespan,
+        swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
+    )
+    app.include_router(generate.make_router(GenerationService(registry, settings)))
+    app.include_router(score.make_router(ScoringService(registry, settings)))
+    app.include_router(next_token.make_router(NextTokenService(registry, settings)))
+    app.include_router(sentiment.make_router(SentimentService(registry, settings)))
+    app.include_router(models.make_router(registry))
+    app.include_router(health.make_router(lambda: is_running, device))
+    app.add_api_route("/", _to_docs, include_in_schema=False)
+    app.add_exception_handler(ClientLeftError, _client_left)
+    install_error_handlers(app)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestIdMiddleware)
+    _describe_refusals(app)
+    return app
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def _load_models(settings: Settings, device: str) -> Registry:
+    directories = find_checkpoints(settings.models)
+    if not directories:
+        raise CheckpointError(
+            f"{settings.models.resolve()}: holds no checkpoint; train one with `refrain train`, or point "
+            "--models to a folder whose sub-folders are checkpoints"
+        )
+    config = EngineConfig(max_slots=settings.max_slots, max_queue=settings.max_queue)
+    loaded = []
+    for directory in directories:
+        started = time.perf_counter()
+        loaded.append(load(load_checkpoint(directory, device), config))
+        logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)
+    return Registry(loaded, [name.strip() for name in settings.preferred_models.split(",")])
+
+
+async def _to_docs() -> RedirectResponse:
+    return RedirectResponse("docs")
+
+
+async def _client_left(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)
+
+
+def _describe_refusals(app: FastAPI) -> None:
+    """Take FastAPI's own 422 out of the description: every fault in a body is a 400 here."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = describe()
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema.get("components", {}).get("schemas", {}).pop(name, None)
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,42 @@
+"""Text to token ids, off the event loop where it takes long, and within limits."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.services.errors import TextTooLongError
+from models.tokenizer import Encoding, Tokenizer
+
+LONG_TEXT = 2_000
+"""Characters above which a text is tokenized on another thread."""
+
+
+async def encode(tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str) -> Encoding:
+    """Tokenize a text.
+
+    Raises
+    ------
+    TextTooLongError
+        If it has more than `max_tokens` tokens.
+    """
+    if len(text) > LONG_TEXT:
+        encoding = await asyncio.to_thread(tokenizer.encode, text)
+    else:
+        encoding = tokenizer.encode(text)
+    if len(encoding.ids) > max_tokens:
+        raise TextTooLongError(
+            f"{param} has {len(encoding.ids):,} tokens; the limit is {max_tokens:,}", param
+        )
+    return encoding
+
+
+async def encode_prompt(
+    tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str
+) -> tuple[list[int], bool]:
+    """Tokenize a text that is to be gone on with: its ids, and whether a space at its end was set aside.
+
+    In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
+    """
+    shorter = text.rstrip(" ") if tokenizer.kind == "words" else text
+    encoding = await encode(tokenizer, shorter, max_tokens=max_tokens, param=param)
+    return encoding.ids, shorter != text

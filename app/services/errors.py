@@ -1,0 +1,32 @@
+"""What a service can refuse; the caller can mend all of it.
+
+* ServiceError
+  - UnknownModelError       no such model is loaded
+  - WrongTaskError          that model does something else
+  - InvalidParameterError   a value that this model or service cannot take
+    - TextTooLongError      more tokens than the limit
+"""
+
+
+class ServiceError(Exception):
+    """Root of what a service can refuse; `param` names the field at fault."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownModelError(ServiceError):
+    """No such model is loaded."""
+
+
+class WrongTaskError(ServiceError):
+    """That model does something else."""
+
+
+class InvalidParameterError(ServiceError):
+    """A value that this model or service cannot take."""
+
+
+class TextTooLongError(InvalidParameterError):
+    """More tokens than the limit."""

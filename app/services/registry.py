@@ -1,0 +1,172 @@
+"""The loaded models and their engines, by name: the one place that owns them."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+
+from app.engine.async_engine import AsyncEngine
+from app.engine.config import EngineConfig
+from app.engine.one_shot import OneShotEngine
+from app.services.errors import UnknownModelError, WrongTaskError
+from app.services.language import recognise_language
+from models.checkpoint import Checkpoint
+from models.classifier import Classifier
+from models.padding import pad_texts
+
+MAX_CLASSIFIER_BATCH = 32
+
+
+@dataclass(frozen=True)
+class WordIndex:
+    """The tokens of a vocabulary in the order of their surfaces, without the space before a word."""
+
+    surfaces: list[str]
+    token_ids: list[int]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> WordIndex:
+        """Sort a checkpoint's vocabulary."""
+        tokenizer = checkpoint.tokenizer
+        pairs = sorted((tokenizer.surface(i).lstrip(" "), i) for i in range(tokenizer.vocab_size))
+        return cls([surface for surface, _ in pairs], [token_id for _, token_id in pairs])
+
+    def starting_with(self, letters: str) -> list[int]:
+        """Give the ids of the tokens that begin with these letters."""
+        first = bisect_left(self.surfaces, letters)
+        last = bisect_left(self.surfaces, letters + "\U0010ffff")
+        return self.token_ids[first:last]
+
+
+@dataclass(frozen=True)
+class LoadedLanguageModel:
+    """A next-token model and its engine."""
+
+    checkpoint: Checkpoint
+    engine: AsyncEngine
+    words: WordIndex = field(repr=False)
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A classifier and its engine, which takes token ids and gives class probabilities."""
+
+    checkpoint: Checkpoint
+    engine: OneShotEngine[Sequence[int], list[float]]
+
+
+Loaded = LoadedLanguageModel | LoadedClassifier
+LoadedT = TypeVar("LoadedT", LoadedLanguageModel, LoadedClassifier)
+
+
+def load(checkpoint: Checkpoint, config: EngineConfig) -> Loaded:
+    """Give a checkpoint its engine, not yet started."""
+    if isinstance(checkpoint.model, Classifier):
+        return LoadedClassifier(checkpoint, _classifier_engine(checkpoint, config))
+    engine = AsyncEngine(checkpoint.model, config, boundary_id=checkpoint.tokenizer.eos_id)
+    return LoadedLanguageModel(checkpoint, engine, WordIndex.of(checkpoint))
+
+
+def _classifier_engine(
+    checkpoint: Checkpoint, config: EngineConfig
+) -> OneShotEngine[Sequence[int], list[float]]:
+    model, boundary_id = checkpoint.model, checkpoint.tokenizer.eos_id
+    assert isinstance(model, Classifier)
+    device = model.output.weight.device
+
+    @torch.inference_mode()
+    def run_batch(texts: list[Sequence[int]]) -> list[list[float]]:
+        tokens_BT, lengths_B = pad_texts(texts, boundary_id)
+        logits_BK = model(tokens_BT.to(device), lengths_B.to(device))
+        rows: list[list[float]] = logits_BK.softmax(dim=1).tolist()
+        return rows
+
+    return OneShotEngine(run_batch, max_batch=MAX_CLASSIFIER_BATCH, max_queue=config.max_queue)
+
+
+class Registry:
+    """Finds the model that a request names, or the one that suits its text."""
+
+    def __init__(self, loaded: Sequence[Loaded], preferred: Sequence[str]) -> None:
+        rank = {name: place for place, name in enumerate(preferred)}
+        ordered = sorted(
+            loaded, key=lambda m: (rank.get(m.checkpoint.name, len(rank)), m.checkpoint.name)
+        )
+        self.models: Mapping[str, Loaded] = {m.checkpoint.name: m for m in ordered}
+
+    def start(self) -> None:
+        """Start every engine."""
+        for model in self.models.values():
+            model.engine.start()
+
+    async def stop(self) -> None:
+        """Stop every engine; open work ends with an error."""
+        await asyncio.gather(*(model.engine.stop() for model in self.models.values()))
+
+    def get(self, name: str) -> Loaded:
+        """Find a model by name.
+
+        Raises
+        ------
+        UnknownModelError
+            If no model has this name; the message lists those that are loaded.
+        """
+        if name not in self.models:
+            known = ", ".join(self.models) or "none"
+            raise UnknownModelError(f"no model named {name!r}; loaded are: {known}", "model")
+        return self.models[name]
+
+    def language_model(self, name: str | None, text: str) -> LoadedLanguageModel:
+        """Find the language model of a name, or the first one of the text's language.
+
+        Raises
+        ------
+        UnknownModelError
+            If no model has this name, or no language model is loaded.
+        WrongTaskError
+            If the named model is no language model.
+        """
+        candidates = [m for m in self.models.values() if isinstance(m, LoadedLanguageModel)]
+        if name is None:
+            return _by_language(candidates, recognise_language(text), "language model")
+        model = self.get(name)
+        if not isinstance(model, LoadedLanguageModel):
+            raise _wrong_task(name, candidates)
+        return model
+
+    def classifier(self, name: str | None, language: str | None, text: str) -> LoadedClassifier:
+        """Find the classifier of a name, of a language, or of the text's language.
+
+        Raises
+        ------
+        UnknownModelError
+            If no model has this name, or no classifier is loaded.
+        WrongTaskError
+            If the named model is no classifier.
+        """
+        candidates = [m for m in self.models.values() if isinstance(m, LoadedClassifier)]
+        if name is None:
+            return _by_language(candidates, language or recognise_language(text), "classifier")
+        model = self.get(name)
+        if not isinstance(model, LoadedClassifier):
+            raise _wrong_task(name, candidates)
+        return model
+
+
+def _by_language(candidates: Sequence[LoadedT], language: str | None, kind: str) -> LoadedT:
+    for model in candidates:
+        if model.checkpoint.card.language == language:
+            return model
+    if not candidates:
+        raise UnknownModelError(f"no {kind} is loaded", "model")
+    return candidates[0]
+
+
+def _wrong_task(name: str, candidates: Sequence[Loaded]) -> WrongTaskError:
+    names = ", ".join(model.checkpoint.name for model in candidates) or "none"
+    return WrongTaskError(f"{name} does something else; this route is served by: {names}", "model")

@@ -1,0 +1,111 @@
+"""How likely a text is: perplexity, bits a character, and every token's share."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.engine.sequence import Scored
+from app.services.encoding import encode
+from app.services.errors import InvalidParameterError
+from app.services.registry import LoadedLanguageModel, Registry
+from app.settings import Settings
+from models.tokenizer import EOS, Encoding
+
+
+@dataclass(frozen=True)
+class TokenScore:
+    """One token of a scored text: its place in characters, natural log-probability, and rank (1 = likeliest)."""
+
+    token: str
+    logprob: float
+    rank: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """The score of one text; perplexity and bits are None for a text of no tokens or characters."""
+
+    perplexity: float | None
+    log_likelihood: float
+    num_tokens: int
+    num_unknown: int
+    bits_per_character: float | None
+    tokens: list[TokenScore]
+
+
+class ScoringService:
+    """Measures texts."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = settings
+
+    async def score(
+        self, texts: Sequence[str], *, model: str | None, count_end: bool
+    ) -> tuple[str, list[TextScore]]:
+        """Score texts, each from its beginning; gives the model's name too.
+
+        Raises
+        ------
+        ServiceError
+            For an unknown model, too many or too long texts.
+        EngineError
+            If the queue is full or the engine has stopped.
+        """
+        if len(texts) > self._settings.max_texts:
+            raise InvalidParameterError(f"at most {self._settings.max_texts} texts", "text")
+        loaded = self._registry.language_model(model, "".join(text[:500] for text in texts))
+        loaded.engine.admit(len(texts))
+        encodings = [
+            await encode(
+                loaded.checkpoint.tokenizer,
+                text,
+                max_tokens=self._settings.max_score_tokens,
+                param="text",
+            )
+            for text in texts
+        ]
+        scores = await _score_all(loaded, encodings, count_end=count_end)
+        results = [
+            _text_score(text, encoding, scored)
+            for text, encoding, scored in zip(texts, encodings, scores, strict=True)
+        ]
+        return loaded.checkpoint.name, results
+
+
+async def _score_all(
+    loaded: LoadedLanguageModel, encodings: list[Encoding], *, count_end: bool
+) -> list[Scored]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(loaded.engine.score(encoding.ids, count_end=count_end))
+            for encoding in encodings
+        ]
+    return [task.result() for task in tasks]
+
+
+def _text_score(text: str, encoding: Encoding, scored: Scored) -> TextScore:
+    num_tokens = len(scored.logprobs)
+    log_likelihood = math.fsum(scored.logprobs)
+    pieces = [text[start:end] for start, end in encoding.offsets]
+    offsets = list(encoding.offsets)
+    if num_tokens > len(pieces):
+        pieces.append(EOS)
+        offsets.append((len(text), len(text)))
+    rows = zip(pieces, scored.logprobs, scored.ranks, offsets, strict=True)
+    return TextScore(
+        perplexity=math.exp(-log_likelihood / num_tokens) if num_tokens else None,
+        log_likelihood=log_likelihood,
+        num_tokens=num_tokens,
+        num_unknown=encoding.num_unknown,
+        bits_per_character=-log_likelihood / math.log(2) / len(text) if text else None,
+        tokens=[
+            TokenScore(token, logprob, rank, start, end)
+            for token, logprob, rank, (start, end) in rows
+        ],
+    )

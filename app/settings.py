@@ -1,0 +1,40 @@
+"""Every setting and limit of the service, read once from flags and the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Limit = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Settings of `refrain serve`: flags win over `REFRAIN_*` variables, which win over these defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="REFRAIN_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    models: Path = Field(
+        Path("checkpoints"), description="folder of checkpoints, each a sub-folder"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
+    num_threads: int = Field(0, ge=0, description="threads of one operation; 0 leaves it to torch")
+    preferred_models: str = Field(
+        "tang,english,sentiment-en,sentiment-zh",
+        description="models to take first where a request names none, by commas",
+    )
+    max_slots: Limit = Field(64, description="texts of one model that advance together")
+    max_queue: Limit = Field(256, description="texts of one model that may wait; more get a 503")
+    max_body_bytes: Limit = Field(4_194_304, description="longest request body; more gets a 413")
+    max_prompt_tokens: Limit = Field(8_192, description="longest prompt or prefix, in tokens")
+    max_score_tokens: Limit = Field(262_144, description="longest text to score, in tokens")
+    max_classify_tokens: Limit = Field(8_192, description="longest text to classify, in tokens")
+    max_tokens: Limit = Field(4_096, description="most tokens that one text may be continued by")
+    max_texts: Limit = Field(128, description="most texts of one request, n counted")
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
+        "info", description="how much the server writes to its log"
+    )
