@@ -81,11 +81,18 @@ class BudgetRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class CardRecipe:
-    """What the model card says that no figure tells."""
+    """What the model card says.
+
+    Attributes
+    ----------
+    baseline_order
+        Order of the Kneser-Ney model to measure beside a language model, on the same tokens; 0 for none.
+    """
 
     description: str = ""
     language: str = ""
     license: str = ""
+    baseline_order: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

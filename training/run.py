@@ -5,20 +5,22 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.card import Card
+from models.card import Card, Metric
 from models.checkpoint import CONFIG, Model, load_checkpoint, save_checkpoint
 from models.config import NGramConfig
 from models.kneser_ney import KneserNeyModel
+from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training.card import card_text
-from training.corpus import LabelledCorpus, TextCorpus
+from training.corpus import LabelledCorpus, Split, TextCorpus
 from training.errors import OutputExistsError
-from training.evaluate import evaluate_checkpoint
+from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.loop import TrainingLoop
 from training.precision import choose_device, choose_precision
 from training.prepare import as_text, prepare_classifier, prepare_language_model, train_tokenizer
@@ -59,7 +61,9 @@ def train(
         recipe=f"recipes/{recipe.name}.toml" if recipe.data.dataset else "",
         training=facts,
     )
-    finish(directory, model, tokenizer, card, corpus, getattr(torch, recipe.dtype), say)
+    say("measuring on validation and test, as the service would read")
+    baseline = _baseline(recipe, model, tokenizer, corpus)
+    finish(directory, model, tokenizer, card, corpus, getattr(torch, recipe.dtype), baseline)
     return directory
 
 
@@ -70,17 +74,36 @@ def finish(
     card: Card,
     corpus: TextCorpus | LabelledCorpus,
     dtype: torch.dtype,
-    say: Callable[[str], None],
+    baseline: tuple[Metric, ...] = (),
 ) -> None:
     """Save a model, measure what was saved, write the figures to its card, and clear the run's leftovers."""
     save_checkpoint(directory, model, tokenizer, card, dtype=dtype)
-    say("measuring the saved checkpoint on validation and test")
-    metrics = evaluate_checkpoint(load_checkpoint(directory), corpus)
-    card = Card(**{**vars(card), "metrics": metrics})
+    measured = evaluate_checkpoint(load_checkpoint(directory), corpus)
+    card = replace(card, metrics=measured + baseline)
     readme = card_text(directory.resolve().name, model, tokenizer, card)
     save_checkpoint(directory, model, tokenizer, card, readme=readme, dtype=dtype)
     shutil.rmtree(directory / "snapshot", ignore_errors=True)
     (directory / "best.safetensors").unlink(missing_ok=True)
+
+
+def _baseline(
+    recipe: TrainRecipe, model: Model, tokenizer: Tokenizer, corpus: TextCorpus | LabelledCorpus
+) -> tuple[Metric, ...]:
+    """Measure the n-gram that the recipe asks for, on the tokens of the model."""
+    order = recipe.card.baseline_order
+    if not order or not isinstance(model, LanguageModel):
+        return ()
+    corpus = as_text(corpus)
+    config = NGramConfig(vocab_size=tokenizer.vocab_size, order=order)
+    ids = tokenizer.encode_batch(corpus.documents["train"])
+    ngram = KneserNeyModel.estimate(ids, config)
+    splits: tuple[Split, ...] = ("validation", "test")
+    return tuple(
+        replace(metric, model=f"Kneser-Ney {order}-gram")
+        for split in splits
+        for metric in language_model_metrics(ngram, tokenizer, corpus, split)
+        if metric.name != "unknown_rate"
+    )
 
 
 def _claim(directory: Path, *, resume: bool, overwrite: bool) -> None:

@@ -42,7 +42,7 @@ class TokenStream:
     def __init__(self, engine: AsyncEngine, sequence: Sequence) -> None:
         self._engine = engine
         self._sequence = sequence
-        self._is_finished = False
+        self._is_finished = not sequence.may_write
 
     def __aiter__(self) -> TokenStream:
         return self
@@ -123,11 +123,11 @@ class AsyncEngine:
             self._engine.scheduler.check_room(num_sequences)
 
     def generate(self, requests: Ids[tuple[Ids[int], SamplingParams]]) -> list[TokenStream]:
-        """Submit texts to go on with, all or none; one stream for each."""
+        """Submit texts to go on with, all or none; one stream for each, empty where no token may be written."""
         sequences = [
             Sequence.start("generate", self._boundary_id, ids, params) for ids, params in requests
         ]
-        self._submit(sequences)
+        self._submit([sequence for sequence in sequences if sequence.may_write])
         return [TokenStream(self, sequence) for sequence in sequences]
 
     async def score(self, token_ids: Ids[int], *, count_end: bool = False) -> Scored:

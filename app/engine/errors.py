@@ -1,7 +1,6 @@
 """Everything the engine can refuse.
 
 * EngineError
-  - InvalidRequestError   the caller can mend it
   - QueueFullError        the caller may come back later
   - EngineStoppedError    nobody is left to answer
   - EngineFailureError    a step broke
@@ -10,10 +9,6 @@
 
 class EngineError(Exception):
     """Root of what the engine can refuse."""
-
-
-class InvalidRequestError(EngineError, ValueError):
-    """A request that no engine can serve."""
 
 
 class QueueFullError(EngineError):

@@ -100,6 +100,11 @@ class Sequence:
         return len(self.tokens) - self.num_read
 
     @property
+    def may_write(self) -> bool:
+        """Whether the engine may write a token at all."""
+        return self.params is not None and self.num_written < self.params.max_tokens
+
+    @property
     def num_written(self) -> int:
         """Tokens that the engine wrote."""
         return len(self.tokens) - self.num_given

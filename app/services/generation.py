@@ -145,6 +145,7 @@ class ChoiceWriter:
                 yield Piece(self._index, text, reason, self._logprobs(event))
                 if reason:
                     return
+        yield Piece(self._index, "", "length")
 
     async def whole(self) -> Choice:
         """Wait for the whole text."""

@@ -81,6 +81,17 @@ def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(
     assert card["unknown_rate", "test"] == 0
 
 
+def test_a_card_carries_the_ngram_of_the_same_tokens(tmp_path) -> None:
+    beside = load_checkpoint(
+        train(recipe("card.baseline_order=3"), TEXT, tmp_path / "a", say=quiet)
+    )
+    counted = recipe("tokenizer.kind=characters", task="ngram")
+    alone = load_checkpoint(train(counted, TEXT, tmp_path / "b", say=quiet))
+    rows = {(m.name, m.split): m.value for m in beside.card.metrics if m.model}
+    assert rows
+    assert rows.items() <= {(m.name, m.split): m.value for m in alone.card.metrics}.items()
+
+
 @pytest.mark.parametrize("unit", ["documents", "stream"])
 @pytest.mark.parametrize("stop_at", [4, 9, 13])
 def test_stopped_and_resumed_equals_never_stopped(tmp_path, monkeypatch, stop_at, unit) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
 
 from training.corpus import Example, LabelledCorpus, Split
@@ -13,6 +15,10 @@ FILES: dict[Split, str] = {
     "test": "chnsenticorp/test.tsv",
 }
 
+HOTELS = "chnsenticorp/ChnSentiCorp_htl_all.csv"
+
+_NOT_A_CHARACTER = re.compile(r"\W+")
+
 
 def read_chnsenticorp(root: Path) -> LabelledCorpus:
     """Read label and text of each line; the training file holds no text of the other two."""
@@ -21,6 +27,29 @@ def read_chnsenticorp(root: Path) -> LabelledCorpus:
         labels=("negative", "positive"),
         label_scores=(0.0, 1.0),
     )
+
+
+def read_chinese_reviews(root: Path) -> LabelledCorpus:
+    """Read ChnSentiCorp with more hotel reviews to train on, none of which is in validation or test.
+
+    The hotel reviews overlap with ChnSentiCorp; one is left out if its letters, punctuation aside, are those of any
+    other review, or if its first twenty begin one of validation or test.
+    """
+    corpus = read_chnsenticorp(root)
+    seen = {_letters(e.text) for examples in corpus.examples.values() for e in examples}
+    held_out = {_letters(e.text)[:20] for s in ("validation", "test") for e in corpus.examples[s]}
+    train = list(corpus.examples["train"])
+    with (root / HOTELS).open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            letters = _letters(row["review"])
+            if letters and letters not in seen and letters[:20] not in held_out:
+                seen.add(letters)
+                train.append(Example(row["review"].strip(), int(row["label"])))
+    return LabelledCorpus({**corpus.examples, "train": train}, corpus.labels, corpus.label_scores)
+
+
+def _letters(text: str) -> str:
+    return _NOT_A_CHARACTER.sub("", text)
 
 
 def _examples(path: Path) -> list[Example]:

@@ -1,0 +1,292 @@
+"""Each route gives what the contract says, and the numbers are the model's."""
+
+import asyncio
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from app.api.errors import TABLE, row_of
+from app.engine import errors as engine_errors
+from app.services import errors as service_errors
+from models.checkpoint import load_checkpoint
+
+
+async def post(client, path: str, **body):
+    response = await client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_a_text_is_gone_on_with_and_its_seed_gives_it_again(serve) -> None:
+    async def body(client) -> None:
+        first = await post(client, "/generate", prompt="春", max_tokens=12, n=2)
+        assert first["model"] == "tang"
+        assert [choice["index"] for choice in first["choices"]] == [0, 1]
+        assert first["usage"]["total_tokens"] == 1 + first["usage"]["completion_tokens"]
+        again = await post(client, "/generate", prompt="春", max_tokens=12, n=2, seed=first["seed"])
+        assert again == first
+        alone = await post(client, "/generate", prompt="春", max_tokens=12, seed=first["seed"])
+        assert alone["choices"] == first["choices"][:1]
+
+    serve(body)
+
+
+def test_many_callers_at_once_get_what_each_gets_alone(serve) -> None:
+    async def body(client) -> None:
+        def ask(n: int):
+            return post(client, "/generate", prompt="The cat", max_tokens=n % 9, seed=n, logprobs=2)
+
+        alone = [await ask(n) for n in range(24)]
+        assert await asyncio.gather(*map(ask, range(24))) == alone
+
+    serve(body)
+
+
+@pytest.mark.parametrize("model", ["tang", "english", "bytes", "counts"])
+def test_a_stream_says_what_the_whole_answer_says(serve, model) -> None:
+    async def body(client) -> None:
+        asked = {"prompt": ["The", ""], "model": model, "max_tokens": 15, "seed": 5, "n": 2}
+        whole = await post(client, "/generate", **asked)
+        response = await client.post("/generate", json={**asked, "stream": True})
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in response.text.split("\n\n") if line]
+        assert lines.pop() == "data: [DONE]"
+        events = [json.loads(line.removeprefix("data: ")) for line in lines]
+        end = events.pop()
+        assert (end["seed"], end["usage"]) == (whole["seed"], whole["usage"])
+        for choice in whole["choices"]:
+            mine = [event for event in events if event["index"] == choice["index"]]
+            assert "".join(event["text"] for event in mine) == choice["text"]
+            assert mine[-1]["finish_reason"] == choice["finish_reason"]
+
+    serve(body)
+
+
+def test_a_stop_string_ends_the_text_and_is_not_returned(serve) -> None:
+    async def body(client) -> None:
+        asked = {"prompt": "The", "max_tokens": 40, "seed": 2, "ignore_eos": True}
+        text = (await post(client, "/generate", **asked))["choices"][0]["text"]
+        stop = text[10:14]
+        stopped = (await post(client, "/generate", **asked, stop=[stop, "zzz"]))["choices"][0]
+        assert stopped["text"] == text[: text.index(stop)]
+        assert stopped["finish_reason"] == "stop"
+
+    serve(body)
+
+
+def test_a_space_at_the_end_of_a_prompt_belongs_to_the_next_word(serve) -> None:
+    async def body(client) -> None:
+        asked = {"max_tokens": 3, "seed": 4, "ignore_eos": True}
+        plain = await post(client, "/generate", prompt="The cat", **asked)
+        spaced = await post(client, "/generate", prompt="The cat ", **asked)
+        text = plain["choices"][0]["text"]
+        assert spaced["choices"][0]["text"] == text.removeprefix(" ")
+
+    serve(body)
+
+
+def test_no_tokens_are_a_text_of_their_own(serve) -> None:
+    async def body(client) -> None:
+        answer = await post(client, "/generate", prompt="The", max_tokens=0)
+        assert answer["choices"] == [{"index": 0, "text": "", "finish_reason": "length"}]
+        assert answer["usage"]["completion_tokens"] == 0
+
+    serve(body)
+
+
+@pytest.mark.parametrize("model", ["tang", "english", "bytes", "counts"])
+def test_unknown_words_are_never_written(serve, model) -> None:
+    async def body(client) -> None:
+        answer = await post(
+            client, "/generate", prompt="ζ", model=model, max_tokens=200, seed=1, n=4
+        )
+        assert all("<unk>" not in choice["text"] for choice in answer["choices"])
+
+    serve(body)
+
+
+@pytest.mark.parametrize("count_end", [False, True])
+def test_a_score_equals_an_independent_network_of_torch_modules(
+    serve, checkpoints, count_end
+) -> None:
+    text = "The cat saw the dog, and a zebra didn't sit."
+    checkpoint = load_checkpoint(checkpoints / "english")
+    weights, ids = checkpoint.model.state_dict(), checkpoint.tokenizer.encode(text).ids
+    first, second = nn.LSTM(12, 16, batch_first=True), nn.LSTM(16, 12, batch_first=True)
+    for layer, twin in enumerate((first, second)):
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        twin.load_state_dict({f"{n}_l0": weights[f"stack.layers.{layer}.{n}"] for n in names})
+    tokens = torch.tensor([[1, *ids, *([1] if count_end else [])]])
+    hidden = second(first(weights["embedding.weight"][tokens[:, :-1]])[0])[0]
+    logits = hidden @ weights["embedding.weight"].T + weights["output_bias"]
+    losses = nn.functional.cross_entropy(logits[0], tokens[0, 1:], reduction="none").tolist()
+
+    async def body(client) -> None:
+        answer = await post(client, "/score", text=text, per_token=True, count_end=count_end)
+        (result,) = answer["results"]
+        mean = sum(losses) / len(losses)
+        assert result["perplexity"] == pytest.approx(math.exp(mean), rel=1e-4)
+        assert result["num_tokens"] == len(losses)
+        assert result["num_unknown"] == 1
+        assert [-token["logprob"] for token in result["tokens"]] == pytest.approx(losses, abs=1e-5)
+        pieces = [text[token["start"] : token["end"]] for token in result["tokens"]]
+        assert "".join(pieces) == text
+        assert result["bits_per_character"] == pytest.approx(
+            sum(losses) / math.log(2) / len(text), rel=1e-5
+        )
+
+    serve(body)
+
+
+def test_an_empty_text_has_a_score_of_nothing(serve) -> None:
+    async def body(client) -> None:
+        (result,) = (await post(client, "/score", text=""))["results"]
+        assert (result["perplexity"], result["log_likelihood"], result["num_tokens"]) == (
+            None,
+            0,
+            0,
+        )
+        assert "tokens" not in result
+
+    serve(body)
+
+
+@pytest.mark.parametrize("model", ["tang", "english", "bytes", "counts"])
+@pytest.mark.parametrize("num_words", [0, 1, 10, 1000])
+def test_next_over_the_whole_vocabulary_sums_to_one(serve, model, num_words) -> None:
+    async def body(client) -> None:
+        prefix = " ".join(["cat"] * num_words)
+        answer = await post(client, "/next", prefix=prefix, model=model, top_k=1_000_000)
+        (result,) = answer["results"]
+        probabilities = [prediction["probability"] for prediction in result["predictions"]]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert probabilities == sorted(probabilities, reverse=True)
+        entropy = -sum(p * math.log(p) for p in probabilities if p)
+        assert result["entropy"] == pytest.approx(entropy, rel=1e-4)
+
+    serve(body)
+
+
+def test_typed_letters_leave_the_words_that_begin_with_them(serve) -> None:
+    async def body(client) -> None:
+        every = (await post(client, "/next", prefix="The", top_k=1000))["results"][0]
+        some = (await post(client, "/next", prefix="The", top_k=1000, starts_with="d"))["results"][
+            0
+        ]
+        expected = [p for p in every["predictions"] if p["token"].lstrip(" ").startswith("d")]
+        assert some["predictions"] == expected
+        assert expected
+
+    serve(body)
+
+
+def test_a_candidate_of_several_tokens_follows_the_chain_rule(serve) -> None:
+    async def body(client) -> None:
+        asked = {"prefix": "The", "candidates": ["cat", "cat sat"]}
+        one, two = (await post(client, "/next", **asked))["results"][0]["candidates"]
+        after = await post(client, "/next", prefix="The cat", candidates=["sat"])
+        sat = after["results"][0]["candidates"][0]
+        assert two["logprob"] == pytest.approx(one["logprob"] + sat["logprob"], abs=1e-4)
+        assert one["probability"] == pytest.approx(math.exp(one["logprob"]))
+
+    serve(body)
+
+
+def test_reviews_of_both_languages_find_their_model(serve) -> None:
+    async def body(client) -> None:
+        answer = await post(client, "/sentiment", text=["A lovely day", "春眠不觉晓", "", "123"])
+        models = [result["model"] for result in answer["results"]]
+        assert models == ["sentiment-en", "sentiment-zh", "sentiment-en", "sentiment-en"]
+        for result in answer["results"]:
+            assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+            stars = 5 * (
+                result["probabilities"]["positive"] + result["probabilities"]["neutral"] / 2
+            )
+            assert result["stars"] == pytest.approx(stars, abs=1e-5)
+            assert result["label"] == max(result["probabilities"], key=result["probabilities"].get)
+        named = await post(client, "/sentiment", text="A lovely day", language="zh")
+        assert named["results"][0]["model"] == "sentiment-zh"
+
+    serve(body)
+
+
+def test_models_health_and_version_tell_what_runs(serve) -> None:
+    async def body(client) -> None:
+        models = (await client.get("/models")).json()["models"]
+        assert [model["name"] for model in models][:4] == [
+            "tang",
+            "english",
+            "sentiment-en",
+            "sentiment-zh",
+        ]
+        one = (await client.get("/models/counts")).json()
+        assert (one["task"], one["config"]["order"]) == ("ngram", 3)
+        assert (await client.get("/health/live")).json() == {"status": "live"}
+        assert (await client.get("/health/ready")).json() == {"status": "ready"}
+        assert set((await client.get("/version")).json()) == {
+            "refrain",
+            "python",
+            "torch",
+            "device",
+        }
+
+    serve(body)
+
+
+def test_a_service_that_has_not_started_is_not_ready(checkpoints) -> None:
+    import httpx
+
+    from app.main import create_app
+    from app.settings import Settings
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(create_app(Settings(models=checkpoints)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            response = await client.get("/health/ready")
+        assert response.status_code == 503
+        assert response.headers["retry-after"]
+
+    asyncio.run(main())
+
+
+def test_the_documentation_asks_nothing_of_other_servers(serve) -> None:
+    async def body(client) -> None:
+        assert (await client.get("/")).headers["location"] == "docs"
+        page = (await client.get("/docs")).text
+        assert "//" not in page.replace("<!-- ", "").replace("// ", "").replace("text/", "")
+        for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+            assert name in page
+            assert (await client.get(f"/static-offline-docs/{name}")).status_code == 200
+
+    serve(body)
+
+
+def test_every_example_of_the_documentation_works(serve) -> None:
+    async def body(client) -> None:
+        schema = (await client.get("/openapi.json")).json()
+        tried = 0
+        for path, operations in schema["paths"].items():
+            assert all("422" not in operation["responses"] for operation in operations.values())
+            if "post" not in operations:
+                continue
+            content = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
+            body_schema = schema["components"]["schemas"][content["$ref"].rpartition("/")[2]]
+            for example in body_schema["examples"]:
+                await post(client, path, **example)
+                tried += 1
+        assert tried >= 4
+
+    serve(body)
+
+
+def leaves(kind: type[Exception]) -> list[type[Exception]]:
+    return [kind, *(leaf for child in kind.__subclasses__() for leaf in leaves(child))]
+
+
+def test_every_error_has_a_row_of_its_own() -> None:
+    kinds = leaves(engine_errors.EngineError) + leaves(service_errors.ServiceError)
+    assert set(kinds) == set(TABLE)
+    assert all(row_of(kind("x")).status not in (422, 501) for kind in kinds)

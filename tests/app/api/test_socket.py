@@ -1,0 +1,63 @@
+"""Over a real socket: streams arrive as they are written, and a caller who leaves frees the slot."""
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+
+ENDLESS = {"prompt": "The", "model": "english", "max_tokens": 10**8, "ignore_eos": True}
+
+
+@pytest.fixture
+def address(checkpoints) -> Iterator[str]:
+    """A service with one slot on a free port."""
+    settings = Settings(models=checkpoints, max_slots=1, max_queue=4, max_tokens=10**9)
+    config = uvicorn.Config(create_app(settings), log_level="warning", ws="none")
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    started = threading.Event()
+    server.startup, startup = lambda sockets: wait_for(startup, sockets, started), server.startup
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    assert started.wait(30)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+async def wait_for(startup, sockets, started: threading.Event) -> None:
+    await startup(sockets)
+    started.set()
+
+
+def test_a_stream_arrives_while_it_is_being_written(address) -> None:
+    with (
+        httpx.Client(base_url=address, timeout=20) as client,
+        client.stream("POST", "/generate", json={**ENDLESS, "stream": True}) as response,
+    ):
+        events = (line for line in response.iter_lines() if line)
+        pieces = [json.loads(next(events).removeprefix("data: ")) for _ in range(20)]
+    assert all(piece["finish_reason"] is None for piece in pieces)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_caller_who_leaves_frees_the_slot(address, stream) -> None:
+    with httpx.Client(base_url=address, timeout=20) as client:
+        leaving = httpx.Client(base_url=address, timeout=0.3)
+        with leaving, contextlib.suppress(httpx.ReadTimeout):
+            if stream:
+                with leaving.stream("POST", "/generate", json={**ENDLESS, "stream": True}) as left:
+                    next(left.iter_lines())
+            else:
+                leaving.post("/generate", json=ENDLESS)
+        answer = client.post("/next", json={"prefix": "The", "model": "english"})
+    assert answer.status_code == 200
