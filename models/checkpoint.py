@@ -103,6 +103,7 @@ def save_checkpoint(
     }
     partial = directory / f"{WEIGHTS}.partial"
     save_file(tensors, partial)
+    partial.chmod(0o644)
     os.replace(partial, directory / WEIGHTS)
     _write(directory / TOKENIZER, tokenizer.to_json())
     _write(directory / README, readme)

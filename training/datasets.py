@@ -10,7 +10,11 @@ from types import MappingProxyType
 
 from training.corpus import LabelledCorpus, TextCorpus
 from training.errors import CorruptDatasetError, MissingDatasetError, UnknownDatasetError
-from training.readers.chnsenticorp import read_chinese_reviews, read_chnsenticorp
+from training.readers.chnsenticorp import (
+    read_chinese_review_texts,
+    read_chinese_reviews,
+    read_chnsenticorp,
+)
 from training.readers.imdb import read_imdb
 from training.readers.penn_treebank import read_penn_treebank
 from training.readers.sst import read_sst2, read_sst5
@@ -51,6 +55,25 @@ class Dataset:
     how_to_get: str
     read: Callable[[Path], TextCorpus | LabelledCorpus]
 
+
+_CHINESE_REVIEWS = (
+    DataFile(
+        "chnsenticorp/train.dedup.tsv",
+        "2ce86c46f4a20b2aeb406262dcaf29b092b95198726854a0e118a029d4c7f3eb",
+    ),
+    DataFile(
+        "chnsenticorp/dev.tsv",
+        "d129e443eac08ce7643013dad496a8edf282be39cac1a4f2ad080818b296b331",
+    ),
+    DataFile(
+        "chnsenticorp/test.tsv",
+        "34f9d71eba6096cd8689e18913d28cf9a5f3c18a6c2804cd13304a321738c4bc",
+    ),
+    DataFile(
+        "chnsenticorp/ChnSentiCorp_htl_all.csv",
+        "1d414b9c65caf3a836abdb4efded621968502ad3338e1a9d885ae131c86083f0",
+    ),
+)
 
 _ALL = (
     Dataset(
@@ -279,28 +302,27 @@ _ALL = (
             "Tan Songbo; github ymcui/Chinese-BERT-wwm : data/chnsenticorp/chnsenticorp.zip and github "
             "SophonPlus/ChineseNlpCorpus"
         ),
-        files=(
-            DataFile(
-                "chnsenticorp/train.dedup.tsv",
-                "2ce86c46f4a20b2aeb406262dcaf29b092b95198726854a0e118a029d4c7f3eb",
-            ),
-            DataFile(
-                "chnsenticorp/dev.tsv",
-                "d129e443eac08ce7643013dad496a8edf282be39cac1a4f2ad080818b296b331",
-            ),
-            DataFile(
-                "chnsenticorp/test.tsv",
-                "34f9d71eba6096cd8689e18913d28cf9a5f3c18a6c2804cd13304a321738c4bc",
-            ),
-            DataFile(
-                "chnsenticorp/ChnSentiCorp_htl_all.csv",
-                "1d414b9c65caf3a836abdb4efded621968502ad3338e1a9d885ae131c86083f0",
-            ),
-        ),
+        files=_CHINESE_REVIEWS,
         how_to_get=(
             "as chnsenticorp, and put ChnSentiCorp_htl_all.csv of github SophonPlus/ChineseNlpCorpus beside it"
         ),
         read=read_chinese_reviews,
+    ),
+    Dataset(
+        name="chinese-review-texts",
+        title="The texts of the training reviews of chinese-reviews, without labels",
+        task="language model",
+        language="zh",
+        license="research; none stated for the hotel reviews",
+        origin=(
+            "Tan Songbo; github ymcui/Chinese-BERT-wwm : data/chnsenticorp/chnsenticorp.zip and github "
+            "SophonPlus/ChineseNlpCorpus"
+        ),
+        files=_CHINESE_REVIEWS,
+        how_to_get=(
+            "as chnsenticorp, and put ChnSentiCorp_htl_all.csv of github SophonPlus/ChineseNlpCorpus beside it"
+        ),
+        read=read_chinese_review_texts,
     ),
     Dataset(
         name="imdb",

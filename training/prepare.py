@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from models.checkpoint import Checkpoint, load_checkpoint
 from models.classifier import Classifier
 from models.config import ClassifierConfig, LanguageModelConfig
 from models.errors import ConfigError
 from models.language_model import LanguageModel
+from models.recurrent import BidirectionalStack
 from models.tokenizer import Tokenizer
 from training.batches import DocumentWindows, LabelledBatches, StreamWindows, WindowSource
 from training.corpus import LabelledCorpus, Split, TextCorpus
@@ -125,7 +128,11 @@ def prepare_classifier(
     """
     if recipe.task != "classifier":
         raise RecipeError(f"a {recipe.task} needs a corpus of texts, not labelled examples")
-    tokenizer = train_tokenizer(recipe, [example.text for example in corpus.examples["train"]])
+    pretrained = read_pretrained(recipe.start_from) if recipe.start_from else None
+    if pretrained is None:
+        tokenizer = train_tokenizer(recipe, [example.text for example in corpus.examples["train"]])
+    else:
+        tokenizer = pretrained.tokenizer
     try:
         config = ClassifierConfig(
             vocab_size=tokenizer.vocab_size,
@@ -136,6 +143,8 @@ def prepare_classifier(
     except (ConfigError, TypeError) as error:
         raise RecipeError(f"[model] {error}") from error
     model = Classifier(config).to(device)
+    if pretrained is not None:
+        copy_pretrained(pretrained, model)
 
     def batches(split: Split, seed: int | None) -> LabelledBatches:
         examples = corpus.examples[split]
@@ -152,3 +161,37 @@ def prepare_classifier(
         model, batches("train", recipe.seed), batches("validation", None), device
     )
     return Prepared(model, objective, tokenizer, None)
+
+
+def read_pretrained(directory: str) -> Checkpoint:
+    """Read the language model that a classifier starts from.
+
+    Raises
+    ------
+    RecipeError
+        If the checkpoint is no recurrent language model.
+    """
+    checkpoint = load_checkpoint(Path(directory))
+    if not isinstance(checkpoint.model, LanguageModel):
+        raise RecipeError(f"start_from: {directory} is a {checkpoint.task}, not a language model")
+    return checkpoint
+
+
+@torch.no_grad()
+def copy_pretrained(pretrained: Checkpoint, model: Classifier) -> None:
+    """Copy embedding and first layer; a stack of two directions starts its forward one from it.
+
+    Raises
+    ------
+    RecipeError
+        If the sizes differ.
+    """
+    source = pretrained.model
+    assert isinstance(source, LanguageModel)
+    stack = model.stack
+    target = stack.forward_layers if isinstance(stack, BidirectionalStack) else stack.layers
+    try:
+        model.embedding.load_state_dict(source.embedding.state_dict())
+        target[0].load_state_dict(source.stack.layers[0].state_dict())
+    except RuntimeError as error:
+        raise RecipeError(f"start_from: {pretrained.name} has other sizes: {error}") from error

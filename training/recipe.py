@@ -107,6 +107,9 @@ class TrainRecipe:
         Keywords of the task's configuration, but for the vocabulary and labels, which the corpus gives.
     dtype
         How the checkpoint stores its weights.
+    start_from
+        A language model's checkpoint whose tokenizer, embedding and first layer a classifier starts from
+        (Dai & Le 2015); empty to start from nothing.
     sample_prompt
         What the samples of text begin with as the model learns.
     """
@@ -115,6 +118,7 @@ class TrainRecipe:
     task: str = "language_model"
     seed: int = 1
     dtype: str = "bfloat16"
+    start_from: str = ""
     sample_prompt: str = ""
     data: DataRecipe = field(default_factory=DataRecipe)
     tokenizer: TokenizerRecipe = field(default_factory=TokenizerRecipe)

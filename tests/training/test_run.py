@@ -171,3 +171,36 @@ def test_the_first_loss_is_the_entropy_of_the_token_frequencies(tmp_path) -> Non
     total = sum(counts.values())
     entropy = -sum(n / total * math.log(n / total) for n in counts.values())
     assert first["loss"] == pytest.approx(entropy, rel=0.15)
+
+
+def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
+    reviews = TextCorpus(
+        {"train": ["so good", "so bad"] * 20, "validation": ["so"], "test": ["bad"]},
+        unit="documents",
+    )
+    settings = recipe("model.num_layers=1", "tokenizer.kind=words", "budget.epochs=1")
+    source = load_checkpoint(train(settings, reviews, tmp_path / "lm", say=quiet))
+    start = recipe(
+        f"start_from={tmp_path / 'lm'}",
+        "optimizer.learning_rate=1e-12",
+        "optimizer.weight_decay=0",
+        "budget.epochs=1",
+        "model.num_layers=1",
+        task="classifier",
+    )
+    judge = load_checkpoint(train(start, REVIEWS, tmp_path / "judge", say=quiet))
+    assert judge.tokenizer.to_json() == source.tokenizer.to_json()
+    torch.testing.assert_close(judge.model.embedding.weight, source.model.embedding.weight)
+    torch.testing.assert_close(
+        judge.model.stack.forward_layers[0].weight_hh, source.model.stack.layers[0].weight_hh
+    )
+    other = recipe(f"start_from={tmp_path / 'lm'}", "model.hidden_size=8", task="classifier")
+    with pytest.raises(RecipeError, match="other sizes"):
+        train(other, REVIEWS, tmp_path / "c", say=quiet)
+    with pytest.raises(RecipeError, match="not a language model"):
+        train(
+            recipe(f"start_from={tmp_path / 'judge'}", task="classifier"),
+            REVIEWS,
+            tmp_path / "d",
+            say=quiet,
+        )

@@ -6,8 +6,9 @@ import csv
 import re
 from pathlib import Path
 
-from training.corpus import Example, LabelledCorpus, Split
+from training.corpus import Example, LabelledCorpus, Split, TextCorpus
 from training.errors import CorruptDatasetError
+from training.near_duplicates import split_of
 
 FILES: dict[Split, str] = {
     "train": "chnsenticorp/train.dedup.tsv",
@@ -46,6 +47,15 @@ def read_chinese_reviews(root: Path) -> LabelledCorpus:
                 seen.add(letters)
                 train.append(Example(row["review"].strip(), int(row["label"])))
     return LabelledCorpus({**corpus.examples, "train": train}, corpus.labels, corpus.label_scores)
+
+
+def read_chinese_review_texts(root: Path) -> TextCorpus:
+    """Read the texts of the training reviews alone, without labels, for a language model to learn from."""
+    documents: dict[Split, list[str]] = {"train": [], "validation": [], "test": []}
+    for example in read_chinese_reviews(root).examples["train"]:
+        split = split_of(example.text, validation=0.04, test=0.04)
+        documents[split].append(example.text)
+    return TextCorpus(documents, unit="documents")
 
 
 def _letters(text: str) -> str:
