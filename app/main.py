@@ -32,8 +32,8 @@ from models.errors import CheckpointError
 logger = logging.getLogger("refrain")
 
 DESCRIPTION = """
-Recurrent language models over HTTP: texts gone on with, scored, and predicted; reviews judged.
-Every route has an example that works: open it, *Try it out*, *Execute*.
+Recurrent language models over HTTP: generate text, score it, predict the next word, judge a review.
+Every route has an example that works: open it and press *Execute*.
 """
 
 

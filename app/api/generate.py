@@ -17,9 +17,14 @@ def make_router(service: GenerationService) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
-    @router.post("/generate", response_model=GenerateAnswer, response_model_exclude_none=True)
+    @router.post(
+        "/generate",
+        summary="Continue a text",
+        response_model=GenerateAnswer,
+        response_model_exclude_none=True,
+    )
     async def generate(body: GenerateBody, request: Request) -> GenerateAnswer | Response:
-        """Go on with a text.
+        """Continue one text or several, from a prompt.
 
         With `stream`, the answer is server-sent events: `data: {"index", "text", "finish_reason"}` for each piece,
         then `data: {"model", "seed", "usage"}`, then `data: [DONE]`.

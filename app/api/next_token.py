@@ -17,7 +17,12 @@ def make_router(service: NextTokenService) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
-    @router.post("/next", response_model=NextAnswer, response_model_exclude_unset=True)
+    @router.post(
+        "/next",
+        summary="Predict the next token",
+        response_model=NextAnswer,
+        response_model_exclude_unset=True,
+    )
     async def predict_next(body: NextBody, request: Request) -> NextAnswer:
         """Predict the next word or character, with probabilities over the whole vocabulary."""
         model, results = await while_connected(

@@ -15,7 +15,12 @@ def make_router(service: ScoringService) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
-    @router.post("/score", response_model=ScoreAnswer, response_model_exclude_unset=True)
+    @router.post(
+        "/score",
+        summary="Measure how likely a text is",
+        response_model=ScoreAnswer,
+        response_model_exclude_unset=True,
+    )
     async def score(body: ScoreBody, request: Request) -> ScoreAnswer:
         """Measure how likely texts are: perplexity, bits a character, and with `per_token` every token."""
         model, results = await while_connected(

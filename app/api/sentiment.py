@@ -15,7 +15,7 @@ def make_router(service: SentimentService) -> APIRouter:
     """Route to a service."""
     router = model_router("labels")
 
-    @router.post("/sentiment", response_model=SentimentAnswer)
+    @router.post("/sentiment", summary="Judge a review", response_model=SentimentAnswer)
     async def sentiment(body: SentimentBody, request: Request) -> SentimentAnswer:
         """Tell what a review thinks, in English or Chinese: a class, its probabilities, and stars."""
         results = await while_connected(
