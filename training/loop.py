@@ -90,8 +90,9 @@ class TrainingLoop:
             loss, norm, num_tokens = self._step(batch)
             self._advance(epoch, window, time.monotonic() - started)
             self._report(bar, loss, norm, num_tokens / (time.monotonic() - started))
-            is_last = self.progress.window == 0
-            if self._is_due(budget.validate_every) or (is_last and not budget.validate_every):
+            ends_epoch = self.progress.window == 0 and not budget.validate_every
+            is_last = self.progress.step == self._num_steps
+            if self._is_due(budget.validate_every) or ends_epoch or is_last:
                 self._validate(bar)
             if self._is_due(budget.snapshot_every) or self._is_snapshot_time():
                 self._snapshot()

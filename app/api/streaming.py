@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app.api.errors import body_of
 from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
@@ -17,11 +18,25 @@ DONE = "data: [DONE]\n\n"
 
 def stream_response(generation: Generation) -> StreamingResponse:
     """Answer with the events of a request that has been queued already."""
-    return StreamingResponse(
-        events(generation),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
-    )
+    return _EventStream(generation)
+
+
+class _EventStream(StreamingResponse):
+    """Frees what is being written when the caller has left, even before the first event."""
+
+    def __init__(self, generation: Generation) -> None:
+        super().__init__(
+            events(generation),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+        )
+        self._generation = generation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._generation.abort()
 
 
 async def events(generation: Generation) -> AsyncIterator[str]:
@@ -38,8 +53,6 @@ async def events(generation: Generation) -> AsyncIterator[str]:
         yield DONE
     except EngineError as error:
         yield _event(body_of(error))
-    finally:
-        generation.abort()
 
 
 def usage_answer(usage: Usage) -> UsageAnswer:

@@ -180,7 +180,8 @@ class AsyncEngine:
         try:
             while self._wait_for_work():
                 outcomes = self._engine.step()
-                self._open.difference_update(s for s, outcome in outcomes if is_final(outcome))
+                with self._condition:
+                    self._open.difference_update(s for s, found in outcomes if is_final(found))
                 self._deliver(outcomes)
         except Exception as error:
             self._failure = EngineFailureError(f"a step of the engine broke: {error!r}")

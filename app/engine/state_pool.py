@@ -15,12 +15,13 @@ class StatePool:
     def __init__(self, model: TokenPredictor, num_slots: int) -> None:
         self._state = model.zero_state(num_slots + 1)
         self._zero = model.zero_state(1)
+        self.device = self._state.layers[0].device
         self.spare = num_slots
         self.free = list(reversed(range(num_slots)))
 
     def clear(self, slots: list[int]) -> None:
         """Let slots forget everything."""
-        rows = torch.tensor(slots)
+        rows = torch.tensor(slots, device=self.device)
         self._state.scatter(rows, self._zero.gather(torch.zeros_like(rows)))
 
     def read(self, slots: Tensor) -> RecurrentState:

@@ -144,6 +144,11 @@ def test_an_ngram_recipe_gives_a_checkpoint_too(tmp_path) -> None:
     assert 1 < card["perplexity", "test"] < 10
 
 
+def test_a_run_is_validated_at_its_end_however_rarely_else(tmp_path) -> None:
+    settings = recipe("budget.epochs=1", "budget.validate_every=1000000")
+    assert load_checkpoint(train(settings, TEXT, tmp_path / "a", say=quiet)).card.metrics
+
+
 def test_a_corpus_of_the_wrong_kind_is_refused(tmp_path) -> None:
     with pytest.raises(RecipeError, match="labelled examples"):
         train(recipe(task="classifier"), TEXT, tmp_path / "a", say=quiet)
