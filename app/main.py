@@ -50,17 +50,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         torch.set_num_threads(settings.num_threads)
     device = _device(settings.device)
     registry = _load_models(settings, device)
-    is_running = False
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        nonlocal is_running
         registry.start()
-        is_running = True
         try:
             yield
         finally:
-            is_running = False
             await registry.stop()
 
     app = FastAPIOffline(
@@ -76,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(next_token.make_router(NextTokenService(registry, settings)))
     app.include_router(sentiment.make_router(SentimentService(registry, settings)))
     app.include_router(models.make_router(registry))
-    app.include_router(health.make_router(lambda: is_running, device))
+    app.include_router(health.make_router(lambda: registry.is_ready, device))
     app.add_api_route("/", _to_docs, include_in_schema=False)
     app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -103,7 +104,7 @@ def load_snapshot(
     try:
         facts = json.loads((directory / "progress.json").read_text("utf-8"))
         tensors = load_file(directory / "tensors.safetensors")
-    except Exception as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise SnapshotError(
             f"{directory} cannot be read ({error}); start anew with --overwrite"
         ) from error

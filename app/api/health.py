@@ -24,9 +24,9 @@ def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:
 
     @router.get("/health/ready", responses={503: REFUSALS[503]})
     async def ready(response: Response) -> dict[str, str]:
-        """Tell whether models are loaded and engines run; a 503 while starting or stopping."""
+        """Tell whether models are loaded and engines run; a 503 while starting, stopping, or broken."""
         if not is_ready():
-            raise EngineStoppedError("the service is starting or stopping")
+            raise EngineStoppedError("the service is starting, stopping, or broken")
         response.headers["cache-control"] = "no-store"
         return {"status": "ready"}
 

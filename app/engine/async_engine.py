@@ -99,6 +99,11 @@ class AsyncEngine:
             await asyncio.to_thread(self._thread.join)
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it serves: started, and neither stopped nor broken."""
+        return self._thread.is_alive() and not self._is_stopping and self._failure is None
+
+    @property
     def num_running(self) -> int:
         """Sequences that hold a slot."""
         return len(self._engine.scheduler.running)

@@ -55,6 +55,11 @@ class OneShotEngine(Generic[Item, Result]):
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it serves: started and not stopped."""
+        return self._thread.is_alive() and not self._is_stopping
+
     def admit(self, num_items: int) -> None:
         """Check that there is room before any work is done for a request.
 

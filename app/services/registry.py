@@ -99,6 +99,11 @@ class Registry:
         )
         self.models: Mapping[str, Loaded] = {m.checkpoint.name: m for m in ordered}
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether every engine serves."""
+        return all(model.engine.is_alive for model in self.models.values())
+
     def start(self) -> None:
         """Start every engine."""
         for model in self.models.values():

@@ -58,6 +58,7 @@ def test_many_callers_get_what_each_would_get_alone() -> None:
             alone.append(await collect(stream))
         streams = [engine.generate([([2 + n], params[n])])[0] for n in range(20)]
         assert await asyncio.gather(*map(collect, streams)) == alone
+        assert engine.is_alive
 
     serve(body)
 
@@ -97,6 +98,7 @@ def test_a_broken_step_ends_every_open_stream_and_refuses_new_ones() -> None:
             await collect(stream)
         with pytest.raises(EngineStoppedError):
             engine.admit(1)
+        assert not engine.is_alive
 
     serve(body, network=BrokenModel(model().config).eval())
 
