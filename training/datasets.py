@@ -56,7 +56,37 @@ class Dataset:
     read: Callable[[Path], TextCorpus | LabelledCorpus]
 
 
-_CHINESE_REVIEWS = (
+_WIKITEXT = (
+    DataFile(
+        "wikitext-2/wiki.train.tokens.gz",
+        "0c202e0b5d919429261b7291d9b5998f0db680c0a6700c0ff2a886d0abe055d4",
+    ),
+    DataFile(
+        "wikitext-2/wiki.valid.tokens",
+        "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
+    ),
+    DataFile(
+        "wikitext-2/wiki.test.tokens",
+        "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
+    ),
+)
+
+_SST = (
+    DataFile(
+        "sst/trees_train.txt",
+        "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7",
+    ),
+    DataFile(
+        "sst/trees_dev.txt",
+        "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40",
+    ),
+    DataFile(
+        "sst/trees_test.txt",
+        "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761",
+    ),
+)
+
+_CHNSENTICORP = (
     DataFile(
         "chnsenticorp/train.dedup.tsv",
         "2ce86c46f4a20b2aeb406262dcaf29b092b95198726854a0e118a029d4c7f3eb",
@@ -69,6 +99,10 @@ _CHINESE_REVIEWS = (
         "chnsenticorp/test.tsv",
         "34f9d71eba6096cd8689e18913d28cf9a5f3c18a6c2804cd13304a321738c4bc",
     ),
+)
+
+_CHINESE_REVIEWS = (
+    *_CHNSENTICORP,
     DataFile(
         "chnsenticorp/ChnSentiCorp_htl_all.csv",
         "1d414b9c65caf3a836abdb4efded621968502ad3338e1a9d885ae131c86083f0",
@@ -106,20 +140,7 @@ _ALL = (
             "Salesforce Research (Merity et al. 2017); as carried by github "
             "nodiff-229/deeplearning_hw2 (train) and pytorch/examples (valid, test)"
         ),
-        files=(
-            DataFile(
-                "wikitext-2/wiki.train.tokens.gz",
-                "0c202e0b5d919429261b7291d9b5998f0db680c0a6700c0ff2a886d0abe055d4",
-            ),
-            DataFile(
-                "wikitext-2/wiki.valid.tokens",
-                "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
-            ),
-            DataFile(
-                "wikitext-2/wiki.test.tokens",
-                "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
-            ),
-        ),
+        files=_WIKITEXT,
         how_to_get=(
             "take word_language_model/data/wikitext-2 of github pytorch/examples and put its "
             "files under wikitext-2/; gzip the training file"
@@ -136,20 +157,7 @@ _ALL = (
             "Salesforce Research (Merity et al. 2017); as carried by github "
             "nodiff-229/deeplearning_hw2 (train) and pytorch/examples (valid, test)"
         ),
-        files=(
-            DataFile(
-                "wikitext-2/wiki.train.tokens.gz",
-                "0c202e0b5d919429261b7291d9b5998f0db680c0a6700c0ff2a886d0abe055d4",
-            ),
-            DataFile(
-                "wikitext-2/wiki.valid.tokens",
-                "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
-            ),
-            DataFile(
-                "wikitext-2/wiki.test.tokens",
-                "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
-            ),
-        ),
+        files=_WIKITEXT,
         how_to_get=(
             "take word_language_model/data/wikitext-2 of github pytorch/examples and put its "
             "files under wikitext-2/; gzip the training file"
@@ -214,20 +222,7 @@ _ALL = (
             "Stanford (Socher et al. 2013); as carried by github prrao87/fine-grained- "
             "sentiment : data/sst/raw_data"
         ),
-        files=(
-            DataFile(
-                "sst/trees_train.txt",
-                "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7",
-            ),
-            DataFile(
-                "sst/trees_dev.txt",
-                "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40",
-            ),
-            DataFile(
-                "sst/trees_test.txt",
-                "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761",
-            ),
-        ),
+        files=_SST,
         how_to_get=(
             "take data/sst/raw_data of github prrao87/fine-grained-sentiment and put its "
             "three trees under sst/ as trees_train.txt, trees_dev.txt, trees_test.txt"
@@ -244,20 +239,7 @@ _ALL = (
             "Stanford (Socher et al. 2013); as carried by github prrao87/fine-grained- "
             "sentiment : data/sst/raw_data"
         ),
-        files=(
-            DataFile(
-                "sst/trees_train.txt",
-                "e2f3f41b0b1e6d4dddc0effe3bfc2d27ed8928079aa9a03d652311614fc5feb7",
-            ),
-            DataFile(
-                "sst/trees_dev.txt",
-                "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40",
-            ),
-            DataFile(
-                "sst/trees_test.txt",
-                "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761",
-            ),
-        ),
+        files=_SST,
         how_to_get=(
             "take data/sst/raw_data of github prrao87/fine-grained-sentiment and put its "
             "three trees under sst/ as trees_train.txt, trees_dev.txt, trees_test.txt"
@@ -271,20 +253,7 @@ _ALL = (
         language="zh",
         license="research",
         origin="Tan Songbo; github ymcui/Chinese-BERT-wwm : data/chnsenticorp/chnsenticorp.zip",
-        files=(
-            DataFile(
-                "chnsenticorp/train.dedup.tsv",
-                "2ce86c46f4a20b2aeb406262dcaf29b092b95198726854a0e118a029d4c7f3eb",
-            ),
-            DataFile(
-                "chnsenticorp/dev.tsv",
-                "d129e443eac08ce7643013dad496a8edf282be39cac1a4f2ad080818b296b331",
-            ),
-            DataFile(
-                "chnsenticorp/test.tsv",
-                "34f9d71eba6096cd8689e18913d28cf9a5f3c18a6c2804cd13304a321738c4bc",
-            ),
-        ),
+        files=_CHNSENTICORP,
         how_to_get=(
             "take data/chnsenticorp/chnsenticorp.zip of github ymcui/Chinese-BERT-wwm; make "
             "train.dedup.tsv of train.tsv without repeats and without any text of dev.tsv and "
