@@ -10,7 +10,7 @@ from models.tokenizer import TokenizerKind
 from training.recipe import TrainRecipe, make_recipe
 
 CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.0, "bpe": 3.5}
-TOKENS_A_RUN = 4_000_000
+TOKENS_A_RUN = 3_000_000
 """Tokens read in one run, over all epochs, if the recipe is not told otherwise."""
 
 
