@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from training.readers.wikitext import read_natural_wikitext, read_wikitext
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a corpus, relative to the data folder, and the SHA-256 of its bytes."""
+    """One file of a corpus, relative to the data folder, and the SHA-256 of its content, unpacked if it is a .gz."""
 
     path: str
     sha256: str
@@ -59,7 +61,7 @@ class Dataset:
 _WIKITEXT = (
     DataFile(
         "wikitext-2/wiki.train.tokens.gz",
-        "0c202e0b5d919429261b7291d9b5998f0db680c0a6700c0ff2a886d0abe055d4",
+        "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",
     ),
     DataFile(
         "wikitext-2/wiki.valid.tokens",
@@ -120,7 +122,7 @@ _ALL = (
         files=(
             DataFile(
                 "tang-poems/tang.simplified.jsonl.gz",
-                "26f9c7268b08e84c0c5028d2ee9d7c5732ffc038ad3e68f1948a53277f73c70a",
+                "39e61561957c949c0254fa9194bee7bf13292b5e10681cfdbe007411387786f8",
             ),
         ),
         how_to_get=(
@@ -303,11 +305,11 @@ _ALL = (
         files=(
             DataFile(
                 "imdb/train.jsonl.gz",
-                "5b2576f978687dc58ffc0265c446226b7d3b7f720510ab1d02e2d87b16e8fab4",
+                "cdc94c30445c17ba6f881c6b76452842e2e78bf82945148ea9d5f0ddf4ad5c2d",
             ),
             DataFile(
                 "imdb/test.jsonl.gz",
-                "442d0e041e41601d1e9c31108bbe3da86f28e59e2cf3ba26ebc3060af5a826a8",
+                "846852d27de1ee45a6ac82e8a3f42e38f5eea8486d4ea06b52a6bcd89e835e08",
             ),
         ),
         how_to_get=(
@@ -362,8 +364,14 @@ def load_dataset(name: str, root: Path, *, verify: bool = True) -> TextCorpus | 
 
 
 def _verify(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CorruptDatasetError(f"{path} cannot be unpacked: {error}; get it again") from error
+    found = digest.hexdigest()
     if found != sha256:
         raise CorruptDatasetError(
             f"{path} has SHA-256 {found}, not {sha256}: it is truncated or of another version; get it again"

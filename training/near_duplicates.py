@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from training.corpus import Split
+from training.corpus import Example, Split
+
+_NOT_A_LETTER = re.compile(r"\W+")
 
 
 def split_of(key: str, *, validation: float, test: float) -> Split:
@@ -25,28 +28,63 @@ def is_near_duplicate(clauses: Sequence[str], known: set[str]) -> bool:
 def keep_apart(
     splits: Mapping[Split, Sequence[tuple[str, Sequence[str]]]],
 ) -> dict[Split, list[str]]:
-    """Move near-duplicates to train: first those of train's texts, then those of test in validation.
+    """Move to train every text of test or validation that is a near-duplicate of train, or of the other split.
+
+    A text that moves may have near-duplicates of its own among those kept before it, so the splits are gone
+    through again until nothing moves.
 
     Parameters
     ----------
     splits
         For each split its texts, each with its clauses.
     """
-    kept: dict[Split, list[str]] = {"train": [text for text, _ in splits["train"]]}
-    known = _clauses(clauses for _, clauses in splits["train"])
+    kept = {split: list(texts) for split, texts in splits.items()}
+    while _move_once(kept):
+        pass
+    return {split: [text for text, _ in texts] for split, texts in kept.items()}
+
+
+def _move_once(kept: dict[Split, list[tuple[str, Sequence[str]]]]) -> bool:
+    """Go through test, then validation, moving near-duplicates to train; tell whether any moved."""
+    num_train = len(kept["train"])
+    known = _clauses(kept["train"])
     for split in ("test", "validation"):
-        kept[split] = []
-        fresh: list[Sequence[str]] = []
-        for text, clauses in splits[split]:
+        staying = []
+        for text, clauses in kept[split]:
             if is_near_duplicate(clauses, known):
-                kept["train"].append(text)
+                kept["train"].append((text, clauses))
                 known |= set(clauses)
             else:
-                kept[split].append(text)
-                fresh.append(clauses)
-        known |= _clauses(fresh)
+                staying.append((text, clauses))
+        kept[split] = staying
+        known |= _clauses(staying)
+    return len(kept["train"]) > num_train
+
+
+def _clauses(texts: Iterable[tuple[str, Sequence[str]]]) -> set[str]:
+    return {clause for _, clauses in texts for clause in clauses}
+
+
+def without_held_out(
+    examples: Mapping[Split, Sequence[Example]], *, num_letters: int | None = None
+) -> dict[Split, list[Example]]:
+    """Take out of train what validation or test hold too, punctuation, spaces and capitals aside.
+
+    Parameters
+    ----------
+    num_letters
+        Compare this many first letters only; None compares all of them.
+    """
+    held_out = {
+        letters_of(example.text)[:num_letters]
+        for split in ("validation", "test")
+        for example in examples[split]
+    }
+    kept = {split: list(each) for split, each in examples.items()}
+    kept["train"] = [e for e in kept["train"] if letters_of(e.text)[:num_letters] not in held_out]
     return kept
 
 
-def _clauses(texts: Iterable[Sequence[str]]) -> set[str]:
-    return {clause for clauses in texts for clause in clauses}
+def letters_of(text: str) -> str:
+    """Give the letters and digits of a text, in lower case."""
+    return _NOT_A_LETTER.sub("", text).casefold()

@@ -1,5 +1,7 @@
 """Benchmark tokens become what people write."""
 
+from itertools import product
+
 import pytest
 
 from training.detokenize import detokenize
@@ -17,12 +19,23 @@ CASES = {
     "-LRB- yes -RRB- `` no ''": '(yes) "no"',
     "O 'Brien 's": "O'Brien's",
     "a <unk> , <unk> .": "a <unk>, <unk>.",
+    "Brilliant ! '": "Brilliant!'",
+    'He left " , he said .': 'He left", he said.',
+    "as alienating as ` Bartleby ' so": "as alienating as 'Bartleby' so",
+    'it ended . "': 'it ended."',
+    "in 1986 @,@": "in 1986,",
+    "make 'em laugh 'til dawn": "make 'em laugh 'til dawn",
 }
 
 
 @pytest.mark.parametrize("tokens", CASES)
 def test_tokens_become_natural_text(tokens) -> None:
     assert detokenize(tokens) == CASES[tokens]
+
+
+def test_no_private_mark_is_left_whatever_the_quotes() -> None:
+    for tokens in product(['"', "'", "``", "`", "''", ",", ".", "(", "a"], repeat=4):
+        assert not set("\ue000\ue001") & set(detokenize(" ".join(tokens)))
 
 
 def test_lines_become_articles_with_plain_headings() -> None:
@@ -33,7 +46,14 @@ def test_lines_become_articles_with_plain_headings() -> None:
         " It is . ",
         " = = Part = = ",
         " More . ",
+        " ",
         " = Second = ",
+        " ",
         " x ",
     ]
     assert natural_articles(lines) == ["First\nIt is.\nPart\nMore.", "Second\nx"]
+
+
+def test_a_line_of_a_table_that_looks_like_a_heading_begins_no_article() -> None:
+    lines = [" = First = ", " ", " Legend : ", " = Wins ; L = ", " Losses "]
+    assert natural_articles(lines) == ["First\nLegend:\nWins; L\nLosses"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 
 from training.corpus import Example, LabelledCorpus, Split, TextCorpus
 from training.errors import CorruptDatasetError
-from training.near_duplicates import split_of
+from training.near_duplicates import letters_of, split_of, without_held_out
 
 FILES: dict[Split, str] = {
     "train": "chnsenticorp/train.dedup.tsv",
@@ -18,13 +17,15 @@ FILES: dict[Split, str] = {
 
 HOTELS = "chnsenticorp/ChnSentiCorp_htl_all.csv"
 
-_NOT_A_CHARACTER = re.compile(r"\W+")
+_NUM_LETTERS = 20
+"""Two reviews that begin with these many same letters are taken for one."""
 
 
 def read_chnsenticorp(root: Path) -> LabelledCorpus:
-    """Read label and text of each line; the training file holds no text of the other two."""
+    """Read label and text of each line, less the training reviews that begin like one of the other two."""
+    examples = {split: _examples(root / file) for split, file in FILES.items()}
     return LabelledCorpus(
-        {split: _examples(root / file) for split, file in FILES.items()},
+        without_held_out(examples, num_letters=_NUM_LETTERS),
         labels=("negative", "positive"),
         label_scores=(0.0, 1.0),
     )
@@ -34,19 +35,21 @@ def read_chinese_reviews(root: Path) -> LabelledCorpus:
     """Read ChnSentiCorp with more hotel reviews to train on, none of which is in validation or test.
 
     The hotel reviews overlap with ChnSentiCorp; one is left out if its letters, punctuation aside, are those of any
-    other review, or if its first twenty begin one of validation or test.
+    other review, or if it begins like one of validation or test.
     """
     corpus = read_chnsenticorp(root)
-    seen = {_letters(e.text) for examples in corpus.examples.values() for e in examples}
-    held_out = {_letters(e.text)[:20] for s in ("validation", "test") for e in corpus.examples[s]}
+    seen = {letters_of(e.text) for examples in corpus.examples.values() for e in examples}
     train = list(corpus.examples["train"])
     with (root / HOTELS).open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
-            letters = _letters(row["review"])
-            if letters and letters not in seen and letters[:20] not in held_out:
+            letters = letters_of(row["review"])
+            if letters and letters not in seen:
                 seen.add(letters)
                 train.append(Example(row["review"].strip(), int(row["label"])))
-    return LabelledCorpus({**corpus.examples, "train": train}, corpus.labels, corpus.label_scores)
+    examples = {**corpus.examples, "train": train}
+    return LabelledCorpus(
+        without_held_out(examples, num_letters=_NUM_LETTERS), corpus.labels, corpus.label_scores
+    )
 
 
 def read_chinese_review_texts(root: Path) -> TextCorpus:
@@ -56,10 +59,6 @@ def read_chinese_review_texts(root: Path) -> TextCorpus:
         split = split_of(example.text, validation=0.04, test=0.04)
         documents[split].append(example.text)
     return TextCorpus(documents, unit="documents")
-
-
-def _letters(text: str) -> str:
-    return _NOT_A_CHARACTER.sub("", text)
 
 
 def _examples(path: Path) -> list[Example]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.corpus import Example, LabelledCorpus, Split
 from training.detokenize import detokenize
+from training.near_duplicates import without_held_out
 
 FILES: dict[Split, str] = {
     "train": "sst/trees_train.txt",
@@ -21,9 +22,10 @@ _TREE_TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
 
 def read_sst5(root: Path) -> LabelledCorpus:
-    """Read five classes: every phrase of the training trees, whole sentences elsewhere."""
+    """Read five classes: whole sentences to measure on, and every other phrase of the training trees."""
+    examples = {split: list(_examples(root / file, split)) for split, file in FILES.items()}
     return LabelledCorpus(
-        {split: list(_examples(root / file, split)) for split, file in FILES.items()},
+        without_held_out(examples),
         labels=LABELS,
         label_scores=SCORES,
     )
@@ -68,4 +70,4 @@ def phrases_of(tree: str) -> Iterator[tuple[int, list[str]]]:
                 open_nodes[-1][1].extend(words)
             yield label, words
         else:
-            open_nodes[-1][1].append(token.replace("\\/", "/"))
+            open_nodes[-1][1].append(re.sub(r"\\([/*])", r"\1", token))

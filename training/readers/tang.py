@@ -13,9 +13,9 @@ from training.near_duplicates import keep_apart, split_of
 
 FILE = "tang-poems/tang.simplified.jsonl.gz"
 
-_NOTE = re.compile(r"（[^（）]*）|〖[^〖〗]*〗|\([^()]*\)")
-_BRACKETS = str.maketrans("", "", "[]《》「」『』“”‘’ \t")
-_FOREIGN = re.compile(r"[^㐀-\U0003ffff，。？！；：、\n]|[□○]")
+_NOTE = re.compile(r"（[^（）]*(?:）|$)|〖[^〖〗]*〗|\([^()]*\)")
+_BRACKETS = str.maketrans("", "", "[]［］）《》「」『』“”‘’ \t")
+_FOREIGN = re.compile(r"[^㐀-\u9fff\U00020000-\U0003ffff，。？！；：、\n]")
 _CLAUSE = re.compile(r"[，。？！；：、\n]+")
 MAX_TITLE = 16
 """Longest title, in characters; a longer one is mostly an occasion and is left away."""

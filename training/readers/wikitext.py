@@ -33,10 +33,14 @@ def read_natural_wikitext(root: Path) -> TextCorpus:
 
 
 def natural_articles(lines: list[str]) -> list[str]:
-    """Join detokenized lines to articles; each begins at a heading of the first level."""
+    """Join detokenized lines to articles; each begins at a heading of the first level, between empty lines."""
     articles: list[list[str]] = [[]]
-    for line in lines:
-        if _TITLE.match(line):
+    for index, line in enumerate(lines):
+        alone = not any(
+            near.strip()
+            for near in (*lines[max(0, index - 1) : index], *lines[index + 1 : index + 2])
+        )
+        if alone and _TITLE.match(line):
             articles.append([])
         heading = _HEADING.match(line.strip())
         text = detokenize(heading.group(1) if heading else line)
