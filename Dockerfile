@@ -5,7 +5,7 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/refrain
 RUN pip install --no-cache-dir uv
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt pyproject.toml setup.py README.md LICENSE ./
 COPY models models
 COPY training training
 COPY app app

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +28,7 @@ from app.services.next_token import NextTokenService
 from app.services.registry import Registry, load
 from app.services.scoring import ScoringService
 from app.services.sentiment import SentimentService
+from app.services.state_token import StateTokens
 from app.settings import Settings
 from models.checkpoint import find_checkpoints, load_checkpoint
 from models.errors import CheckpointError
@@ -46,13 +50,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         If the folder has no checkpoint, or one that cannot be served: nothing is served then.
     """
     settings = settings or Settings()
-    if settings.num_threads:
-        torch.set_num_threads(settings.num_threads)
+    num_threads = settings.num_threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(num_threads)
     device = _device(settings.device)
-    registry = _load_models(settings, device)
+    registry = _load_models(settings, device, num_threads)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # An engine that has finished a step waits this long for the interpreter; Python's own 5 ms are many steps.
+        sys.setswitchinterval(5e-4)
         registry.start()
         try:
             yield
@@ -67,9 +73,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
-    app.include_router(generate.make_router(GenerationService(registry, settings)))
-    app.include_router(score.make_router(ScoringService(registry, settings)))
-    app.include_router(next_token.make_router(NextTokenService(registry, settings)))
+    states = StateTokens(registry, _secret(settings))
+    app.include_router(generate.make_router(GenerationService(states, settings), states))
+    app.include_router(score.make_router(ScoringService(states, settings), states))
+    app.include_router(next_token.make_router(NextTokenService(states, settings), states))
     app.include_router(sentiment.make_router(SentimentService(registry, settings)))
     app.include_router(models.make_router(registry))
     app.include_router(health.make_router(lambda: registry.is_ready, device))
@@ -82,24 +89,33 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def _secret(settings: Settings) -> bytes:
+    return settings.state_secret.get_secret_value().encode() or secrets.token_bytes(32)
+
+
 def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
 
 
-def _load_models(settings: Settings, device: str) -> Registry:
+def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
     directories = find_checkpoints(settings.models)
     if not directories:
         raise CheckpointError(
             f"{settings.models.resolve()}: holds no checkpoint; train one with `refrain train`, or point "
             "--models to a folder whose sub-folders are checkpoints"
         )
-    config = EngineConfig(max_slots=settings.max_slots, max_queue=settings.max_queue)
+    config = EngineConfig(
+        max_slots=settings.max_slots,
+        max_queue=settings.max_queue,
+        num_threads=num_threads,
+        prefix_cache_bytes=settings.prefix_cache_bytes,
+    )
     loaded = []
     for directory in directories:
         started = time.perf_counter()
-        loaded.append(load(load_checkpoint(directory, device), config))
+        loaded.append(load(load_checkpoint(directory, device), config, settings.precision))
         logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)
     return Registry(loaded, [name.strip() for name in settings.preferred_models.split(",")])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Limit = Annotated[int, Field(ge=1)]
@@ -22,7 +22,13 @@ class Settings(BaseSettings):
         Path("checkpoints"), description="folder of checkpoints, each a sub-folder"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
-    num_threads: int = Field(0, ge=0, description="threads of one operation; 0 leaves it to torch")
+    precision: Literal["auto", "int8", "bf16", "fp32"] = Field(
+        "auto",
+        description="numbers that language models compute with; auto takes int8 where it is fast",
+    )
+    num_threads: int = Field(
+        0, ge=0, description="threads of one step; 0 takes as many as there are processors"
+    )
     preferred_models: str = Field(
         "tang,english,sentiment-en,sentiment-zh",
         description="models to take first where a request names none, by commas",
@@ -35,6 +41,13 @@ class Settings(BaseSettings):
     max_classify_tokens: Limit = Field(8_192, description="longest text to classify, in tokens")
     max_tokens: Limit = Field(4_096, description="most tokens that one text may be continued by")
     max_texts: Limit = Field(128, description="most texts of one request, n counted")
+    prefix_cache_bytes: int = Field(
+        33_554_432, ge=0, description="memory of one model for texts read before; 0 remembers none"
+    )
+    state_secret: SecretStr = Field(
+        SecretStr(""),
+        description="what signs states; replicas that share it take one another's; by default a new one at each start",
+    )
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="how much the server writes to its log"
     )

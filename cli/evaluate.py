@@ -27,12 +27,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         help="the folder of the corpora (default: REFRAIN_DATA), or a UTF-8 text file to read as one text",
     )
+    parser.add_argument(
+        "--update-card",
+        action="store_true",
+        help="write the figures to the checkpoint's card; those of other models stay",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table beside the card's figures."""
     from models.checkpoint import load_checkpoint
+    from training.card import update_card
     from training.corpus import TextCorpus, read_text_file
     from training.datasets import data_root, load_dataset
     from training.evaluate import evaluate_checkpoint
@@ -45,12 +51,15 @@ def run(options: argparse.Namespace) -> int:
     else:
         root = options.data or data_root(os.environ)
         metrics = evaluate_checkpoint(checkpoint, load_dataset(checkpoint.card.dataset, root))
-        published = {(m.name, m.split): m.value for m in checkpoint.card.metrics if not m.model}
-    print(f"{'figure':20} {'split':12} {'measured':>12} {'card':>12}")
+        published = {(m.name, m.split, m.model): m.value for m in checkpoint.card.metrics}
+    print(f"{'figure':26} {'split':12} {'measured':>12} {'card':>12}")
     for metric in metrics:
-        card = published.get((metric.name, metric.split))
+        card = published.get((metric.name, metric.split, metric.model))
+        name = f"{metric.name} ({metric.model})" if metric.model else metric.name
         print(
-            f"{metric.name:20} {metric.split:12} {metric.value:12.5g} "
+            f"{name:26} {metric.split:12} {metric.value:12.5g} "
             f"{'-' if card is None else f'{card:.5g}':>12}"
         )
+    if options.update_card:
+        update_card(options.checkpoint, checkpoint, metrics)
     return 0

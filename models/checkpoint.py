@@ -95,17 +95,24 @@ def save_checkpoint(
         tensors = {
             k: v.detach().cpu().to(dtype).contiguous() for k, v in model.state_dict().items()
         }
+    partial = directory / f"{WEIGHTS}.partial"
+    save_file(tensors, partial)
+    partial.chmod(0o644)
+    os.replace(partial, directory / WEIGHTS)
+    _write(directory / TOKENIZER, tokenizer.to_json())
+    save_card(directory, model, tokenizer, card, readme=readme)
+
+
+def save_card(
+    directory: Path, model: Model, tokenizer: Tokenizer, card: Card, *, readme: str
+) -> None:
+    """Write what a checkpoint says of itself, and leave its weights as they are."""
     config = {
         "format_version": FORMAT_VERSION,
         "tokenizer": tokenizer.kind,
         "model": config_to_dict(model.config),
         "card": card.to_dict(),
     }
-    partial = directory / f"{WEIGHTS}.partial"
-    save_file(tensors, partial)
-    partial.chmod(0o644)
-    os.replace(partial, directory / WEIGHTS)
-    _write(directory / TOKENIZER, tokenizer.to_json())
     _write(directory / README, readme)
     _write(directory / CONFIG, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
 

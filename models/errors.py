@@ -5,6 +5,8 @@
   - TokenizerError     a text or vocabulary that the tokenizer cannot take
   - StateError         a recurrent state that does not fit the model
   - CheckpointError    a checkpoint directory that cannot be served; names the file and the fault
+  - NativeLibraryError the native library was not built, or cannot be loaded
+  - PrecisionError     a model that has no form of that precision
 """
 
 
@@ -26,3 +28,11 @@ class StateError(RefrainError, ValueError):
 
 class CheckpointError(RefrainError):
     """A checkpoint directory that cannot be served."""
+
+
+class NativeLibraryError(RefrainError):
+    """The native library was not built, or cannot be loaded."""
+
+
+class PrecisionError(RefrainError, ValueError):
+    """A model that has no form of that precision."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from models.card import Card
-from models.checkpoint import Model
+from models.card import Card, Metric
+from models.checkpoint import Checkpoint, Model, save_card
 from models.config import config_to_dict
 from models.tokenizer import Tokenizer
 
@@ -39,3 +42,12 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     lines += ["", "## Configuration", "", "```json"]
     lines += [json.dumps(config_to_dict(model.config), ensure_ascii=False, indent=2), "```", ""]
     return "\n".join(lines)
+
+
+def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metric]) -> None:
+    """Write new figures of a checkpoint to its card; figures of models that were not measured stay."""
+    names = {metric.model for metric in measured}
+    others = [metric for metric in checkpoint.card.metrics if metric.model not in names]
+    card = replace(checkpoint.card, metrics=(*measured, *others))
+    readme = card_text(directory.resolve().name, checkpoint.model, checkpoint.tokenizer, card)
+    save_card(directory, checkpoint.model, checkpoint.tokenizer, card, readme=readme)

@@ -11,6 +11,8 @@ import torch
 from models.card import Metric
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
+from models.int8 import Int8LanguageModel, has_int8_form
+from models.int8_scoring import log_probs_of
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
@@ -20,7 +22,7 @@ from training.errors import RecipeError
 from training.objective import mean_loss, predict
 
 CPU = torch.device("cpu")
-ROWS, WINDOW = 64, 128
+ROWS, WINDOW = 16, 128
 
 
 def evaluate_checkpoint(
@@ -30,9 +32,9 @@ def evaluate_checkpoint(
 ) -> tuple[Metric, ...]:
     """Measure a checkpoint on splits of a corpus.
 
-    Language models: perplexity over all tokens and the end of each text, bits per character, and the share of
-    unknown tokens. Each text is read from a zero state, or, where the corpus is one stream, the splits are
-    read in one lane with the state carried over. Classifiers: accuracy.
+    Language models: perplexity over all tokens and the end of each text (that of the int8 form too), bits per
+    character, and the share of unknown tokens. Each text is read from a zero state, or, where the corpus is one
+    stream, the splits are read in one lane with the state carried over. Classifiers: accuracy.
 
     Raises
     ------
@@ -63,13 +65,27 @@ def language_model_metrics(
     num_tokens = sum(len(document) + 1 for document in ids)
     num_characters = sum(len(document) + 1 for document in documents)
     num_unknown = sum(document.count(tokenizer.unk_id) for document in ids)
-    return [
+    metrics = [
         Metric("perplexity", split, round(math.exp(loss), 4)),
         Metric(
             "bits_per_character", split, round(loss * num_tokens / num_characters / math.log(2), 4)
         ),
         Metric("unknown_rate", split, round(num_unknown / num_tokens, 5)),
     ]
+    if isinstance(model, LanguageModel) and has_int8_form(model):
+        texts = ids if corpus.unit == "documents" else [joined(ids, tokenizer.eos_id)]
+        quantised = int8_cross_entropy(model, texts, tokenizer.eos_id)
+        metrics.append(Metric("perplexity", split, round(math.exp(quantised), 4), model="int8"))
+    return metrics
+
+
+def int8_cross_entropy(
+    model: LanguageModel, texts: Sequence[Sequence[int]], boundary_id: int
+) -> float:
+    """Give the mean cross-entropy in nats of the integer form that the service runs."""
+    form = Int8LanguageModel(model)
+    log_probs = [found for _, found in log_probs_of(form, texts, boundary_id=boundary_id)]
+    return -float(np.concatenate(log_probs).mean(dtype=np.float64))
 
 
 def cross_entropy(
@@ -93,13 +109,19 @@ def cross_entropy(
     return mean_loss(model, windows, CPU)
 
 
+def joined(documents: Sequence[Sequence[int]], boundary_id: int) -> list[int]:
+    """Put documents one behind the other, with a boundary between them and none at the ends."""
+    ids: list[int] = []
+    for document in documents:
+        ids.extend((*document, boundary_id))
+    return ids[:-1]
+
+
 def _ngram_cross_entropy(
     model: KneserNeyModel, documents: Sequence[Sequence[int]], boundary_id: int
 ) -> float:
     """No history reaches back over a boundary, so that all documents are one array of tokens."""
-    ids = [boundary_id]
-    for document in documents:
-        ids.extend((*document, boundary_id))
+    ids = [boundary_id, *joined(documents, boundary_id), boundary_id]
     return -float(model.target_log_probs(np.array(ids)).mean())
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
+
+from training.errors import RecipeError
 
 Precision = Literal["bfloat16", "float32"]
 
@@ -17,8 +19,20 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(device: torch.device) -> Precision:
-    """Probe once: bfloat16 if its matrix product takes at most four fifths of float32's time."""
+def choose_precision(device: torch.device, asked: str = "auto") -> Precision:
+    """Take what was asked for, or probe once: bfloat16 if its product takes at most four fifths of float32's time.
+
+    Raises
+    ------
+    RecipeError
+        If there is no precision of that name.
+    """
+    if asked != "auto":
+        if asked not in get_args(Precision):
+            raise RecipeError(
+                f"budget.precision must be auto, {', '.join(get_args(Precision))}, not {asked!r}"
+            )
+        return cast("Precision", asked)
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     return "bfloat16" if _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32) else "float32"

@@ -70,6 +70,8 @@ class BudgetRecipe:
         Tokens between two updates: how far truncated backpropagation through time reaches.
     snapshot_every, validate_every
         Steps; 0 for once an epoch.
+    precision
+        "bfloat16", "float32", or "auto" for whichever a probe finds the faster.
     """
 
     epochs: int = 5
@@ -77,6 +79,7 @@ class BudgetRecipe:
     window: int = 64
     snapshot_every: int = 0
     validate_every: int = 0
+    precision: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

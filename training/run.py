@@ -132,7 +132,7 @@ def _optimize(
     else:
         prepared = prepare_classifier(recipe, corpus, device)
     model = prepared.model
-    precision = choose_precision(device)
+    precision = choose_precision(device, recipe.budget.precision)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     say(
         f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "

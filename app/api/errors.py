@@ -23,6 +23,7 @@ from app.engine.errors import (
 from app.services.errors import (
     InvalidParameterError,
     ServiceError,
+    StaleStateError,
     TextTooLongError,
     UnknownModelError,
     WrongTaskError,
@@ -56,6 +57,7 @@ TABLE: dict[type[Exception], Row] = {
     WrongTaskError: Row(400, "invalid_request_error", "wrong_task"),
     TextTooLongError: Row(400, "invalid_request_error", "text_too_long"),
     InvalidParameterError: Row(400, "invalid_request_error", "invalid_value"),
+    StaleStateError: Row(412, "invalid_request_error", "stale_state"),
     ServiceError: Row(400, "invalid_request_error", "invalid_request"),
     QueueFullError: Row(503, "overloaded_error", "overloaded"),
     EngineStoppedError: Row(503, "overloaded_error", "stopping"),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import model_router
+from app.api.router import caller_of, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.generate import ChoiceAnswer, GenerateAnswer, GenerateBody
 from app.api.streaming import logprob_answers, stream_response, usage_answer
-from app.engine.sequence import SamplingParams
 from app.services.generation import GenerationOptions, GenerationService
+from app.services.state_token import StateTokens
+from models.native.sequence import SamplingParams
 
 
-def make_router(service: GenerationService) -> APIRouter:
+def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
@@ -29,12 +30,12 @@ def make_router(service: GenerationService) -> APIRouter:
         With `stream`, the answer is server-sent events: `data: {"index", "text", "finish_reason"}` for each piece,
         then `data: {"model", "seed", "usage"}`, then `data: [DONE]`.
         """
-        generation = await service.submit(_options(body))
+        generation = await service.submit(_options(body, caller_of(request)))
         if body.stream:
-            return stream_response(generation)
+            return stream_response(generation, states)
         choices = await while_connected(request, generation.whole())
         return GenerateAnswer(
-            model=generation.model_name,
+            model=generation.model.checkpoint.name,
             choices=[
                 ChoiceAnswer(
                     index=choice.index,
@@ -43,6 +44,7 @@ def make_router(service: GenerationService) -> APIRouter:
                     logprobs=logprob_answers(choice.logprobs)
                     if body.logprobs is not None
                     else None,
+                    state=states.seal(generation.model, choice.state) if choice.state else None,
                 )
                 for choice in choices
             ],
@@ -53,17 +55,17 @@ def make_router(service: GenerationService) -> APIRouter:
     return router
 
 
-def _options(body: GenerateBody) -> GenerationOptions:
+def _options(body: GenerateBody, caller: str) -> GenerationOptions:
     sampling = SamplingParams(
-        seed=0,
         max_tokens=body.max_tokens,
         temperature=body.temperature,
         top_k=body.top_k,
         top_p=body.top_p,
         min_p=body.min_p,
         repetition_penalty=body.repetition_penalty,
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
         ignore_eos=body.ignore_eos,
-        num_logprobs=body.logprobs or 0,
     )
     return GenerationOptions(
         prompts=as_list(body.prompt),
@@ -72,5 +74,9 @@ def _options(body: GenerateBody) -> GenerationOptions:
         seed=body.seed,
         n=body.n,
         stops=as_list(body.stop),
-        wants_logprobs=body.logprobs is not None,
+        num_logprobs=body.logprobs,
+        is_streamed=body.stream,
+        state=body.state,
+        wants_state=body.return_state,
+        caller=caller,
     )

@@ -7,8 +7,7 @@ from torch import nn
 
 from app.api.router import REFUSALS
 from app.api.schemas.models import MetricAnswer, ModelAnswer, ModelsAnswer
-from app.services.registry import Registry
-from models.checkpoint import Checkpoint
+from app.services.registry import Loaded, LoadedLanguageModel, Registry
 from models.config import config_to_dict
 
 
@@ -19,17 +18,18 @@ def make_router(registry: Registry) -> APIRouter:
     @router.get("/models")
     async def list_models() -> ModelsAnswer:
         """List what is loaded: task, cell, sizes, training data, measured quality, licence."""
-        return ModelsAnswer(models=[_answer(m.checkpoint) for m in registry.models.values()])
+        return ModelsAnswer(models=[_answer(model) for model in registry.models.values()])
 
     @router.get("/models/{name}", responses={404: REFUSALS[404]})
     async def show_model(name: str) -> ModelAnswer:
         """Show one model."""
-        return _answer(registry.get(name).checkpoint)
+        return _answer(registry.get(name))
 
     return router
 
 
-def _answer(checkpoint: Checkpoint) -> ModelAnswer:
+def _answer(loaded: Loaded) -> ModelAnswer:
+    checkpoint = loaded.checkpoint
     model, card = checkpoint.model, checkpoint.card
     num_parameters = None
     if isinstance(model, nn.Module):
@@ -42,6 +42,7 @@ def _answer(checkpoint: Checkpoint) -> ModelAnswer:
         tokenizer=checkpoint.tokenizer.kind,
         vocab_size=checkpoint.tokenizer.vocab_size,
         num_parameters=num_parameters,
+        precision=loaded.precision if isinstance(loaded, LoadedLanguageModel) else "fp32",
         config=config_to_dict(checkpoint.config),
         training_data=card.dataset,
         training=card.training,

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Request
 
 from app.api.disconnect import while_connected
-from app.api.router import model_router
+from app.api.router import caller_of, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.next_token import NextAnswer, NextBody, NextTokenAnswer, PredictionAnswer
-from app.services.next_token import NextToken, NextTokenService, Prediction
+from app.services.next_token import NextToken, NextTokenOptions, NextTokenService, Prediction
+from app.services.registry import LoadedLanguageModel
+from app.services.state_token import StateTokens
 
 
-def make_router(service: NextTokenService) -> APIRouter:
+def make_router(service: NextTokenService, states: StateTokens) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
@@ -25,30 +27,36 @@ def make_router(service: NextTokenService) -> APIRouter:
     )
     async def predict_next(body: NextBody, request: Request) -> NextAnswer:
         """Predict the next word or character, with probabilities over the whole vocabulary."""
-        model, results = await while_connected(
-            request,
-            service.predict(
-                as_list(body.prefix),
-                model=body.model,
-                top_k=body.top_k,
-                starts_with=body.starts_with,
-                candidates=body.candidates,
-            ),
+        options = NextTokenOptions(
+            model=body.model,
+            top_k=body.top_k,
+            starts_with=body.starts_with,
+            candidates=body.candidates,
+            state=body.state,
+            wants_state=body.return_state,
+            caller=caller_of(request),
         )
-        return NextAnswer(model=model, results=[_answer(result) for result in results])
+        model, results = await while_connected(
+            request, service.predict(as_list(body.prefix), options)
+        )
+        return NextAnswer(
+            model=model.checkpoint.name,
+            results=[_answer(result, model, states) for result in results],
+        )
 
     return router
 
 
-def _answer(result: NextToken) -> NextTokenAnswer:
-    predictions = _predictions(result.predictions)
-    if result.candidates is None:
-        return NextTokenAnswer(predictions=predictions, entropy=result.entropy)
-    return NextTokenAnswer(
-        predictions=predictions,
-        entropy=result.entropy,
-        candidates=_predictions(result.candidates),
-    )
+def _answer(result: NextToken, model: LoadedLanguageModel, states: StateTokens) -> NextTokenAnswer:
+    values: dict[str, object] = {
+        "predictions": _predictions(result.predictions),
+        "entropy": result.entropy,
+    }
+    if result.candidates is not None:
+        values["candidates"] = _predictions(result.candidates)
+    if result.state is not None:
+        values["state"] = states.seal(model, result.state)
+    return NextTokenAnswer.model_validate(values)
 
 
 def _predictions(predictions: Iterable[Prediction]) -> list[PredictionAnswer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.api.schemas.body import ErrorAnswer
 from app.api.strict_json import StrictJSONRoute
@@ -12,6 +12,7 @@ from app.api.strict_json import StrictJSONRoute
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "A fault in the body; `param` names the field."},
     404: {"model": ErrorAnswer, "description": "No such model is loaded."},
+    412: {"model": ErrorAnswer, "description": "The state is of another version of the model."},
     413: {"model": ErrorAnswer, "description": "The body is too large."},
     503: {
         "model": ErrorAnswer,
@@ -23,3 +24,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 def model_router(theme: str) -> APIRouter:
     """Make the router of one theme."""
     return APIRouter(tags=[theme], route_class=StrictJSONRoute, responses=REFUSALS)
+
+
+def caller_of(request: Request) -> str:
+    """Tell callers apart: they take turns, and what one had read is no other's."""
+    return request.client.host if request.client else ""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from app.api.disconnect import while_connected
-from app.api.router import model_router
+from app.api.router import caller_of, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.score import ScoreAnswer, ScoreBody, TextScoreAnswer, TokenScoreAnswer
-from app.services.scoring import ScoringService, TextScore
+from app.engine.sequence import TextState
+from app.services.registry import LoadedLanguageModel
+from app.services.scoring import ScoringOptions, ScoringService, TextScore
+from app.services.state_token import StateTokens
 
 
-def make_router(service: ScoringService) -> APIRouter:
+def make_router(service: ScoringService, states: StateTokens) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
@@ -23,20 +26,30 @@ def make_router(service: ScoringService) -> APIRouter:
     )
     async def score(body: ScoreBody, request: Request) -> ScoreAnswer:
         """Measure how likely texts are: perplexity, bits a character, and with `per_token` every token."""
-        model, results = await while_connected(
-            request,
-            service.score(as_list(body.text), model=body.model, count_end=body.count_end),
+        options = ScoringOptions(
+            model=body.model,
+            count_end=body.count_end,
+            state=body.state,
+            wants_state=body.return_state,
+            caller=caller_of(request),
         )
+        model, results = await while_connected(request, service.score(as_list(body.text), options))
         return ScoreAnswer(
-            model=model, results=[_answer(result, per_token=body.per_token) for result in results]
+            model=model.checkpoint.name,
+            results=[_answer(r, model, states, per_token=body.per_token) for r in results],
         )
 
     return router
 
 
-def _answer(result: TextScore, *, per_token: bool) -> TextScoreAnswer:
+def _answer(
+    result: TextScore, model: LoadedLanguageModel, states: StateTokens, *, per_token: bool
+) -> TextScoreAnswer:
     values: dict[str, object] = {**vars(result)}
     values.pop("tokens")
+    state = values.pop("state")
     if per_token:
         values["tokens"] = [TokenScoreAnswer(**vars(token)) for token in result.tokens]
+    if isinstance(state, TextState):
+        values["state"] = states.seal(model, state)
     return TextScoreAnswer.model_validate(values)

@@ -12,21 +12,22 @@ from app.api.errors import body_of
 from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
 from app.engine.errors import EngineError
 from app.services.generation import Generation, Piece, TokenLogprob, Usage
+from app.services.state_token import StateTokens
 
 DONE = "data: [DONE]\n\n"
 
 
-def stream_response(generation: Generation) -> StreamingResponse:
+def stream_response(generation: Generation, states: StateTokens) -> StreamingResponse:
     """Answer with the events of a request that has been queued already."""
-    return _EventStream(generation)
+    return _EventStream(generation, states)
 
 
 class _EventStream(StreamingResponse):
     """Frees what is being written when the caller has left, even before the first event."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: Generation, states: StateTokens) -> None:
         super().__init__(
-            events(generation),
+            events(generation, states),
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         )
@@ -39,7 +40,7 @@ class _EventStream(StreamingResponse):
             self._generation.abort()
 
 
-async def events(generation: Generation) -> AsyncIterator[str]:
+async def events(generation: Generation, states: StateTokens) -> AsyncIterator[str]:
     """Give one event a piece, one with seed and usage at the end, and `[DONE]`.
 
     A fault after the start is an event `{"error": ...}`, and the stream ends without `[DONE]`.
@@ -47,9 +48,14 @@ async def events(generation: Generation) -> AsyncIterator[str]:
     try:
         async for piece in generation.pieces():
             if piece.text or piece.finish_reason or piece.logprobs:
-                yield _event(_piece(piece))
+                values = _piece(piece)
+                if piece.state:
+                    values["state"] = states.seal(generation.model, piece.state)
+                yield _event(values)
         usage = usage_answer(generation.usage).model_dump()
-        yield _event({"model": generation.model_name, "seed": generation.seed, "usage": usage})
+        yield _event(
+            {"model": generation.model.checkpoint.name, "seed": generation.seed, "usage": usage}
+        )
         yield DONE
     except EngineError as error:
         yield _event(body_of(error))

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
-from torch import Tensor
-
 from app.engine.config import EngineConfig
-from app.engine.model_runner import ModelRunner
-from app.engine.sampler import sample
+from app.engine.prefix_cache import PrefixCache
+from app.engine.runner import Runner
 from app.engine.scheduler import Scheduler
-from app.engine.sequence import FinishReason, Scored, Sequence, TokenEvent
-from app.engine.state_pool import StatePool
-from models.predictor import TokenPredictor
+from app.engine.sequence import Outcome, Sequence, TextState, Written
+from models.native.structures import Purpose, Status
 
-Outcome = TokenEvent | Scored | Tensor
-"""What a step may find out for a sequence: a token, a finished score, or log-probabilities [V]."""
+MIN_CACHED = 8
+"""Tokens below which reading again costs less than remembering."""
+MAX_UNTOLD = 32
+"""Tokens that a stream may be ahead of its reader."""
 
 
 class Engine:
-    """Advances every running sequence by one step at a time.
+    """Advances every running sequence, a token a step.
 
-    A running stream waits at most for one wide rectangle (`max_block_rows` x `block_width` tokens) a step, however
-    long the prompts of others are.
+    Reading a prompt and writing a text are the same step, so a running stream waits for no one's prompt: a step is one
+    token of each running sequence, `max_slots` tokens at most.
     """
 
-    def __init__(self, model: TokenPredictor, config: EngineConfig, *, boundary_id: int) -> None:
-        self._config = config
-        self._boundary_id = boundary_id
-        self._pool = StatePool(model, config.max_slots)
-        self._runner = ModelRunner(model, self._pool, config)
+    def __init__(self, runner: Runner, config: EngineConfig) -> None:
+        self._runner = runner
+        self._max_steps = config.max_steps
+        self._free_slots = list(reversed(range(config.max_slots)))
         self.scheduler = Scheduler(config)
+        self.prefix_cache = PrefixCache(config.prefix_cache_bytes)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a new text would get a slot at once."""
+        return bool(self._free_slots)
 
     def add(self, sequences: Iterable[Sequence]) -> None:
         """Queue sequences, all or none."""
@@ -40,105 +43,96 @@ class Engine:
     def remove(self, sequence: Sequence) -> None:
         """Drop a sequence and free its slot."""
         if self.scheduler.remove(sequence):
-            self._pool.release(sequence.slot)
+            self._free_slots.append(sequence.slot)
 
     def admit(self) -> None:
-        """Give free slots, emptied, to those who wait."""
-        admitted = self.scheduler.admit(self._pool.free)
-        if admitted:
-            self._pool.clear([sequence.slot for sequence in admitted])
+        """Give free slots, emptied or filled with a known state, to those who wait."""
+        for sequence in self.scheduler.admit(self._free_slots):
+            self._open(sequence)
 
-    @torch.inference_mode()
-    def step(self) -> list[tuple[Sequence, Outcome]]:
-        """Advance everybody who holds a slot and tell what was found out."""
-        batch = self.scheduler.schedule()
-        if batch is None:
-            return []
-        outcomes = self._advance(batch.wide, self._config.block_width)
-        outcomes += self._advance(batch.narrow, 1)
-        for sequence, outcome in outcomes:
-            if is_final(outcome):
-                self.remove(sequence)
-        return outcomes
+    def can_step(self, *, tells_eager: bool) -> bool:
+        """Tell whether anybody may advance: streams that are far ahead of their readers wait for them."""
+        return any(tells_eager or not _is_ahead(s) for s in self.scheduler.running)
 
-    def _advance(self, sequences: list[Sequence], width: int) -> list[tuple[Sequence, Outcome]]:
-        """Read `width` tokens of each sequence and do what its purpose asks for."""
-        if not sequences:
+    def step(self, *, tells_eager: bool = True) -> list[tuple[Sequence, Outcome]]:
+        """Advance everybody who holds a slot and is not held up, and tell what was found out.
+
+        Parameters
+        ----------
+        tells_eager
+            Whether those who want every token at once are ready for more. If so, this is one step; if not, it is as
+            many as it takes for something to happen.
+        """
+        running = self.scheduler.running
+        advancing = running if tells_eager else [s for s in running if not _is_ahead(s)]
+        if not advancing:
             return []
-        features_BTF = self._runner.read(sequences, width)
-        for sequence in sequences:
-            sequence.num_read += width
+        self._runner.run(advancing, self._num_steps(advancing, tells_eager=tells_eager))
         outcomes: list[tuple[Sequence, Outcome]] = []
-        outcomes += self._score(sequences, features_BTF)
-        done = [row for row, s in enumerate(sequences) if s.num_unread == 0]
-        outcomes += self._look_ahead([sequences[row] for row in done], features_BTF[done, -1])
+        for sequence in list(advancing):
+            if sequence.native.struct.num_read == sequence.native.struct.mark:
+                self._remember(sequence)
+            if not sequence.is_running:
+                outcomes.append((sequence, self._close(sequence)))
+            elif tells_eager and sequence.is_eager and sequence.num_untold:
+                outcomes.append((sequence, sequence.outcome(None)))
         return outcomes
 
-    def _score(
-        self, sequences: list[Sequence], features_BTF: Tensor
-    ) -> list[tuple[Sequence, Outcome]]:
-        """Keep the log-probability and rank of the token after each one read."""
-        width = features_BTF.shape[1]
-        places: list[tuple[int, int, int]] = []
-        for row, sequence in enumerate(sequences):
-            if sequence.purpose == "score":
-                first = sequence.num_read - width + 1
-                targets = sequence.tokens[first : first + width]
-                places += [(row, time, target) for time, target in enumerate(targets)]
-        for start in range(0, len(places), self._config.row_tile):
-            tile = places[start : start + self._config.row_tile]
-            rows, times, chosen = (list(column) for column in zip(*tile, strict=True))
-            log_probs_NV = self._runner.logits(features_BTF[rows, times]).log_softmax(1)
-            chosen_N1 = log_probs_NV.gather(1, torch.tensor(chosen)[:, None])
-            ranks_N = (log_probs_NV > chosen_N1).sum(dim=1) + 1
-            values = zip(rows, chosen_N1[:, 0].tolist(), ranks_N.tolist(), strict=True)
-            for row, logprob, rank in values:
-                sequences[row].logprobs.append(logprob)
-                sequences[row].ranks.append(rank)
-        return [
-            (s, Scored(s.logprobs, s.ranks))
-            for s in sequences
-            if s.purpose == "score" and s.num_unread <= 1
-        ]
+    def _num_steps(self, advancing: list[Sequence], *, tells_eager: bool) -> int:
+        if not any(sequence.is_eager for sequence in advancing):
+            return self._max_steps
+        return 1 if tells_eager else MAX_UNTOLD
 
-    def _look_ahead(
-        self, sequences: list[Sequence], features_NF: Tensor
-    ) -> list[tuple[Sequence, Outcome]]:
-        """Give the whole distribution to those who asked for it, and a token to those who write."""
-        kept = [row for row, s in enumerate(sequences) if s.purpose != "score"]
-        if not kept:
-            return []
-        rows = [sequences[row] for row in kept]
-        logits_NV = self._runner.logits(features_NF[kept])
-        log_probs_NV = logits_NV.log_softmax(dim=1)
-        outcomes: list[tuple[Sequence, Outcome]] = [
-            (s, log_probs_NV[row].clone()) for row, s in enumerate(rows) if s.purpose == "next"
-        ]
-        writing = [row for row, s in enumerate(rows) if s.purpose == "generate"]
-        if writing:
-            writers = [rows[row] for row in writing]
-            tokens = sample(logits_NV[writing], writers, self._boundary_id)
-            for row, sequence, token_id in zip(writing, writers, tokens, strict=True):
-                outcomes.append((sequence, self._write(sequence, token_id, log_probs_NV[row])))
-        return outcomes
+    def _open(self, sequence: Sequence) -> None:
+        """Fill the slot; skip what the caller has had read before."""
+        native = sequence.native
+        packed = sequence.start.packed if sequence.start else None
+        is_cached = self._is_cached(sequence) and native.purpose is not Purpose.SCORE
+        if is_cached:
+            tokens = native.tokens[: native.struct.num_given]
+            if found := self.prefix_cache.find(sequence.caller, tokens):
+                native.struct.num_read, packed = found
+        self._runner.open(sequence, packed)
+        if is_cached or (sequence.wants_state and sequence.only_reads):
+            native.struct.mark = native.struct.num_given - 1
+            if native.struct.num_read == native.struct.mark:
+                self._remember(sequence)
 
-    def _write(self, sequence: Sequence, token_id: int, log_probs_V: Tensor) -> TokenEvent:
-        """Append a token to its text and say how likely it and its alternatives were."""
-        params = sequence.params
-        assert params is not None
-        sequence.tokens.append(token_id)
-        reason: FinishReason | None = None
-        if token_id == self._boundary_id:
-            reason = "stop"
-        elif sequence.num_written >= params.max_tokens:
-            reason = "length"
-        top: tuple[tuple[int, float], ...] = ()
-        if params.num_logprobs:
-            values, ids = log_probs_V.topk(min(params.num_logprobs, len(log_probs_V)))
-            top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-        return TokenEvent(token_id, float(log_probs_V[token_id]), top, reason)
+    def _is_cached(self, sequence: Sequence) -> bool:
+        is_long = sequence.native.struct.num_given > MIN_CACHED
+        return self.prefix_cache.is_enabled and sequence.start is None and is_long
+
+    def _remember(self, sequence: Sequence) -> None:
+        """Keep the state before the last given token: for the caller's next text, and for who looks beyond this one."""
+        sequence.native.struct.mark = -1
+        state = self._state_of(sequence)
+        if self._is_cached(sequence):
+            tokens = sequence.native.tokens[: state.position]
+            self.prefix_cache.put(sequence.caller, tokens, state.packed)
+        sequence.state_before_last = state
+
+    def _close(self, sequence: Sequence) -> Outcome:
+        """Free the slot of a sequence that is done, and tell its end."""
+        state = sequence.state_before_last if sequence.only_reads else None
+        if not sequence.only_reads and (sequence.wants_state or self._is_cached(sequence)):
+            state = self._state_of(sequence)
+            if self._is_cached(sequence):
+                tokens = sequence.native.tokens[: state.position]
+                self.prefix_cache.put(sequence.caller, tokens, state.packed)
+        self.remove(sequence)
+        return sequence.outcome(state if sequence.wants_state else None)
+
+    def _state_of(self, sequence: Sequence) -> TextState:
+        native = sequence.native
+        position = native.struct.position + native.struct.num_read
+        unread = () if native.status is Status.STOPPED else tuple(native.unread)
+        return TextState(self._runner.pack(sequence), position, unread)
+
+
+def _is_ahead(sequence: Sequence) -> bool:
+    return sequence.is_eager and sequence.num_untold >= MAX_UNTOLD
 
 
 def is_final(outcome: Outcome) -> bool:
     """Tell whether an outcome is the last of its sequence."""
-    return not isinstance(outcome, TokenEvent) or outcome.finish_reason is not None
+    return not isinstance(outcome, Written) or outcome.finish_reason is not None

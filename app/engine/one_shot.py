@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from app.engine.errors import EngineError, EngineFailureError, EngineStoppedError, QueueFullError
+from app.engine.errors import EngineError, EngineFailureError, QueueFullError
+from app.engine.thread import EngineThread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,13 +21,13 @@ class _Job(Generic[Item, Result]):
     future: asyncio.Future[Result]
 
 
-class OneShotEngine(Generic[Item, Result]):
+class OneShotEngine(EngineThread, Generic[Item, Result]):
     """A thread that takes whatever is queued, runs it as one batch, and resolves the futures.
 
     Parameters
     ----------
     run_batch
-        Gives one result an item, in order.
+        Gives one result an item, in order. Where it breaks, the jobs of its batch fail and the engine goes on.
     max_batch, max_queue
         Items that run at once, and items that may wait.
     """
@@ -35,43 +35,11 @@ class OneShotEngine(Generic[Item, Result]):
     def __init__(
         self, run_batch: Callable[[list[Item]], list[Result]], *, max_batch: int, max_queue: int
     ) -> None:
+        super().__init__("one-shot")
         self._run_batch = run_batch
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._queue: deque[_Job[Item, Result]] = deque()
-        self._condition = threading.Condition()
-        self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name="one-shot", daemon=True)
-
-    def start(self) -> None:
-        """Begin to serve."""
-        self._thread.start()
-
-    async def stop(self) -> None:
-        """End everything that waits with EngineStoppedError, and the thread."""
-        with self._condition:
-            self._is_stopping = True
-            self._condition.notify()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it serves: started and not stopped."""
-        return self._thread.is_alive() and not self._is_stopping
-
-    def admit(self, num_items: int) -> None:
-        """Check that there is room before any work is done for a request.
-
-        Raises
-        ------
-        QueueFullError
-            If the queue has no room for so many.
-        EngineStoppedError
-            If the engine has stopped.
-        """
-        with self._condition:
-            self._check_room(num_items)
 
     async def submit(self, items: list[Item]) -> list[Result]:
         """Run items, all or none, in whatever batches they fall; results in their order."""
@@ -80,16 +48,15 @@ class OneShotEngine(Generic[Item, Result]):
         with self._condition:
             self._check_room(len(jobs))
             self._queue.extend(jobs)
-            self._condition.notify()
+            self._wake()
         return await asyncio.gather(*(job.future for job in jobs))
 
     def _check_room(self, num_items: int) -> None:
-        if self._is_stopping:
-            raise EngineStoppedError("the engine has stopped; it serves no new text")
+        self._check_alive()
         if len(self._queue) + num_items > self._max_queue:
             raise QueueFullError(f"{len(self._queue)} texts wait already; come back later")
 
-    def _run(self) -> None:
+    def _serve(self) -> None:
         while jobs := self._take():
             try:
                 results = self._run_batch([job.item for job in jobs])
@@ -99,8 +66,9 @@ class OneShotEngine(Generic[Item, Result]):
                 self._answer([(job, failure) for job in jobs])
             else:
                 self._answer(list(zip(jobs, results, strict=True)))
-        stopped = EngineStoppedError("the engine was stopped")
-        self._answer([(job, stopped) for job in self._queue])
+
+    def _end_all(self, error: EngineError) -> None:
+        self._answer([(job, error) for job in self._queue])
 
     def _take(self) -> list[_Job[Item, Result]]:
         """Wait for jobs; none when it is time to stop."""

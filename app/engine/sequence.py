@@ -1,4 +1,4 @@
-"""One text on its way through the engine: what it reads, what it writes, what it is asked for."""
+"""One text on its way through the engine, and what is found out for it."""
 
 from __future__ import annotations
 
@@ -6,105 +6,164 @@ from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.native.sequence import GREEDY, NativeSequence, SamplingParams
+from models.native.structures import Purpose, Status
+
 FinishReason = Literal["stop", "length", "abort"]
-Purpose = Literal["generate", "score", "next"]
+Alternatives = list[tuple[int, float]]
+"""Likeliest tokens with their log-probabilities, likeliest first."""
 
 
 @dataclass(frozen=True)
-class SamplingParams:
-    """How to choose tokens.
+class TextState:
+    """Everything a model remembers of a text: enough to go on with it anywhere.
 
     Attributes
     ----------
-    temperature
-        0 takes the likeliest token.
-    top_k, top_p, min_p
-        Keep the k likeliest; the likeliest with this much probability; those with this share of the likeliest's.
-    repetition_penalty
-        Divides the positive logits of tokens already in the text, and multiplies the negative ones.
-    ignore_eos
-        Never end by itself.
-    num_logprobs
-        Alternatives to report with each token.
-    banned
-        Tokens that are never written.
+    packed
+        The recurrent state after `position` tokens, the boundary counted.
+    unread
+        Tokens of the text that come after those; none where the text has ended by itself.
     """
 
-    seed: int
-    max_tokens: int = 64
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    ignore_eos: bool = False
-    num_logprobs: int = 0
-    banned: frozenset[int] = frozenset()
+    packed: bytes
+    position: int
+    unread: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class TokenEvent:
-    """One token written; `token_id` is the boundary's when the text ended by itself."""
+class Written:
+    """Tokens written since the last time; with a finish_reason they are the last."""
 
-    token_id: int
-    logprob: float
-    top: tuple[tuple[int, float], ...] = ()
+    token_ids: list[int]
+    logprobs: list[float]
+    top: list[Alternatives]
     finish_reason: FinishReason | None = None
+    state: TextState | None = None
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Natural log-probability and rank (1 = likeliest) of each target."""
+    """Natural log-probability, rank (1 = likeliest) and alternatives of each target."""
 
     logprobs: list[float]
     ranks: list[int]
+    top: list[Alternatives] = field(default_factory=list)
+    state: TextState | None = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Natural log-probabilities of every token that may come next, float32 [V]."""
+
+    log_probs: NDArray[np.float32]
+    state: TextState | None = None
+
+
+Outcome = Written | Scored | Looked
+
+_REASONS: dict[Status, FinishReason] = {Status.STOPPED: "stop", Status.FULL: "length"}
 
 
 @dataclass(eq=False)
 class Sequence:
-    """A text with a cursor: `tokens[:num_read]` are in its slot's state.
+    """A text in a slot, or waiting for one.
 
     Attributes
     ----------
-    tokens
-        The boundary, the given tokens, and those written so far.
-    num_given
-        How many of them came with the request.
-    results
-        What a step found out for it, in the order of the purpose.
+    native
+        Its tokens and cursor, in memory that native steps work on.
+    start
+        Where it goes on from; None for the beginning of a text.
+    caller
+        Who asked: callers take turns, and see no state but their own.
+    is_eager
+        Whether tokens that are written are told at once, or all at the end.
+    wants_state
+        Whether its state is told at the end.
+    state_before_last
+        The state before the last token of a text that is only read: what is told of it.
+    sink
+        Where outcomes go: the engine only carries it.
     """
 
-    purpose: Purpose
-    tokens: list[int]
-    params: SamplingParams | None = None
-    num_read: int = 0
+    native: NativeSequence
+    start: TextState | None = None
+    caller: str = ""
+    is_eager: bool = False
+    wants_state: bool = False
     slot: int = -1
-    num_given: int = field(init=False)
-    logprobs: list[float] = field(default_factory=list)
-    ranks: list[int] = field(default_factory=list)
+    num_told: int = 0
+    state_before_last: TextState | None = None
     sink: Any = None
 
-    def __post_init__(self) -> None:
-        self.num_given = len(self.tokens)
-
     @classmethod
-    def start(
-        cls, purpose: Purpose, boundary_id: int, ids: Ids[int], params: SamplingParams | None = None
+    def make(
+        cls,
+        purpose: Purpose,
+        boundary_id: int,
+        ids: Ids[int],
+        *,
+        vocab_size: int,
+        params: SamplingParams = GREEDY,
+        start: TextState | None = None,
+        num_top: int = 0,
+        caller: str = "",
+        is_eager: bool = False,
+        wants_state: bool = False,
     ) -> Sequence:
-        """Begin a text: the boundary comes first."""
-        return cls(purpose, [boundary_id, *ids], params)
+        """Begin a text with the boundary, or go on from where a state stands."""
+        tokens = [boundary_id, *ids] if start is None else [*start.unread, *ids]
+        native = NativeSequence(
+            purpose,
+            tokens,
+            vocab_size=vocab_size,
+            position=0 if start is None else start.position,
+            params=params,
+            num_top=num_top,
+        )
+        return cls(native, start, caller, is_eager and purpose is Purpose.GENERATE, wants_state)
 
     @property
-    def num_unread(self) -> int:
-        """Tokens that the state has not seen."""
-        return len(self.tokens) - self.num_read
+    def only_reads(self) -> bool:
+        """Whether nothing is written or scored, so that the last token is read too."""
+        is_mute = self.native.purpose is Purpose.GENERATE and not self.native.params.max_tokens
+        return is_mute or self.native.purpose is Purpose.LOOK
 
     @property
-    def may_write(self) -> bool:
-        """Whether the engine may write a token at all."""
-        return self.params is not None and self.num_written < self.params.max_tokens
+    def num_untold(self) -> int:
+        """Tokens found since the last time that any were told."""
+        num_untold: int = self.native.struct.num_found - self.num_told
+        return num_untold
 
     @property
-    def num_written(self) -> int:
-        """Tokens that the engine wrote."""
-        return len(self.tokens) - self.num_given
+    def is_running(self) -> bool:
+        """Whether there is more to do."""
+        return self.native.status is Status.RUNNING
+
+    def outcome(self, state: TextState | None) -> Outcome:
+        """Tell what was found out since the last time; all of it once the sequence is done."""
+        native = self.native
+        if native.purpose is Purpose.LOOK:
+            assert native.log_probs is not None
+            return Looked(native.log_probs, state)
+        first, last = self.num_told, native.struct.num_found
+        self.num_told = last
+        logprobs = native.logprobs[first:last].tolist()
+        top = self._top(first, last)
+        if native.purpose is Purpose.SCORE:
+            assert native.ranks is not None
+            return Scored(logprobs, native.ranks.tolist(), top, state)
+        given = native.struct.num_given
+        token_ids = native.tokens[given + first : given + last].tolist()
+        return Written(token_ids, logprobs, top, _REASONS.get(native.status), state)
+
+    def _top(self, first: int, last: int) -> list[Alternatives]:
+        if not self.native.num_top:
+            return []
+        ids = self.native.top_ids[first:last].tolist()
+        logprobs = self.native.top_logprobs[first:last].tolist()
+        return [list(zip(*row, strict=True)) for row in zip(ids, logprobs, strict=True)]

@@ -17,7 +17,6 @@ class StatePool:
         self._zero = model.zero_state(1)
         self.device = self._state.layers[0].device
         self.spare = num_slots
-        self.free = list(reversed(range(num_slots)))
 
     def clear(self, slots: list[int]) -> None:
         """Let slots forget everything."""
@@ -31,7 +30,3 @@ class StatePool:
     def write(self, slots: Tensor, state: RecurrentState) -> None:
         """Put states back to their slots."""
         self._state.scatter(slots, state)
-
-    def release(self, slot: int) -> None:
-        """Give a slot back."""
-        self.free.append(slot)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from app.services.errors import TextTooLongError
+from app.engine.sequence import TextState
+from app.services.errors import InvalidParameterError, TextTooLongError
 from models.tokenizer import Encoding, Tokenizer
 
 LONG_TEXT = 2_000
@@ -40,3 +41,15 @@ async def encode_prompt(
     shorter = text.rstrip(" ") if tokenizer.kind == "words" else text
     encoding = await encode(tokenizer, shorter, max_tokens=max_tokens, param=param)
     return encoding.ids, shorter != text
+
+
+def require_something_to_read(state: TextState | None, ids: list[int], param: str) -> None:
+    """Refuse to go on from the end of a text without a word more.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the state's text has ended by itself and there are no ids.
+    """
+    if state is not None and not state.unread and not ids:
+        raise InvalidParameterError("the text of this state has ended; give it more text", param)

@@ -5,6 +5,7 @@
   - WrongTaskError          that model does something else
   - InvalidParameterError   a value that this model or service cannot take
     - TextTooLongError      more tokens than the limit
+  - StaleStateError         a state from another version of the model
 """
 
 
@@ -30,3 +31,7 @@ class InvalidParameterError(ServiceError):
 
 class TextTooLongError(InvalidParameterError):
     """More tokens than the limit."""
+
+
+class StaleStateError(ServiceError):
+    """A state from another version of the model."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import math
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.engine.async_engine import TokenStream
-from app.engine.sequence import FinishReason, SamplingParams, TokenEvent
-from app.engine.uniform import mix
-from app.services.encoding import encode_prompt
+from app.engine.sequence import Alternatives, FinishReason, TextState, Written
+from app.services.encoding import encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
-from app.services.registry import LoadedLanguageModel, Registry
+from app.services.registry import LoadedLanguageModel
+from app.services.state_token import StateTokens
 from app.services.stop_strings import StopStrings
 from app.settings import Settings
+from models.native.sequence import SamplingParams
+from models.native.structures import Purpose
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Piece:
     text: str
     finish_reason: FinishReason | None = None
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    state: TextState | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Choice:
     text: str
     finish_reason: FinishReason
     logprobs: list[TokenLogprob]
+    state: TextState | None
 
 
 class Generation:
@@ -65,7 +71,7 @@ class Generation:
     def __init__(
         self, model: LoadedLanguageModel, writers: list[ChoiceWriter], seed: int, num_prompt: int
     ) -> None:
-        self.model_name = model.checkpoint.name
+        self.model = model
         self.seed = seed
         self._writers = writers
         self._num_prompt = num_prompt
@@ -78,7 +84,7 @@ class Generation:
     async def whole(self) -> list[Choice]:
         """Wait for every choice."""
         try:
-            return list(await asyncio.gather(*(writer.whole() for writer in self._writers)))
+            return [await writer.whole() for writer in self._writers]
         finally:
             self.abort()
 
@@ -111,6 +117,15 @@ class Generation:
             writer.stream.abort()
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """What a choice goes on from: a state, then token ids; and whether the first space is the prompt's."""
+
+    ids: list[int]
+    start: TextState | None
+    drops_space: bool
+
+
 class ChoiceWriter:
     """One choice: tokens to text, up to a stop string."""
 
@@ -119,33 +134,37 @@ class ChoiceWriter:
         index: int,
         stream: TokenStream,
         model: LoadedLanguageModel,
-        stops: Sequence[str],
-        *,
-        wants_logprobs: bool,
-        drops_space: bool,
+        prompt: Prompt,
+        options: GenerationOptions,
     ) -> None:
         self.stream = stream
-        self.num_tokens = 0
         self._index = index
+        self._model = model
+        self._prompt = prompt
+        self._options = options
         self._tokenizer = model.checkpoint.tokenizer
         self._decoder = self._tokenizer.stream()
-        self._stops = StopStrings(stops)
-        self._wants_logprobs = wants_logprobs
-        self._drops_space = drops_space
+        self._stops = StopStrings(options.stops)
+        self._drops_space = prompt.drops_space
+        self._written: list[int] = []
+        self._state: TextState | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens written so far."""
+        return len(self._written)
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Give the text as it is written."""
         async with self.stream:
-            async for event in self.stream:
-                self.num_tokens += 1
-                text = self._stops.push(self._decode(event))
-                reason = "stop" if self._stops.is_stopped else event.finish_reason
-                if reason and not self._stops.is_stopped:
-                    text += self._stops.finish()
-                yield Piece(self._index, text, reason, self._logprobs(event))
-                if reason:
+            async for written in self.stream:
+                piece = self._take(written)
+                if piece.finish_reason and self._options.wants_state:
+                    self._state = written.state or await self._read_again()
+                    piece = replace(piece, state=self._state)
+                yield piece
+                if piece.finish_reason:
                     return
-        yield Piece(self._index, "", "length")
 
     async def whole(self) -> Choice:
         """Wait for the whole text."""
@@ -156,21 +175,44 @@ class ChoiceWriter:
             logprobs += piece.logprobs
             reason = piece.finish_reason
         assert reason is not None
-        return Choice(self._index, "".join(texts), reason, logprobs)
+        return Choice(self._index, "".join(texts), reason, logprobs, self._state)
 
-    def _decode(self, event: TokenEvent) -> str:
-        text = self._decoder.push(event.token_id)
+    def _take(self, written: Written) -> Piece:
+        """Decode new tokens, up to one that completes a stop string."""
+        text, num_taken = "", 0
+        for token_id in written.token_ids:
+            num_taken += 1
+            self._written.append(token_id)
+            text += self._stops.push(self._decode(token_id))
+            if self._stops.is_stopped:
+                break
+        reason: FinishReason | None = "stop" if self._stops.is_stopped else written.finish_reason
+        if reason and not self._stops.is_stopped:
+            text += self._stops.finish()
+        logprobs = self._logprobs(written, num_taken) if self._options.wants_logprobs else []
+        return Piece(self._index, text, reason, logprobs)
+
+    async def _read_again(self) -> TextState | None:
+        """Give the state after a stop string: the engine may have written on, so the text is read once more."""
+        ids = [*self._prompt.ids, *self._written]
+        looked = await self._model.engine.look(ids, start=self._prompt.start, wants_state=True)
+        return looked.state
+
+    def _decode(self, token_id: int) -> str:
+        text = self._decoder.push(token_id)
         if self._drops_space and text:
             self._drops_space = False
             return text.removeprefix(" ")
         return text
 
-    def _logprobs(self, event: TokenEvent) -> list[TokenLogprob]:
-        if not self._wants_logprobs:
-            return []
+    def _logprobs(self, written: Written, num_taken: int) -> list[TokenLogprob]:
         surface = self._tokenizer.surface
-        top = [(surface(token_id), logprob) for token_id, logprob in event.top]
-        return [TokenLogprob(surface(event.token_id), event.logprob, top)]
+        tops: list[Alternatives] = written.top or [[] for _ in written.token_ids]
+        entries = zip(written.token_ids, written.logprobs, tops, strict=True)
+        return [
+            TokenLogprob(surface(token_id), logprob, [(surface(t), p) for t, p in top])
+            for token_id, logprob, top in list(entries)[:num_taken]
+        ]
 
 
 @dataclass(frozen=True)
@@ -183,14 +225,23 @@ class GenerationOptions:
     seed: int | None = None
     n: int = 1
     stops: Sequence[str] = ()
-    wants_logprobs: bool = False
+    num_logprobs: int | None = None
+    is_streamed: bool = False
+    state: str | None = None
+    wants_state: bool = False
+    caller: str = ""
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether tokens are reported one by one."""
+        return self.num_logprobs is not None
 
 
 class GenerationService:
     """Continues texts."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
+    def __init__(self, states: StateTokens, settings: Settings) -> None:
+        self._states = states
         self._settings = settings
 
     async def submit(self, options: GenerationOptions) -> Generation:
@@ -204,33 +255,45 @@ class GenerationService:
             If the queue is full or the engine has stopped.
         """
         self._check(options)
-        model = self._registry.language_model(options.model, "".join(options.prompts))
+        model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
         model.engine.admit(len(options.prompts) * options.n)
-        tokenizer = model.checkpoint.tokenizer
         seed = secrets.randbits(53) if options.seed is None else options.seed
-        sampling = replace(options.sampling, banned=frozenset({tokenizer.unk_id}))
-        requests, spaces = [], []
-        for prompt in options.prompts:
-            ids, drops_space = await encode_prompt(
-                tokenizer, prompt, max_tokens=self._settings.max_prompt_tokens, param="prompt"
-            )
-            for choice in range(options.n):
-                requests.append((ids, replace(sampling, seed=choice_seed(seed, choice))))
-                spaces.append(drops_space)
-        streams = model.engine.generate(requests)
+        prompts = [await self._prompt(model, text, start) for text in options.prompts]
+        unk_ban = ((model.checkpoint.tokenizer.unk_id, -math.inf),)
+        sampling = replace(options.sampling, logit_bias=(*options.sampling.logit_bias, *unk_ban))
+        choices = [(prompt, choice) for prompt in prompts for choice in range(options.n)]
+        streams = model.engine.generate(
+            [
+                model.engine.sequence(
+                    Purpose.GENERATE,
+                    prompt.ids,
+                    params=replace(sampling, seed=choice_seed(seed, choice)),
+                    start=prompt.start,
+                    num_top=options.num_logprobs or 0,
+                    caller=options.caller,
+                    is_eager=options.is_streamed or bool(options.stops),
+                    wants_state=options.wants_state,
+                )
+                for prompt, choice in choices
+            ]
+        )
         writers = [
-            ChoiceWriter(
-                index,
-                stream,
-                model,
-                options.stops,
-                wants_logprobs=options.wants_logprobs,
-                drops_space=drops_space,
-            )
-            for index, (stream, drops_space) in enumerate(zip(streams, spaces, strict=True))
+            ChoiceWriter(index, stream, model, prompt, options)
+            for index, (stream, (prompt, _)) in enumerate(zip(streams, choices, strict=True))
         ]
-        num_prompt = sum(len(ids) for ids, _ in requests[:: options.n])
-        return Generation(model, writers, seed, num_prompt)
+        return Generation(model, writers, seed, sum(len(prompt.ids) for prompt in prompts))
+
+    async def _prompt(
+        self, model: LoadedLanguageModel, text: str, start: TextState | None
+    ) -> Prompt:
+        ids, drops_space = await encode_prompt(
+            model.checkpoint.tokenizer,
+            text,
+            max_tokens=self._settings.max_prompt_tokens,
+            param="prompt",
+        )
+        require_something_to_read(start, ids, "prompt")
+        return Prompt(ids, start, drops_space)
 
     def _check(self, options: GenerationOptions) -> None:
         settings = self._settings
@@ -246,5 +309,8 @@ class GenerationService:
 
 
 def choice_seed(seed: int, choice: int) -> int:
-    """Give the seed of the n-th choice: the request's own for the first, a scrambled one for the others."""
-    return seed if choice == 0 else mix(mix(seed) + choice)
+    """Give the seed of the n-th choice: the request's own for the first, a hash of both for the others."""
+    if choice == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed}/{choice}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")

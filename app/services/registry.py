@@ -13,6 +13,7 @@ import torch
 from app.engine.async_engine import AsyncEngine
 from app.engine.config import EngineConfig
 from app.engine.one_shot import OneShotEngine
+from app.engine.precision import Precision, make_runner, version_of
 from app.services.errors import UnknownModelError, WrongTaskError
 from app.services.language import recognise_language
 from models.checkpoint import Checkpoint
@@ -45,11 +46,21 @@ class WordIndex:
 
 @dataclass(frozen=True)
 class LoadedLanguageModel:
-    """A next-token model and its engine."""
+    """A next-token model and its engine.
+
+    Attributes
+    ----------
+    precision
+        "int8", "bf16" or "fp32".
+    version
+        A hash of weights and precision: a state fits this version alone.
+    """
 
     checkpoint: Checkpoint
     engine: AsyncEngine
     words: WordIndex = field(repr=False)
+    precision: str
+    version: bytes
 
 
 @dataclass(frozen=True)
@@ -64,12 +75,21 @@ Loaded = LoadedLanguageModel | LoadedClassifier
 LoadedT = TypeVar("LoadedT", LoadedLanguageModel, LoadedClassifier)
 
 
-def load(checkpoint: Checkpoint, config: EngineConfig) -> Loaded:
-    """Give a checkpoint its engine, not yet started."""
+def load(checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "auto") -> Loaded:
+    """Give a checkpoint its engine, not yet started.
+
+    Raises
+    ------
+    PrecisionError
+        If the model has no form of that precision.
+    """
     if isinstance(checkpoint.model, Classifier):
         return LoadedClassifier(checkpoint, _classifier_engine(checkpoint, config))
-    engine = AsyncEngine(checkpoint.model, config, boundary_id=checkpoint.tokenizer.eos_id)
-    return LoadedLanguageModel(checkpoint, engine, WordIndex.of(checkpoint))
+    boundary_id = checkpoint.tokenizer.eos_id
+    chosen, runner = make_runner(checkpoint.model, precision, config, boundary_id=boundary_id)
+    engine = AsyncEngine(runner, config, boundary_id=boundary_id)
+    version = version_of(checkpoint.model, chosen)
+    return LoadedLanguageModel(checkpoint, engine, WordIndex.of(checkpoint), chosen, version)
 
 
 def _classifier_engine(

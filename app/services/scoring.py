@@ -7,10 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.engine.sequence import Scored
+from app.engine.sequence import Scored, TextState
 from app.services.encoding import encode
 from app.services.errors import InvalidParameterError
-from app.services.registry import LoadedLanguageModel, Registry
+from app.services.registry import LoadedLanguageModel
+from app.services.state_token import StateTokens
 from app.settings import Settings
 from models.tokenizer import EOS, Encoding
 
@@ -36,19 +37,31 @@ class TextScore:
     num_unknown: int
     bits_per_character: float | None
     tokens: list[TokenScore]
+    state: TextState | None
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """What a caller may ask for; see the route's schema."""
+
+    model: str | None = None
+    count_end: bool = False
+    state: str | None = None
+    wants_state: bool = False
+    caller: str = ""
 
 
 class ScoringService:
     """Measures texts."""
 
-    def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
+    def __init__(self, states: StateTokens, settings: Settings) -> None:
+        self._states = states
         self._settings = settings
 
     async def score(
-        self, texts: Sequence[str], *, model: str | None, count_end: bool
-    ) -> tuple[str, list[TextScore]]:
-        """Score texts, each from its beginning; gives the model's name too.
+        self, texts: Sequence[str], options: ScoringOptions
+    ) -> tuple[LoadedLanguageModel, list[TextScore]]:
+        """Score texts, each from its beginning or after a state; gives the model too.
 
         Raises
         ------
@@ -59,7 +72,12 @@ class ScoringService:
         """
         if len(texts) > self._settings.max_texts:
             raise InvalidParameterError(f"at most {self._settings.max_texts} texts", "text")
-        loaded = self._registry.language_model(model, "".join(text[:500] for text in texts))
+        sample = "".join(text[:500] for text in texts)
+        loaded, start = self._states.resolve(options.model, sample, options.state)
+        if start is not None and not start.unread:
+            raise InvalidParameterError(
+                "the text of this state has ended; nothing follows", "state"
+            )
         loaded.engine.admit(len(texts))
         encodings = [
             await encode(
@@ -70,20 +88,31 @@ class ScoringService:
             )
             for text in texts
         ]
-        scores = await _score_all(loaded, encodings, count_end=count_end)
+        scores = await _score_all(loaded, encodings, start, options)
         results = [
             _text_score(text, encoding, scored)
             for text, encoding, scored in zip(texts, encodings, scores, strict=True)
         ]
-        return loaded.checkpoint.name, results
+        return loaded, results
 
 
 async def _score_all(
-    loaded: LoadedLanguageModel, encodings: list[Encoding], *, count_end: bool
+    loaded: LoadedLanguageModel,
+    encodings: list[Encoding],
+    start: TextState | None,
+    options: ScoringOptions,
 ) -> list[Scored]:
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(loaded.engine.score(encoding.ids, count_end=count_end))
+            group.create_task(
+                loaded.engine.score(
+                    encoding.ids,
+                    count_end=options.count_end,
+                    start=start,
+                    caller=options.caller,
+                    wants_state=options.wants_state,
+                )
+            )
             for encoding in encodings
         ]
     return [task.result() for task in tasks]
@@ -108,4 +137,5 @@ def _text_score(text: str, encoding: Encoding, scored: Scored) -> TextScore:
             TokenScore(token, logprob, rank, start, end)
             for token, logprob, rank, (start, end) in rows
         ],
+        state=scored.state,
     )

@@ -17,6 +17,18 @@ ModelName = Annotated[
 ]
 
 
+State = Annotated[
+    str | None,
+    Field(
+        max_length=1_000_000,
+        description="A state from an earlier answer: the text goes on from there, exactly, without being read again.",
+    ),
+]
+ReturnState = Annotated[
+    bool, Field(description="Answer with a state to go on from, here or on any replica.")
+]
+
+
 class Body(BaseModel):
     """A request body."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, Body, ModelName, Texts
+from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -47,6 +47,12 @@ class GenerateBody(Body):
     repetition_penalty: float = Field(
         1.0, gt=0, le=100, description="Above 1 makes tokens that the text has already less likely."
     )
+    frequency_penalty: float = Field(
+        0.0, ge=-100, le=100, description="Taken off a token's logit for each time it was written."
+    )
+    presence_penalty: float = Field(
+        0.0, ge=-100, le=100, description="Taken off a token's logit once it was written."
+    )
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = Field(
         default_factory=list, description="Strings that end the text; they are not returned."
     )
@@ -64,6 +70,8 @@ class GenerateBody(Body):
         description="Report each token's log-probability and this many alternatives.",
     )
     stream: bool = Field(default=False, description="Answer with server-sent events.")
+    state: State = None
+    return_state: ReturnState = False
     ignore_eos: bool = Field(default=False, description="Never end before max_tokens.")
 
 
@@ -91,6 +99,7 @@ class ChoiceAnswer(Answer):
         description="`stop`: it ended by itself or at a stop string; `length`."
     )
     logprobs: list[TokenLogprobAnswer] | None = None
+    state: str | None = None
 
 
 class UsageAnswer(Answer):

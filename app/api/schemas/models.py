@@ -28,6 +28,7 @@ class ModelAnswer(Answer):
     tokenizer: str
     vocab_size: int
     num_parameters: int | None
+    precision: str = Field(description="Numbers that it computes with: int8, bf16 or fp32.")
     config: dict[str, Any] = Field(description="Cell, sizes, and what else defines the network.")
     training_data: str
     training: dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, Body, ModelName, Texts
+from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
 
 
 class NextBody(Body):
@@ -25,6 +25,8 @@ class NextBody(Body):
     candidates: Annotated[list[str], Field(min_length=1, max_length=128)] | None = Field(
         None, description="Words or texts whose probability to report too."
     )
+    state: State = None
+    return_state: ReturnState = False
 
 
 class PredictionAnswer(Answer):
@@ -41,6 +43,7 @@ class NextTokenAnswer(Answer):
     predictions: list[PredictionAnswer]
     entropy: float = Field(description="Of the whole distribution, in nats.")
     candidates: list[PredictionAnswer] | None = None
+    state: str | None = None
 
 
 class NextAnswer(Answer):

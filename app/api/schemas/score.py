@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, Body, ModelName, Texts
+from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
 
 
 class ScoreBody(Body):
@@ -25,6 +25,8 @@ class ScoreBody(Body):
         default=False,
         description="Count the end of the text as one more token, as evaluation does.",
     )
+    state: State = None
+    return_state: ReturnState = False
 
 
 class TokenScoreAnswer(Answer):
@@ -46,6 +48,7 @@ class TextScoreAnswer(Answer):
     num_unknown: int = Field(description="Tokens that the vocabulary does not have.")
     bits_per_character: float | None
     tokens: list[TokenScoreAnswer] | None = None
+    state: str | None = None
 
 
 class ScoreAnswer(Answer):

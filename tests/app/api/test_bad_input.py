@@ -159,7 +159,7 @@ def test_unknown_routes_and_methods_have_the_same_shape(serve) -> None:
 
 def test_a_full_queue_is_a_503_before_a_stream_starts(serve) -> None:
     async def body(client) -> None:
-        asked = {"prompt": "The", "max_tokens": 4096, "ignore_eos": True, "n": 2}
+        asked = {"prompt": "The", "max_tokens": 20_000_000, "ignore_eos": True, "n": 2}
         busy = asyncio.create_task(client.post("/generate", json=asked))
         while (await client.post("/next", json={"prefix": "The"})).status_code == 200:
             pass
@@ -170,7 +170,7 @@ def test_a_full_queue_is_a_503_before_a_stream_starts(serve) -> None:
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
 
-    serve(body, max_slots=1, max_queue=1)
+    serve(body, max_slots=1, max_queue=1, max_tokens=20_000_000)
 
 
 def test_a_request_id_comes_back_if_it_is_sane(serve) -> None:

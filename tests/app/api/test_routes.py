@@ -138,7 +138,7 @@ def test_a_score_equals_an_independent_network_of_torch_modules(
             sum(losses) / math.log(2) / len(text), rel=1e-5
         )
 
-    serve(body)
+    serve(body, precision="fp32")
 
 
 def test_an_empty_text_has_a_score_of_nothing(serve) -> None:

@@ -9,12 +9,14 @@ from app.engine.async_engine import AsyncEngine
 from app.engine.config import EngineConfig
 from app.engine.errors import EngineFailureError, EngineStoppedError, QueueFullError
 from app.engine.one_shot import OneShotEngine
-from app.engine.sequence import SamplingParams
+from app.engine.precision import make_runner
 from models.config import LanguageModelConfig
 from models.language_model import LanguageModel
+from models.native.sequence import SamplingParams
+from models.native.structures import Purpose
 
 LIMIT = 20
-ENDLESS = SamplingParams(seed=1, max_tokens=10**9, ignore_eos=True)
+ENDLESS = SamplingParams(seed=1, max_tokens=10**6, ignore_eos=True)
 
 
 def model() -> LanguageModel:
@@ -35,7 +37,10 @@ def serve(body, *, network=None, config=None) -> None:
     """Run a coroutine against a started engine, and stop the engine."""
 
     async def run() -> None:
-        engine = AsyncEngine(network or model(), config or EngineConfig(), boundary_id=1)
+        limits = config or EngineConfig()
+        precision = "fp32" if network else "int8"
+        _, runner = make_runner(network or model(), precision, limits, boundary_id=1)
+        engine = AsyncEngine(runner, limits, boundary_id=1)
         engine.start()
         try:
             await asyncio.wait_for(body(engine), LIMIT)
@@ -45,8 +50,17 @@ def serve(body, *, network=None, config=None) -> None:
     asyncio.run(run())
 
 
+def generate(engine, requests, *, is_eager=True) -> list:
+    return engine.generate(
+        [
+            engine.sequence(Purpose.GENERATE, ids, params=params, is_eager=is_eager)
+            for ids, params in requests
+        ]
+    )
+
+
 async def collect(stream) -> list[int]:
-    return [event.token_id async for event in stream]
+    return [token_id async for written in stream for token_id in written.token_ids]
 
 
 def test_many_callers_get_what_each_would_get_alone() -> None:
@@ -54,9 +68,9 @@ def test_many_callers_get_what_each_would_get_alone() -> None:
         params = [SamplingParams(seed=n, max_tokens=9, ignore_eos=True) for n in range(20)]
         alone = []
         for n in range(20):
-            (stream,) = engine.generate([([2 + n], params[n])])
+            (stream,) = generate(engine, [([2 + n], params[n])])
             alone.append(await collect(stream))
-        streams = [engine.generate([([2 + n], params[n])])[0] for n in range(20)]
+        streams = [generate(engine, [([2 + n], params[n])], is_eager=n % 2)[0] for n in range(20)]
         assert await asyncio.gather(*map(collect, streams)) == alone
         assert engine.is_alive
 
@@ -65,10 +79,10 @@ def test_many_callers_get_what_each_would_get_alone() -> None:
 
 def test_a_caller_who_leaves_frees_the_slot() -> None:
     async def body(engine: AsyncEngine) -> None:
-        (first,) = engine.generate([([2], ENDLESS)])
+        (first,) = generate(engine, [([2], ENDLESS)])
         async with first:
             await anext(first)
-        (second,) = engine.generate([([3], SamplingParams(seed=1, max_tokens=3))])
+        (second,) = generate(engine, [([3], SamplingParams(seed=1, max_tokens=3))])
         await collect(second)
         assert engine.num_running == 0
 
@@ -82,7 +96,7 @@ def test_a_cancelled_score_frees_the_slot() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await engine.next([2])).shape == (30,)
+        assert (await engine.look([2])).log_probs.shape == (30,)
         assert engine.num_running == 0
 
     serve(body, config=EngineConfig(max_slots=1))
@@ -90,10 +104,10 @@ def test_a_cancelled_score_frees_the_slot() -> None:
 
 def test_a_broken_step_ends_every_open_stream_and_refuses_new_ones() -> None:
     async def body(engine: AsyncEngine) -> None:
-        (stream,) = engine.generate([([2], ENDLESS)])
+        (stream,) = generate(engine, [([2], ENDLESS)])
         await anext(stream)
         with pytest.raises(EngineFailureError, match="thirteen"):
-            await engine.next([13])
+            await engine.look([13])
         with pytest.raises(EngineFailureError, match="thirteen"):
             await collect(stream)
         with pytest.raises(EngineStoppedError):
@@ -105,22 +119,22 @@ def test_a_broken_step_ends_every_open_stream_and_refuses_new_ones() -> None:
 
 def test_stopping_ends_every_open_stream() -> None:
     async def body(engine: AsyncEngine) -> None:
-        (stream,) = engine.generate([([2], ENDLESS)])
+        (stream,) = generate(engine, [([2], ENDLESS)])
         await anext(stream)
         await engine.stop()
         with pytest.raises(EngineStoppedError):
             await collect(stream)
         with pytest.raises(EngineStoppedError):
-            await engine.next([2])
+            await engine.look([2])
 
     serve(body)
 
 
 def test_a_full_queue_refuses_the_whole_request() -> None:
     async def body(engine: AsyncEngine) -> None:
-        streams = engine.generate([([2], ENDLESS)] * 2)
+        streams = generate(engine, [([2], ENDLESS)] * 2)
         with pytest.raises(QueueFullError):
-            engine.generate([([2], ENDLESS)] * 2)
+            generate(engine, [([2], ENDLESS)] * 2)
         with pytest.raises(QueueFullError):
             engine.admit(2)
         engine.admit(1)

@@ -1,20 +1,27 @@
 """The engine's invariants: whoever shares the batch, the same bytes; a slot is free as soon as it can be."""
 
+import math
 import random
 
+import numpy as np
 import pytest
 import torch
 
 from app.engine.config import EngineConfig
-from app.engine.engine import Engine
+from app.engine.engine import Engine, is_final
 from app.engine.errors import QueueFullError
-from app.engine.sequence import SamplingParams, Scored, Sequence, TokenEvent
+from app.engine.precision import make_runner
+from app.engine.sequence import Sequence, Written
 from models.config import LanguageModelConfig, NGramConfig
+from models.errors import StateError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
+from models.native.sequence import SamplingParams
+from models.native.structures import Purpose
 
 VOCABULARY = 50
-CONFIG = EngineConfig(max_slots=6, max_queue=100, block_width=8, max_block_rows=3, row_tile=4)
+LIMITS = {"max_slots": 6, "max_queue": 100, "block_width": 8, "max_block_rows": 3, "row_tile": 4}
+CONFIG = EngineConfig(**LIMITS)
 
 
 def recurrent(cell: str = "lstm") -> LanguageModel:
@@ -31,168 +38,247 @@ def counted() -> KneserNeyModel:
     return KneserNeyModel.estimate(documents, NGramConfig(vocab_size=VOCABULARY, order=3))
 
 
-def work(engine: Engine, sequences: list[Sequence]) -> dict[Sequence, list]:
+def engine_of(model, precision: str = "int8", config: EngineConfig = CONFIG) -> Engine:
+    return Engine(make_runner(model, precision, config, boundary_id=1)[1], config)
+
+
+def work(engine: Engine, sequences: list[Sequence], *, tells_eager: bool = True) -> dict:
     """Serve sequences to the end and collect what was found out for each."""
     engine.add(sequences)
     found: dict[Sequence, list] = {sequence: [] for sequence in sequences}
     while engine.scheduler.is_busy:
         engine.admit()
-        for sequence, outcome in engine.step():
+        for sequence, outcome in engine.step(tells_eager=tells_eager):
             found[sequence].append(outcome)
     return found
 
 
-def make_sequence(purpose: str, seed: int) -> Sequence:
+def make(purpose: Purpose, ids, **options) -> Sequence:
+    return Sequence.make(purpose, 1, ids, vocab_size=VOCABULARY, **options)
+
+
+def make_sequence(purpose: Purpose, seed: int) -> Sequence:
     draw = random.Random(seed)
     ids = [draw.randrange(2, VOCABULARY) for _ in range(draw.choice([0, 1, 5, 8, 9, 31, 70]))]
     params = SamplingParams(
         seed=seed,
-        max_tokens=draw.randrange(1, 20),
+        max_tokens=draw.randrange(0, 20),
         temperature=draw.choice([0.0, 0.7, 1.3]),
         top_k=draw.choice([0, 0, 3]),
         top_p=draw.choice([1.0, 0.8]),
+        min_p=draw.choice([0.0, 0.1]),
         repetition_penalty=draw.choice([1.0, 1.2]),
-        num_logprobs=draw.choice([0, 2]),
-        banned=frozenset({0}),
+        presence_penalty=draw.choice([0.0, 0.5]),
+        logit_bias=((0, -math.inf), (7, 0.5)),
     )
-    if purpose == "score" and not ids:
+    if purpose is Purpose.SCORE and not ids:
         ids = [3]
-    return Sequence.start(purpose, 1, ids, params)
+    return make(
+        purpose,
+        ids,
+        params=params,
+        num_top=draw.choice([0, 2]),
+        is_eager=draw.choice([False, True]),
+        wants_state=True,
+    )
 
 
-def bytes_of(outcome) -> object:
-    return outcome.numpy().tobytes() if isinstance(outcome, torch.Tensor) else outcome
+def told(outcomes: list) -> object:
+    """Everything that was told of a sequence, however it was cut to messages."""
+    last = outcomes[-1]
+    if not isinstance(last, Written):
+        return [
+            value.tobytes() if isinstance(value, np.ndarray) else value
+            for value in vars(last).values()
+        ]
+    return (
+        [token for written in outcomes for token in written.token_ids],
+        [logprob for written in outcomes for logprob in written.logprobs],
+        [top for written in outcomes for top in written.top],
+        last.finish_reason,
+        last.state,
+    )
+
+
+MODELS = [
+    pytest.param(recurrent, "int8", id="lstm-int8"),
+    pytest.param(lambda: recurrent("gru"), "int8", id="gru-int8"),
+    pytest.param(lambda: recurrent("elman"), "int8", id="elman-int8"),
+    pytest.param(recurrent, "fp32", id="lstm-fp32"),
+    pytest.param(recurrent, "bf16", id="lstm-bf16"),
+    pytest.param(lambda: recurrent("jordan"), "fp32", id="jordan-fp32"),
+    pytest.param(counted, "fp32", id="counts"),
+]
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
-@pytest.mark.parametrize("make_model", [recurrent, lambda: recurrent("gru"), counted])
-def test_not_a_byte_depends_on_who_shares_the_batch(make_model, num_threads) -> None:
+@pytest.mark.parametrize(("make_model", "precision"), MODELS)
+def test_not_a_byte_depends_on_who_shares_the_batch(make_model, precision, num_threads) -> None:
     model = make_model()
+    config = EngineConfig(**LIMITS, num_threads=num_threads)
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:
-        kinds = [("generate", "score", "next")[n % 3] for n in range(30)]
+        kinds = [list(Purpose)[n % 3] for n in range(30)]
         together = work(
-            Engine(model, CONFIG, boundary_id=1),
+            engine_of(model, precision, config),
             [make_sequence(kind, n) for n, kind in enumerate(kinds)],
         )
         for n, (kind, outcomes) in enumerate(zip(kinds, together.values(), strict=True)):
-            engine = Engine(model, CONFIG, boundary_id=1)
-            (alone,) = work(engine, [make_sequence(kind, n)]).values()
-            assert list(map(bytes_of, outcomes)) == list(map(bytes_of, alone)), (n, kind)
+            alone = make_sequence(kind, n)
+            engine = engine_of(model, precision, config)
+            found = work(engine, [alone], tells_eager=False)[alone]
+            assert told(outcomes) == told(found), (kind, n)
     finally:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("make_model", [recurrent, counted])
-def test_scores_and_distributions_equal_the_model_read_at_once(make_model) -> None:
+@pytest.mark.parametrize(("make_model", "precision"), MODELS)
+def test_a_text_that_goes_on_from_its_state_is_the_text_of_one_piece(make_model, precision) -> None:
     model = make_model()
-    ids = [random.Random(1).randrange(2, VOCABULARY) for _ in range(45)]
-    found = work(
-        Engine(model, CONFIG, boundary_id=1),
-        [Sequence.start("score", 1, ids), Sequence.start("next", 1, ids)],
+    params = SamplingParams(seed=5, max_tokens=24, ignore_eos=True)
+    whole = make(Purpose.GENERATE, [4, 9, 2], params=params)
+    (outcome,) = work(engine_of(model, precision), [whole])[whole]
+    first = make(
+        Purpose.GENERATE,
+        [4, 9],
+        params=SamplingParams(seed=5, max_tokens=0),
+        wants_state=True,
     )
-    (scored,), (log_probs_V,) = found.values()
-    tokens = torch.tensor([[1, *ids]])
-    with torch.no_grad():
-        features, _ = model.read(tokens, model.zero_state(1))
-        expected_TV = model.logits(features[0]).log_softmax(1)
-    assert isinstance(scored, Scored)
-    targets = torch.tensor(ids)
-    expected = expected_TV[:-1].gather(1, targets[:, None])
-    torch.testing.assert_close(torch.tensor(scored.logprobs), expected[:, 0], atol=1e-5, rtol=1e-5)
-    assert scored.ranks == [
-        int((row > row[target]).sum()) + 1 for row, target in zip(expected_TV, ids, strict=False)
-    ]
-    torch.testing.assert_close(log_probs_V, expected_TV[-1], atol=1e-5, rtol=1e-5)
-    assert log_probs_V.exp().sum().item() == pytest.approx(1, abs=1e-5)
-
-
-def test_the_log_probability_of_a_written_token_is_the_one_that_a_score_gives() -> None:
-    model = recurrent()
-    params = SamplingParams(seed=3, max_tokens=12, temperature=0.8, ignore_eos=True)
-    (events,) = work(
-        Engine(model, CONFIG, boundary_id=1), [Sequence.start("generate", 1, [5, 6], params)]
-    ).values()
-    written = [event.token_id for event in events]
-    (scores,) = work(
-        Engine(model, CONFIG, boundary_id=1), [Sequence.start("score", 1, [5, 6, *written])]
-    ).values()
-    assert scores[0].logprobs[2:] == pytest.approx([e.logprob for e in events], abs=1e-5)
-
-
-def test_a_text_ends_at_the_boundary_or_at_its_limit() -> None:
-    model = recurrent()
-    with torch.no_grad():
-        model.output_bias[1] = 50
-    stop, length = (
-        work(Engine(model, CONFIG, boundary_id=1), [Sequence.start("generate", 1, [4], params)])
-        for params in (
-            SamplingParams(seed=0, max_tokens=5),
-            SamplingParams(seed=0, max_tokens=5, ignore_eos=True),
-        )
+    (read,) = work(engine_of(model, precision), [first])[first]
+    second = make(
+        Purpose.GENERATE,
+        [2],
+        params=SamplingParams(seed=5, max_tokens=10, ignore_eos=True),
+        start=read.state,
+        wants_state=True,
     )
-    ((ended,),) = stop.values()
-    assert (ended.token_id, ended.finish_reason) == (1, "stop")
-    (events,) = length.values()
-    assert [event.finish_reason for event in events] == [None] * 4 + ["length"]
-    assert all(event.token_id != 1 for event in events)
+    (half,) = work(engine_of(model, precision), [second])[second]
+    third = make(
+        Purpose.GENERATE,
+        [],
+        params=SamplingParams(seed=5, max_tokens=14, ignore_eos=True),
+        start=half.state,
+    )
+    (rest,) = work(engine_of(model, precision), [third])[third]
+    assert half.token_ids + rest.token_ids == outcome.token_ids
+    assert half.logprobs + rest.logprobs == outcome.logprobs
 
 
-def test_alternatives_come_likeliest_first_and_hold_true_log_probabilities() -> None:
-    params = SamplingParams(seed=0, max_tokens=1, temperature=0, num_logprobs=4)
-    (events,) = work(
-        Engine(recurrent(), CONFIG, boundary_id=1), [Sequence.start("generate", 1, [4], params)]
-    ).values()
-    values = [logprob for _, logprob in events[0].top]
-    assert len(values) == 4
-    assert values == sorted(values, reverse=True)
-    assert events[0].top[0] == (events[0].token_id, events[0].logprob)
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_prefix_read_before_changes_nothing_but_the_work(purpose) -> None:
+    model = recurrent()
+    ids = [random.Random(1).randrange(2, VOCABULARY) for _ in range(40)]
+    params = SamplingParams(seed=5, max_tokens=9, ignore_eos=True)
+    plain = make(purpose, ids, params=params, wants_state=True)
+    expected = told(work(engine_of(model), [plain])[plain])
+    engine = engine_of(model, config=EngineConfig(**LIMITS, prefix_cache_bytes=100_000))
+    for known in (ids[:20], ids, ids, [*ids, 3, 4]):
+        first = make(purpose, known, params=params, caller="a", wants_state=True)
+        found = told(work(engine, [first])[first])
+        assert known != ids or found == expected
+    assert (engine.prefix_cache.num_hits > 0) == (purpose is not Purpose.SCORE)
 
 
-def test_a_running_stream_advances_every_step_while_long_prompts_are_read() -> None:
-    engine = Engine(recurrent(), CONFIG, boundary_id=1)
-    params = SamplingParams(seed=0, max_tokens=20, ignore_eos=True)
-    stream = Sequence.start("generate", 1, [4], params)
+def test_the_prefix_cache_stays_within_its_budget_and_within_the_caller() -> None:
+    config = EngineConfig(**LIMITS, prefix_cache_bytes=5_000)
+    engine = engine_of(recurrent(), config=config)
+    for n in range(40):
+        work(engine, [make(Purpose.LOOK, [n + 2] * 12, caller="a")])
+    assert 3_000 < engine.prefix_cache.num_bytes <= 5_000
+    work(engine, [make(Purpose.LOOK, [41] * 12, caller="b")])
+    assert engine.prefix_cache.num_hits == 0
+
+
+def test_a_state_of_another_length_is_refused() -> None:
+    model = recurrent()
+    first = make(Purpose.LOOK, [2, 3], wants_state=True)
+    (looked,) = work(engine_of(recurrent("elman")), [first])[first]
+    engine = engine_of(model)
+    engine.add([make(Purpose.LOOK, [2], start=looked.state)])
+    with pytest.raises(StateError, match="bytes"):
+        engine.admit()
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_scores_and_looks_are_those_of_the_model_itself(precision) -> None:
+    model = recurrent()
+    ids = [random.Random(3).randrange(2, VOCABULARY) for _ in range(21)]
+    score = make(Purpose.SCORE, ids, num_top=3)
+    look = make(Purpose.LOOK, ids)
+    found = work(engine_of(model, precision), [score, look])
+    with torch.inference_mode():
+        logits, _ = model(torch.tensor([[1, *ids]]), model.zero_state(1))
+    log_probs_TV = logits[0].log_softmax(1).numpy()
+    expected = log_probs_TV[np.arange(21), ids]
+    tolerance = 1e-5 if precision == "fp32" else 0.02
+    (scored,), (looked,) = found[score], found[look]
+    assert np.abs(np.array(scored.logprobs) - expected).max() < tolerance
+    assert np.abs(looked.log_probs - log_probs_TV[-1]).max() < tolerance
+    assert np.exp(looked.log_probs.astype(float)).sum() == pytest.approx(1, abs=1e-5)
+    if precision == "fp32":
+        ranks = (log_probs_TV[:-1] > expected[:, None]).sum(axis=1) + 1
+        assert scored.ranks == ranks.tolist()
+        assert [[t for t, _ in top] for top in scored.top] == np.argsort(
+            -log_probs_TV[:-1], axis=1, kind="stable"
+        )[:, :3].tolist()
+
+
+def test_what_is_written_has_the_log_probabilities_that_scoring_gives() -> None:
+    engine = engine_of(recurrent())
+    params = SamplingParams(seed=3, max_tokens=15, ignore_eos=True, repetition_penalty=1.5)
+    writing = make(Purpose.GENERATE, [4, 5], params=params, num_top=2)
+    (written,) = work(engine, [writing])[writing]
+    scoring = make(Purpose.SCORE, [4, 5, *written.token_ids], num_top=2)
+    (scored,) = work(engine, [scoring])[scoring]
+    assert scored.logprobs[2:] == written.logprobs
+    assert scored.top[2:] == written.top
+
+
+def test_a_long_prompt_does_not_hold_up_a_running_stream() -> None:
+    engine = engine_of(recurrent())
+    stream = make(
+        Purpose.GENERATE, [2], params=SamplingParams(max_tokens=50, ignore_eos=True), is_eager=True
+    )
     engine.add([stream])
     engine.admit()
     engine.step()
-    engine.step()
-    engine.add([Sequence.start("next", 1, [7] * 200) for _ in range(5)])
-    for _ in range(15):
+    engine.add([make(Purpose.LOOK, [3] * 5000) for _ in range(4)])
+    engine.admit()
+    for _ in range(20):
+        told_of = [sequence for sequence, _ in engine.step()]
+        assert stream in told_of, "a step is one token of each, so the stream advances at every one"
+
+
+def test_callers_take_turns_at_the_slots() -> None:
+    engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=100))
+    greedy = [make(Purpose.LOOK, [2, 3], caller="greedy") for _ in range(10)]
+    modest = make(Purpose.LOOK, [4], caller="modest")
+    engine.add(greedy)
+    engine.add([modest])
+    order = []
+    while engine.scheduler.is_busy:
         engine.admit()
-        written = [s for s, outcome in engine.step() if isinstance(outcome, TokenEvent)]
-        assert written == [stream]
+        order += [sequence for sequence, outcome in engine.step() if is_final(outcome)]
+    assert order.index(modest) == 1
+    assert [sequence for sequence in order if sequence is not modest] == greedy
 
 
-def test_readers_of_long_prompts_take_turns() -> None:
-    engine = Engine(recurrent(), CONFIG, boundary_id=1)
-    readers = [Sequence.start("next", 1, [7] * 400) for _ in range(6)]
-    engine.add(readers)
+def test_a_full_queue_refuses_all_or_nothing() -> None:
+    engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=2))
+    with pytest.raises(QueueFullError, match="come back later"):
+        engine.add([make(Purpose.LOOK, [2]) for _ in range(4)])
+    assert not engine.scheduler.is_busy
+    engine.add([make(Purpose.LOOK, [2]) for _ in range(3)])
+
+
+def test_removing_frees_the_slot_and_the_place_in_the_queue() -> None:
+    engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=2))
+    first, second, third = (make(Purpose.LOOK, [2] * 100) for _ in range(3))
+    engine.add([first, second, third])
     engine.admit()
-    for _ in range(10):
-        engine.step()
-    assert {reader.num_read for reader in readers} == {5 * CONFIG.block_width}
-
-
-def test_a_removed_sequence_frees_its_slot_for_the_next_in_the_queue() -> None:
-    engine = Engine(recurrent(), CONFIG, boundary_id=1)
-    params = SamplingParams(seed=0, max_tokens=1000, ignore_eos=True)
-    sequences = [Sequence.start("generate", 1, [4], params) for _ in range(7)]
-    engine.add(sequences)
+    engine.remove(second)
+    engine.remove(first)
     engine.admit()
-    engine.step()
-    assert engine.scheduler.waiting[0] is sequences[6]
-    engine.remove(sequences[2])
-    engine.admit()
-    assert sequences[6] in engine.scheduler.running
-    assert sequences[6].slot == sequences[2].slot
-
-
-def test_a_full_queue_takes_all_of_a_request_or_none() -> None:
-    engine = Engine(recurrent(), EngineConfig(max_slots=2, max_queue=2), boundary_id=1)
-    engine.add([Sequence.start("next", 1, [4]) for _ in range(3)])
-    with pytest.raises(QueueFullError):
-        engine.add([Sequence.start("next", 1, [4]) for _ in range(2)])
-    assert len(engine.scheduler.waiting) == 3
-    engine.add([Sequence.start("next", 1, [4])])
+    assert engine.scheduler.running == [third]
+    assert engine.scheduler.num_waiting == 0

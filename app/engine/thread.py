@@ -1,0 +1,80 @@
+"""A thread that serves event loops, and how it starts, stops and breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from app.engine.errors import EngineError, EngineFailureError, EngineStoppedError
+
+
+class EngineThread:
+    """What every engine on a thread of its own shares; `_serve` is its work."""
+
+    def __init__(self, name: str) -> None:
+        self._condition = threading.Condition()
+        self._is_stopping = False
+        self._failure: EngineError | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End everything open with EngineStoppedError, and the thread."""
+        with self._condition:
+            self._is_stopping = True
+            self._wake()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it serves: started, and neither stopped nor broken."""
+        return self._thread.is_alive() and not self._is_stopping
+
+    def admit(self, num_items: int) -> None:
+        """Check that there is room before any work is done for a request.
+
+        Raises
+        ------
+        QueueFullError
+            If the queue has no room for so many.
+        EngineStoppedError
+            If the engine has stopped.
+        """
+        with self._condition:
+            self._check_room(num_items)
+
+    def _check_room(self, num_items: int) -> None:
+        """Refuse what there is no room for; called with the lock."""
+        raise NotImplementedError
+
+    def _serve(self) -> None:
+        """Work until it is time to stop."""
+        raise NotImplementedError
+
+    def _end_all(self, error: EngineError) -> None:
+        """Tell everybody who waits that nothing more comes."""
+        raise NotImplementedError
+
+    def _wake(self) -> None:
+        """Let the thread look at what is new; called with the lock."""
+        self._condition.notify()
+
+    def _check_alive(self) -> None:
+        if self._is_stopping:
+            raise EngineStoppedError(
+                "the engine has stopped; it serves no new text"
+            ) from self._failure
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:
+            self._failure = EngineFailureError(f"a step of the engine broke: {error!r}")
+            self._failure.__cause__ = error
+        with self._condition:
+            self._is_stopping = True
+        self._end_all(self._failure or EngineStoppedError("the engine was stopped"))

@@ -1,0 +1,57 @@
+"""Texts through the integer form of a model, many at a time: what evaluation and filtering read by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.int8 import Int8LanguageModel
+from models.native.sequence import NativeSequence, SequenceList
+from models.native.structures import Purpose, Status
+from models.native.workspace import Workspace
+
+MAX_STEPS = 1 << 20
+
+
+def log_probs_of(
+    model: Int8LanguageModel,
+    texts: Iterable[Sequence[int]],
+    *,
+    boundary_id: int,
+    num_rows: int = 64,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Give the log-probabilities of each text's tokens and of the boundary that ends it, with the text's number.
+
+    Texts come back as they are finished, short ones before long ones. No more than `num_rows` are held at a time.
+    """
+    workspace = Workspace(
+        vocab_size=model.vocab_size,
+        boundary_id=boundary_id,
+        max_rows=num_rows,
+        num_threads=len(os.sched_getaffinity(0)),
+        network=model.struct,
+    )
+    slots = np.zeros((num_rows, model.layout.num_bytes), np.uint8)
+    free = list(range(num_rows))
+    running: dict[int, tuple[int, NativeSequence]] = {}
+    waiting = enumerate(texts)
+    while True:
+        while free and (item := next(waiting, None)) is not None:
+            number, ids = item
+            slot = free.pop()
+            tokens = [boundary_id, *ids, boundary_id]
+            sequence = NativeSequence(Purpose.SCORE, tokens, vocab_size=model.vocab_size)
+            model.layout.clear(slots[slot])
+            sequence.struct.slot = slots[slot].ctypes.data
+            running[slot] = (number, sequence)
+        if not running:
+            return
+        workspace.run(SequenceList([sequence for _, sequence in running.values()]), MAX_STEPS)
+        for slot, (number, sequence) in list(running.items()):
+            if sequence.status is Status.ANSWERED:
+                yield number, sequence.logprobs
+                del running[slot]
+                free.append(slot)

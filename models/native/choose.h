@@ -1,0 +1,387 @@
+// From a row of logits to what its sequence asked for: a token, the log-probability of a given one, or all of them.
+#ifndef REFRAIN_CHOOSE_H
+#define REFRAIN_CHOOSE_H
+
+#include "network.h"
+
+enum { GENERATE = 0, SCORE = 1, LOOK = 2 };
+enum { RUNNING = 0, STOPPED = 1, FULL = 2, ANSWERED = 3 };
+
+// One text with a cursor: tokens[0 .. num_read) are in its slot. `position` counts tokens since the text's beginning.
+typedef struct {
+    uint8_t *slot;
+    int32_t *tokens;
+    float *logprobs;        // one a token written or scored
+    int32_t *ranks;         // one a token scored; may be null
+    int32_t *top_ids;       // [.., num_top]
+    float *top_logprobs;
+    float *log_probs;       // LOOK: [V]
+    const int32_t *bias_ids;
+    const float *bias_values;
+    const uint64_t *allowed;  // one bit a token; null allows all
+    uint64_t seed;
+    int64_t position;       // of tokens[0]
+    int32_t purpose, status, parity;
+    int32_t num_tokens, num_given, num_read, num_found;
+    int32_t mark;           // the call returns when this many are read; -1 for never
+    int32_t max_written, num_bias, num_top, top_k, ignore_eos;
+    float temperature, top_p, min_p;
+    float repetition_penalty, frequency_penalty, presence_penalty;
+} Sequence;
+
+// What choosing needs to know and to write on; one of each a thread.
+typedef struct {
+    int32_t vocab_size, num_blocks, boundary, unused;
+    float *work;        // [num_blocks * 64] logits that may be changed
+    BlockSum *sums;     // [num_blocks]
+    uint64_t *seen;     // [V / 64 + 1] bits, all 0 between rows
+    int32_t *sorted;    // [V]
+    float *masses;      // [num_blocks]
+} Choosing;
+
+INLINE uint64_t mix(uint64_t value) {
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
+    return value ^ (value >> 31);
+}
+
+// The number in [0, 1) of a position: SplitMix64 (Steele, Lea & Flood 2014) as a counter keyed by the seed.
+static double uniform_at(uint64_t seed, int64_t position) {
+    const uint64_t golden = 0x9E3779B97F4A7C15u;
+    uint64_t key = mix(seed + golden);
+    return (double)(mix(key + (uint64_t)(position + 1) * golden) >> 11) / 9007199254740992.0;
+}
+
+INLINE float inverse_temperature_of(const Sequence *sequence) {
+    return sequence->purpose == GENERATE && sequence->temperature > 0 ? 1.0f / sequence->temperature : 0.0f;
+}
+
+static float largest_of(const BlockSum *sums, int32_t num_blocks) {
+    float largest = -INFINITY;
+    for (int32_t block = 0; block < num_blocks; block++)
+        if (sums[block].largest > largest) largest = sums[block].largest;
+    return largest;
+}
+
+// The logarithm of the sum of exp(logit).
+static double log_total(const BlockSum *sums, int32_t num_blocks) {
+    float largest = largest_of(sums, num_blocks);
+    double total = 0;
+    for (int32_t block = 0; block < num_blocks; block++)
+        if (sums[block].sum > 0) total += (double)sums[block].sum * exp_of(sums[block].largest - largest);
+    return largest + log_of(total);
+}
+
+static int32_t likeliest(const float *logits, const BlockSum *sums, int32_t num_blocks) {
+    float largest = largest_of(sums, num_blocks);
+    int32_t block = 0;
+    while (sums[block].largest != largest) block++;
+    int32_t token = block * COLUMNS;
+    while (logits[token] != largest) token++;
+    return token;
+}
+
+static int32_t rank_of(const float *logits, int32_t num_blocks, float logit) {
+    i32x16 larger = {0};
+    for (int32_t column = 0; column < num_blocks * COLUMNS; column += 16)
+        larger -= load16(logits + column) > splat(logit);
+    return __builtin_reduce_add(larger) + 1;
+}
+
+// The likeliest `num_top` tokens, likeliest first, equal ones by number.
+static void find_top(const float *logits, const BlockSum *sums, int32_t num_blocks, double log_sum,
+                     int32_t num_top, int32_t *ids, float *logprobs) {
+    int32_t num_found = 0;
+    for (int32_t block = 0; block < num_blocks; block++) {
+        if (num_found == num_top && sums[block].largest <= logits[ids[num_top - 1]]) continue;
+        for (int32_t token = block * COLUMNS; token < (block + 1) * COLUMNS; token++) {
+            if (num_found == num_top && logits[token] <= logits[ids[num_top - 1]]) continue;
+            int32_t place = num_found < num_top ? num_found++ : num_top - 1;
+            for (; place > 0 && logits[ids[place - 1]] < logits[token]; place--) ids[place] = ids[place - 1];
+            ids[place] = token;
+        }
+    }
+    for (int32_t place = 0; place < num_top; place++) logprobs[place] = (float)(logits[ids[place]] - log_sum);
+}
+
+static int is_first_seen(Choosing *choosing, int32_t token) {
+    uint64_t bit = 1ull << (token % 64), *word = &choosing->seen[token / 64];
+    int is_first = !(*word & bit);
+    *word |= bit;
+    return is_first;
+}
+
+static void forget(Choosing *choosing, const int32_t *tokens, int64_t num_tokens) {
+    for (int64_t place = 0; place < num_tokens; place++) choosing->seen[tokens[place] / 64] = 0;
+}
+
+// Every token of the text, the boundary that begins it aside, once.
+static void penalise_repetition(const Sequence *sequence, Choosing *choosing) {
+    float penalty = sequence->repetition_penalty;
+    for (int64_t place = sequence->position == 0; place < sequence->num_tokens; place++) {
+        int32_t token = sequence->tokens[place];
+        if (!is_first_seen(choosing, token)) continue;
+        float logit = choosing->work[token];
+        choosing->work[token] = logit > 0 ? logit / penalty : logit * penalty;
+    }
+    forget(choosing, sequence->tokens, sequence->num_tokens);
+}
+
+// Every token written so far: by its count, and for its presence.
+static void penalise_written(const Sequence *sequence, Choosing *choosing) {
+    const int32_t *written = sequence->tokens + sequence->num_given;
+    int64_t num_written = sequence->num_tokens - sequence->num_given;
+    for (int64_t place = 0; place < num_written; place++) {
+        choosing->work[written[place]] -= sequence->frequency_penalty;
+        if (is_first_seen(choosing, written[place])) choosing->work[written[place]] -= sequence->presence_penalty;
+    }
+    forget(choosing, written, num_written);
+}
+
+static void change(const Sequence *sequence, Choosing *choosing) {
+    if (sequence->repetition_penalty != 1) penalise_repetition(sequence, choosing);
+    if (sequence->frequency_penalty != 0 || sequence->presence_penalty != 0) penalise_written(sequence, choosing);
+    for (int32_t i = 0; i < sequence->num_bias; i++)
+        choosing->work[sequence->bias_ids[i]] += sequence->bias_values[i];
+    if (sequence->ignore_eos) choosing->work[choosing->boundary] = -INFINITY;
+    if (sequence->allowed)
+        for (int32_t token = 0; token < choosing->vocab_size; token++)
+            if (!(sequence->allowed[token / 64] >> (token % 64) & 1)) choosing->work[token] = -INFINITY;
+}
+
+// Sort tokens by logit, largest first, equal ones by number (a heap sort: no memory, no worst case).
+static int comes_later(const float *logits, int32_t a, int32_t b) {
+    return logits[a] < logits[b] || (logits[a] == logits[b] && a > b);
+}
+
+static void sink(const float *logits, int32_t *tokens, int32_t root, int32_t num_tokens) {
+    for (int32_t child; (child = 2 * root + 1) < num_tokens; root = child) {
+        if (child + 1 < num_tokens && comes_later(logits, tokens[child + 1], tokens[child])) child++;
+        if (!comes_later(logits, tokens[child], tokens[root])) return;
+        int32_t kept = tokens[root];
+        tokens[root] = tokens[child];
+        tokens[child] = kept;
+    }
+}
+
+static void sort_by_logit(const float *logits, int32_t *tokens, int32_t num_tokens) {
+    for (int32_t root = num_tokens / 2 - 1; root >= 0; root--) sink(logits, tokens, root, num_tokens);
+    for (int32_t last = num_tokens - 1; last > 0; last--) {
+        int32_t kept = tokens[0];
+        tokens[0] = tokens[last];
+        tokens[last] = kept;
+        sink(logits, tokens, 0, last);
+    }
+}
+
+#define BINS 1024
+#define BINS_PER_NAT 32
+
+// A bin grows with the distance below the largest logit, in nats at this temperature; the last one holds the rest.
+INLINE int32_t bin_of(float below_largest, float inverse_temperature) {
+    float bin = -below_largest * inverse_temperature * BINS_PER_NAT;
+    return bin < BINS - 1 ? (int32_t)bin : BINS - 1;
+}
+
+// Collect the tokens of one bin in `sorted`, largest logit first.
+static int32_t collect(Choosing *choosing, float largest, float inverse_temperature, int32_t bin) {
+    int32_t num_found = 0;
+    for (int32_t token = 0; token < choosing->vocab_size; token++) {
+        float logit = choosing->work[token];
+        if (logit > -INFINITY && bin_of(logit - largest, inverse_temperature) == bin)
+            choosing->sorted[num_found++] = token;
+    }
+    sort_by_logit(choosing->work, choosing->sorted, num_found);
+    return num_found;
+}
+
+static void drop_below(Choosing *choosing, float limit) {
+    f32x16 limits = splat(limit);
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+        f32x16 logits = load16(choosing->work + column);
+        store16(choosing->work + column, select16(logits >= limits, logits, splat(-INFINITY)));
+    }
+}
+
+// Keep the k likeliest and those equal to the k-th.
+static void keep_top_k(Choosing *choosing, int32_t top_k, float largest, float inverse_temperature) {
+    int32_t counts[BINS] = {0}, bin = 0, before = 0;
+    for (int32_t token = 0; token < choosing->vocab_size; token++)
+        if (choosing->work[token] > -INFINITY)
+            counts[bin_of(choosing->work[token] - largest, inverse_temperature)]++;
+    while (bin < BINS && before + counts[bin] < top_k) before += counts[bin++];
+    if (bin == BINS) return;  // fewer than k are left
+    collect(choosing, largest, inverse_temperature, bin);
+    drop_below(choosing, choosing->work[choosing->sorted[top_k - before - 1]]);
+}
+
+// Keep the likeliest tokens whose predecessors hold less than p of what is left; one at least.
+static void keep_top_p(Choosing *choosing, float top_p, float largest, float inverse_temperature) {
+    double masses[BINS] = {0}, total = 0, before = 0;
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+        f32x16 weights = at_temperature(load16(choosing->work + column) - largest, inverse_temperature);
+        for (int lane = 0; lane < 16; lane++)
+            if (weights[lane] > 0)
+                masses[bin_of(choosing->work[column + lane] - largest, inverse_temperature)] += weights[lane];
+    }
+    for (int32_t bin = 0; bin < BINS; bin++) total += masses[bin];
+    double limit = top_p * total;
+    int32_t bin = 0;
+    while (bin < BINS - 1 && before + masses[bin] < limit) before += masses[bin++];
+    int32_t num_found = collect(choosing, largest, inverse_temperature, bin), num_kept = 0;
+    for (; num_kept < num_found && (before < limit || (bin == 0 && num_kept == 0)); num_kept++)
+        before += exp_of((choosing->work[choosing->sorted[num_kept]] - largest) * inverse_temperature);
+    if (num_kept == num_found) {  // whole bins are kept
+        for (int32_t token = 0; token < choosing->vocab_size; token++)
+            if (choosing->work[token] > -INFINITY &&
+                bin_of(choosing->work[token] - largest, inverse_temperature) > bin)
+                choosing->work[token] = -INFINITY;
+        return;
+    }
+    float first_dropped = choosing->work[choosing->sorted[num_kept]];
+    for (int32_t i = num_kept; i < num_found; i++) choosing->work[choosing->sorted[i]] = -INFINITY;
+    drop_below(choosing, first_dropped);
+}
+
+// Invert the cumulative distribution at u: find the block, then the token; one of probability 0 is never drawn.
+// `masses` [num_blocks] is written on.
+static int32_t draw(const float *logits, const BlockSum *sums, int32_t num_blocks, float inverse_temperature,
+                    double u, float *masses) {
+    float largest = largest_of(sums, num_blocks);
+    double total = 0, before = 0;
+    for (int32_t block = 0; block < num_blocks; block++) {
+        masses[block] = 0;
+        if (sums[block].tempered > 0)
+            masses[block] = sums[block].tempered * exp_of((sums[block].largest - largest) * inverse_temperature);
+        total += masses[block];
+    }
+    double point = u * total, share = 0;
+    int32_t chosen = 0;
+    for (int32_t block = 0; block < num_blocks; block++) {
+        if (!(masses[block] > 0)) continue;
+        chosen = block;
+        share = (point - before) / masses[block];
+        before += masses[block];
+        if (point < before) break;
+    }
+    const float *from = logits + chosen * COLUMNS;
+    float limit = (float)share * sums[chosen].tempered, sum = 0;
+    int32_t last = 0;
+    for (int32_t column = 0; column < COLUMNS; column += 16) {
+        f32x16 weights = at_temperature(load16(from + column) - sums[chosen].largest, inverse_temperature);
+        for (int lane = 0; lane < 16; lane++) {
+            if (!(weights[lane] > 0)) continue;
+            sum += weights[lane];
+            last = column + lane;
+            if (limit < sum) return chosen * COLUMNS + last;
+        }
+    }
+    return chosen * COLUMNS + last;
+}
+
+static int32_t draw_or_take(const Sequence *sequence, const float *logits, const BlockSum *sums, Choosing *choosing) {
+    float inverse_temperature = inverse_temperature_of(sequence);
+    if (inverse_temperature == 0) return likeliest(logits, sums, choosing->num_blocks);
+    double u = uniform_at(sequence->seed, sequence->position + sequence->num_tokens);
+    return draw(logits, sums, choosing->num_blocks, inverse_temperature, u, choosing->masses);
+}
+
+static int keeps_some(const Sequence *sequence, const Choosing *choosing) {
+    return sequence->temperature > 0 && ((sequence->top_k > 0 && sequence->top_k < choosing->vocab_size) ||
+                                         sequence->top_p < 1 || sequence->min_p > 0);
+}
+
+static void keep_some(const Sequence *sequence, Choosing *choosing) {
+    float inverse_temperature = inverse_temperature_of(sequence), largest = -INFINITY;
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16)
+        largest = fmaxf(largest, max_of(load16(choosing->work + column)));
+    if (sequence->top_k > 0 && sequence->top_k < choosing->vocab_size)
+        keep_top_k(choosing, sequence->top_k, largest, inverse_temperature);
+    if (sequence->min_p > 0)
+        drop_below(choosing, (float)(largest + log_of(sequence->min_p) / inverse_temperature));
+    if (sequence->top_p < 1) keep_top_p(choosing, sequence->top_p, largest, inverse_temperature);
+}
+
+// Choose from a changed copy of the logits.
+static int32_t choose_from_copy(const Sequence *sequence, const float *logits, Choosing *choosing) {
+    memcpy(choosing->work, logits, (size_t)choosing->num_blocks * COLUMNS * sizeof *logits);
+    change(sequence, choosing);
+    if (keeps_some(sequence, choosing)) keep_some(sequence, choosing);
+    for (int32_t block = 0; block < choosing->num_blocks; block++)
+        choosing->sums[block] = sum_block(choosing->work + block * COLUMNS, inverse_temperature_of(sequence));
+    return draw_or_take(sequence, choosing->work, choosing->sums, choosing);
+}
+
+#define MAX_FEW 8
+
+// A few biases and bans, the ordinary case: made in place, and taken back.
+static int32_t choose_with_few_biases(const Sequence *sequence, float *logits, BlockSum *sums,
+                                      Choosing *choosing) {
+    float kept[MAX_FEW + 1], boundary = logits[choosing->boundary];
+    BlockSum kept_sums[MAX_FEW + 1];
+    int32_t num_bias = sequence->num_bias, last = choosing->boundary / COLUMNS;
+    float inverse_temperature = inverse_temperature_of(sequence);
+    for (int32_t i = 0; i < num_bias; i++) kept[i] = logits[sequence->bias_ids[i]];
+    for (int32_t i = 0; i < num_bias; i++) kept_sums[i] = sums[sequence->bias_ids[i] / COLUMNS];
+    kept_sums[num_bias] = sums[last];
+    for (int32_t i = 0; i < num_bias; i++) logits[sequence->bias_ids[i]] += sequence->bias_values[i];
+    if (sequence->ignore_eos) logits[choosing->boundary] = -INFINITY;
+    for (int32_t i = 0; i <= num_bias; i++) {
+        int32_t block = i < num_bias ? sequence->bias_ids[i] / COLUMNS : last;
+        sums[block] = sum_block(logits + block * COLUMNS, inverse_temperature);
+    }
+    int32_t token = draw_or_take(sequence, logits, sums, choosing);
+    for (int32_t i = num_bias - 1; i >= 0; i--) logits[sequence->bias_ids[i]] = kept[i];
+    logits[choosing->boundary] = boundary;
+    sums[last] = kept_sums[num_bias];
+    for (int32_t i = num_bias - 1; i >= 0; i--) sums[sequence->bias_ids[i] / COLUMNS] = kept_sums[i];
+    return token;
+}
+
+static int32_t choose(const Sequence *sequence, float *logits, BlockSum *sums, Choosing *choosing) {
+    int is_penalised = sequence->repetition_penalty != 1 || sequence->frequency_penalty != 0 ||
+                       sequence->presence_penalty != 0;
+    if (is_penalised || sequence->allowed || sequence->num_bias > MAX_FEW || keeps_some(sequence, choosing))
+        return choose_from_copy(sequence, logits, choosing);
+    if (sequence->num_bias || sequence->ignore_eos)
+        return choose_with_few_biases(sequence, logits, sums, choosing);
+    return draw_or_take(sequence, logits, sums, choosing);
+}
+
+INLINE int wants_logits(const Sequence *sequence) {
+    return sequence->purpose == SCORE || sequence->num_read + 1 == sequence->num_tokens;
+}
+
+static void found(Sequence *sequence, const float *logits, const BlockSum *sums, double log_sum, int32_t token,
+                  const Choosing *choosing) {
+    int64_t place = sequence->num_found++;
+    sequence->logprobs[place] = (float)(logits[token] - log_sum);
+    if (sequence->ranks) sequence->ranks[place] = rank_of(logits, choosing->num_blocks, logits[token]);
+    if (sequence->num_top)
+        find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top,
+                 sequence->top_ids + place * sequence->num_top, sequence->top_logprobs + place * sequence->num_top);
+}
+
+// Use the logits that follow the token just read; `num_read` does not count it yet.
+static void answer(Sequence *sequence, float *logits, BlockSum *sums, Choosing *choosing) {
+    double log_sum = log_total(sums, choosing->num_blocks);
+    int32_t next = sequence->num_read + 1;
+    if (sequence->purpose == LOOK) {
+        for (int32_t token = 0; token < choosing->vocab_size; token++)
+            sequence->log_probs[token] = (float)(logits[token] - log_sum);
+        sequence->status = ANSWERED;
+    } else if (sequence->purpose == SCORE) {
+        found(sequence, logits, sums, log_sum, sequence->tokens[next], choosing);
+        if (next + 1 == sequence->num_tokens) sequence->status = ANSWERED;
+    } else if (sequence->max_written == 0) {
+        sequence->status = FULL;
+    } else {
+        int32_t token = choose(sequence, logits, sums, choosing);
+        found(sequence, logits, sums, log_sum, token, choosing);
+        sequence->tokens[sequence->num_tokens++] = token;
+        if (token == choosing->boundary) sequence->status = STOPPED;
+        else if (sequence->num_tokens - sequence->num_given >= sequence->max_written) sequence->status = FULL;
+    }
+}
+
+#endif

@@ -1,0 +1,168 @@
+// The native part of Refrain: many sequences advance by many steps in one call that holds no lock of Python's.
+#include "choose.h"
+
+typedef struct {
+    const Network *network;
+    Threads *threads;
+    Choosing *choosings;  // one a thread
+    int32_t max_rows, unused;
+    Row *rows;
+    Sequence **sequences;        // those of this step, as rows
+    int32_t *logit_rows;
+    float *inverse_temperatures;
+    float *logits;               // [max_rows][num_blocks * 64]
+    BlockSum *block_sums;        // [max_rows][num_blocks]
+} Workspace;
+
+typedef struct {
+    Workspace *workspace;
+    int32_t num_logit_rows;
+} Answers;
+
+static void answer_row(void *context, int32_t item, int32_t thread) {
+    const Answers *answers = context;
+    Workspace *workspace = answers->workspace;
+    Choosing *choosing = &workspace->choosings[thread];
+    int64_t num_blocks = choosing->num_blocks;
+    answer(workspace->sequences[workspace->logit_rows[item]], workspace->logits + item * num_blocks * COLUMNS,
+           workspace->block_sums + item * num_blocks, choosing);
+}
+
+static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
+    int32_t num_rows = 0;
+    for (int32_t i = 0; i < num_sequences; i++) {
+        Sequence *sequence = sequences[i];
+        if (sequence->status != RUNNING) continue;
+        workspace->sequences[num_rows] = sequence;
+        workspace->rows[num_rows++] = (Row){sequence->slot, sequence->parity, sequence->tokens[sequence->num_read]};
+    }
+    return num_rows;
+}
+
+static int32_t gather_logit_rows(Workspace *workspace, int32_t num_rows) {
+    int32_t num_logit_rows = 0;
+    for (int32_t row = 0; row < num_rows; row++) {
+        if (!wants_logits(workspace->sequences[row])) continue;
+        workspace->inverse_temperatures[num_logit_rows] = inverse_temperature_of(workspace->sequences[row]);
+        workspace->logit_rows[num_logit_rows++] = row;
+    }
+    return num_logit_rows;
+}
+
+static int advance(Workspace *workspace, int32_t num_rows) {
+    const Network *network = workspace->network;
+    Step step = {.network = network, .rows = workspace->rows, .num_rows = num_rows};
+    for (int32_t index = 0; index < network->num_layers; index++) {
+        step.layer = &network->layers[index];
+        step.below = index ? &network->layers[index - 1] : NULL;
+        for_each(workspace->threads, step.layer->num_blocks, step_block, &step);
+    }
+    step.logit_rows = workspace->logit_rows;
+    step.logits = workspace->logits;
+    step.block_sums = workspace->block_sums;
+    step.inverse_temperatures = workspace->inverse_temperatures;
+    step.num_rows = gather_logit_rows(workspace, num_rows);
+    if (step.num_rows) {
+        for_each(workspace->threads, network->num_vocab_blocks, logits_block, &step);
+        Answers answers = {workspace, step.num_rows};
+        for_each(workspace->threads, step.num_rows, answer_row, &answers);
+    }
+    int tells_something = 0;
+    for (int32_t row = 0; row < num_rows; row++) {
+        Sequence *sequence = workspace->sequences[row];
+        sequence->num_read++;
+        sequence->parity = !sequence->parity;
+        tells_something |= sequence->status != RUNNING || sequence->num_read == sequence->mark;
+    }
+    return tells_something;
+}
+
+// Advance all sequences until one is done or at its mark, `max_steps` are made, or another thread sets `interrupt`; one
+// step at least. Returns the number of steps.
+int32_t refrain_run(Workspace *workspace, Sequence **sequences, int32_t num_sequences, int32_t max_steps,
+                    const int32_t *interrupt) {
+    int32_t num_steps = 0;
+    while (num_steps < max_steps) {
+        int32_t num_rows = gather_rows(workspace, sequences, num_sequences);
+        if (num_rows == 0) break;
+        int tells_something = advance(workspace, num_rows);
+        num_steps++;
+        if (tells_something || __atomic_load_n(interrupt, __ATOMIC_ACQUIRE)) break;
+    }
+    return num_steps;
+}
+
+// Use logits that were computed elsewhere, [num_sequences][num_blocks * 64] and padded with -infinity.
+static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
+    const Answers *answers = context;
+    Workspace *workspace = answers->workspace;
+    Choosing *choosing = &workspace->choosings[thread];
+    Sequence *sequence = workspace->sequences[item];
+    int64_t num_blocks = choosing->num_blocks;
+    float *logits = workspace->logits + item * num_blocks * COLUMNS;
+    BlockSum *sums = workspace->block_sums + item * num_blocks;
+    for (int64_t block = 0; block < num_blocks; block++)
+        sums[block] = sum_block(logits + block * COLUMNS, inverse_temperature_of(sequence));
+    answer(sequence, logits, sums, choosing);
+}
+
+void refrain_answer(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
+    for (int32_t i = 0; i < num_sequences; i++) workspace->sequences[i] = sequences[i];
+    Answers answers = {workspace, num_sequences};
+    for_each(workspace->threads, num_sequences, sum_and_answer_row, &answers);
+    for (int32_t i = 0; i < num_sequences; i++) sequences[i]->num_read++;
+}
+
+// The matrix products of a step alone, for benchmarks: the limit that the engine is measured against.
+typedef struct {
+    Step step;
+    int32_t sink;
+} Products;
+
+static void products_block(void *context, int32_t block, int32_t thread) {
+    (void)thread;
+    Products *products = context;
+    const Layer *layer = products->step.layer;
+    const Network *network = products->step.network;
+    const Layer *last = &network->layers[network->num_layers - 1];
+    int64_t num_k = layer ? layer->input_size + layer->hidden_size : last->hidden_size;
+    const int8_t *weight = (layer ? layer->weight : network->output_weight) + block * COLUMNS * num_k;
+    const int32_t *offset = (layer ? layer->offset : network->output_offset) + block * COLUMNS;
+    i32x16 all = {0};
+    for (int32_t first = 0; first < products->step.num_rows; first += MAX_TILE) {
+        int32_t left = products->step.num_rows - first, num_rows = left < MAX_TILE ? left : MAX_TILE;
+        const uint8_t *inputs[MAX_TILE];
+        for (int row = 0; row < num_rows; row++) inputs[row] = products->step.rows[first + row].slot;
+        Sums sums;
+        start_sums(num_rows, sums, offset);
+        add_product(num_rows, sums, inputs, num_k, weight);
+        for (int row = 0; row < num_rows; row++)
+            for (int part = 0; part < PARTS; part++) all ^= sums[row][part];
+    }
+    __atomic_fetch_xor(&products->sink, __builtin_reduce_xor(all), __ATOMIC_RELAXED);
+}
+
+int32_t refrain_products(Workspace *workspace, Sequence **sequences, int32_t num_sequences, int32_t num_steps) {
+    Products products = {.step = {.network = workspace->network, .rows = workspace->rows}};
+    products.step.num_rows = gather_rows(workspace, sequences, num_sequences);
+    for (int32_t i = 0; i < num_steps; i++) {
+        for (int32_t index = 0; index < workspace->network->num_layers; index++) {
+            products.step.layer = &workspace->network->layers[index];
+            for_each(workspace->threads, products.step.layer->num_blocks, products_block, &products);
+        }
+        products.step.layer = NULL;
+        for_each(workspace->threads, workspace->network->num_vocab_blocks, products_block, &products);
+    }
+    return products.sink;
+}
+
+Threads *refrain_start_threads(int32_t num_threads) { return start_threads(num_threads); }
+void refrain_stop_threads(Threads *threads) { stop_threads(threads); }
+double refrain_uniform(uint64_t seed, int64_t position) { return uniform_at(seed, position); }
+
+// Sizes of the structures that Python fills: a library of other sources is found out before it is used.
+int64_t refrain_layout(void) {
+    int64_t sizes[] = {sizeof(Sequence), sizeof(Choosing), sizeof(Workspace), sizeof(Network), sizeof(Layer)}, all = 0;
+    for (int i = 0; i < 5; i++) all = all * 1000 + sizes[i];
+    return all;
+}

@@ -1,0 +1,161 @@
+"""One text with a cursor, in memory that the native step reads and writes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence as Ids
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.native.structures import Purpose, SequenceStruct, Status
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to choose tokens.
+
+    Attributes
+    ----------
+    temperature
+        0 takes the likeliest token.
+    top_k, top_p, min_p
+        Keep the k likeliest; the likeliest with this much probability; those with this share of the likeliest's.
+    repetition_penalty
+        Divides the positive logits of tokens already in the text, and multiplies the negative ones.
+    frequency_penalty, presence_penalty
+        Taken off the logits of tokens already written: for each time, and once.
+    ignore_eos
+        Never end by itself.
+    logit_bias
+        Added to the logits of tokens; -inf bans one.
+    allowed
+        One bit a token, uint64 [V / 64 + 1]: the tokens that may be written; None allows all.
+    """
+
+    seed: int = 0
+    max_tokens: int = 64
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    ignore_eos: bool = False
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    allowed: NDArray[np.uint64] | None = None
+
+
+GREEDY = SamplingParams(temperature=0.0)
+
+
+class NativeSequence:
+    """Tokens to read, what is wanted of them, and what was found out.
+
+    Parameters
+    ----------
+    tokens
+        What is to be read: the boundary and the text, or what goes on from a state.
+    position
+        Tokens of the text before these: what a state has read.
+    num_top
+        Likeliest tokens to report beside each one written or scored.
+    vocab_size
+        Number of tokens V, which a look at the next token is as long as.
+    """
+
+    def __init__(
+        self,
+        purpose: Purpose,
+        tokens: Ids[int],
+        *,
+        vocab_size: int,
+        position: int = 0,
+        params: SamplingParams = GREEDY,
+        num_top: int = 0,
+    ) -> None:
+        num_given = len(tokens)
+        max_written = params.max_tokens if purpose is Purpose.GENERATE else 0
+        num_found = {Purpose.GENERATE: max_written, Purpose.SCORE: num_given - 1}.get(purpose, 0)
+        self.num_top = min(num_top, vocab_size)
+        self.params = params
+        self.purpose = purpose
+        self.tokens: NDArray[np.int32] = np.empty(num_given + max_written, np.int32)
+        self.tokens[:num_given] = tokens
+        self.logprobs: NDArray[np.float32] = np.empty(num_found, np.float32)
+        self.ranks: NDArray[np.int32] | None = None
+        self.top_ids: NDArray[np.int32] = np.empty((num_found, self.num_top), np.int32)
+        self.top_logprobs: NDArray[np.float32] = np.empty((num_found, self.num_top), np.float32)
+        self.log_probs: NDArray[np.float32] | None = None
+        self._bias_ids = np.array([token for token, _ in params.logit_bias], np.int32)
+        self._bias_values = np.array([value for _, value in params.logit_bias], np.float32)
+        self._allowed = params.allowed
+        self.struct = SequenceStruct(
+            tokens=self.tokens.ctypes.data,
+            logprobs=self.logprobs.ctypes.data,
+            top_ids=self.top_ids.ctypes.data,
+            top_logprobs=self.top_logprobs.ctypes.data,
+            bias_ids=self._bias_ids.ctypes.data,
+            bias_values=self._bias_values.ctypes.data,
+            allowed=None if self._allowed is None else self._allowed.ctypes.data,
+            seed=params.seed,
+            position=position,
+            purpose=purpose,
+            num_tokens=num_given,
+            num_given=num_given,
+            mark=-1,
+            max_written=max_written,
+            num_bias=len(params.logit_bias),
+            num_top=self.num_top,
+            top_k=params.top_k,
+            ignore_eos=params.ignore_eos,
+            temperature=params.temperature,
+            top_p=params.top_p,
+            min_p=params.min_p,
+            repetition_penalty=params.repetition_penalty,
+            frequency_penalty=params.frequency_penalty,
+            presence_penalty=params.presence_penalty,
+        )
+        if purpose is Purpose.LOOK:
+            self.log_probs = np.empty(vocab_size, np.float32)
+            self.struct.log_probs = self.log_probs.ctypes.data
+        if purpose is Purpose.SCORE:
+            self.ranks = np.empty(num_found, np.int32)
+            self.struct.ranks = self.ranks.ctypes.data
+
+    @property
+    def status(self) -> Status:
+        """Whether it runs, or how it ended."""
+        return Status(self.struct.status)
+
+    @property
+    def num_written(self) -> int:
+        """Tokens written so far."""
+        num_written: int = self.struct.num_tokens - self.struct.num_given
+        return num_written
+
+    @property
+    def num_unread(self) -> int:
+        """Tokens that the state has not seen."""
+        num_unread: int = self.struct.num_tokens - self.struct.num_read
+        return num_unread
+
+    @property
+    def unread(self) -> list[int]:
+        """The tokens that the state has not seen: of a finished text, the last one."""
+        ids: list[int] = self.tokens[self.struct.num_read : self.struct.num_tokens].tolist()
+        return ids
+
+
+class SequenceList:
+    """Pointers to sequences, as the native calls take them."""
+
+    def __init__(self, sequences: Ids[NativeSequence]) -> None:
+        self._kept = list(sequences)
+        pointers = [ctypes.pointer(sequence.struct) for sequence in sequences]
+        self.pointers = (ctypes.POINTER(SequenceStruct) * len(pointers))(*pointers)
+
+    def __len__(self) -> int:
+        return len(self._kept)

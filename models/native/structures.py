@@ -1,0 +1,176 @@
+"""The C structures of refrain.c, field by field."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import (
+    POINTER,
+    Structure,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_uint64,
+    c_void_p,
+)
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """Cells that the native step knows."""
+
+    ELMAN = 0
+    GRU = 1
+    LSTM = 2
+
+
+class Purpose(IntEnum):
+    """What a sequence is read for: to be gone on with, to be scored, or to look at what may come next."""
+
+    GENERATE = 0
+    SCORE = 1
+    LOOK = 2
+
+
+class Status(IntEnum):
+    """Whether a sequence runs, ended by itself, reached its length, or has its answer."""
+
+    RUNNING = 0
+    STOPPED = 1
+    FULL = 2
+    ANSWERED = 3
+
+
+class LayerStruct(Structure):
+    """`Layer` of network.h."""
+
+    _fields_ = (
+        ("kind", c_int32),
+        ("num_blocks", c_int32),
+        ("input_size", c_int64),
+        ("hidden_size", c_int64),
+        ("table", c_void_p),
+        ("bias", c_void_p),
+        ("weight", c_void_p),
+        ("offset", c_void_p),
+        ("scale", c_void_p),
+        ("hidden_at", c_int64 * 2),
+        ("carry_at", c_int64),
+    )
+
+
+class NetworkStruct(Structure):
+    """`Network` of network.h."""
+
+    _fields_ = (
+        ("num_layers", c_int32),
+        ("vocab_size", c_int32),
+        ("num_vocab_blocks", c_int32),
+        ("unused", c_int32),
+        ("layers", POINTER(LayerStruct)),
+        ("output_weight", c_void_p),
+        ("output_offset", c_void_p),
+        ("output_scale", c_void_p),
+        ("output_bias", c_void_p),
+        ("slot_bytes", c_int64),
+    )
+
+
+class SequenceStruct(Structure):
+    """`Sequence` of choose.h."""
+
+    _fields_ = (
+        ("slot", c_void_p),
+        ("tokens", c_void_p),
+        ("logprobs", c_void_p),
+        ("ranks", c_void_p),
+        ("top_ids", c_void_p),
+        ("top_logprobs", c_void_p),
+        ("log_probs", c_void_p),
+        ("bias_ids", c_void_p),
+        ("bias_values", c_void_p),
+        ("allowed", c_void_p),
+        ("seed", c_uint64),
+        ("position", c_int64),
+        ("purpose", c_int32),
+        ("status", c_int32),
+        ("parity", c_int32),
+        ("num_tokens", c_int32),
+        ("num_given", c_int32),
+        ("num_read", c_int32),
+        ("num_found", c_int32),
+        ("mark", c_int32),
+        ("max_written", c_int32),
+        ("num_bias", c_int32),
+        ("num_top", c_int32),
+        ("top_k", c_int32),
+        ("ignore_eos", c_int32),
+        ("temperature", c_float),
+        ("top_p", c_float),
+        ("min_p", c_float),
+        ("repetition_penalty", c_float),
+        ("frequency_penalty", c_float),
+        ("presence_penalty", c_float),
+    )
+
+
+class ChoosingStruct(Structure):
+    """`Choosing` of choose.h."""
+
+    _fields_ = (
+        ("vocab_size", c_int32),
+        ("num_blocks", c_int32),
+        ("boundary", c_int32),
+        ("unused", c_int32),
+        ("work", c_void_p),
+        ("sums", c_void_p),
+        ("seen", c_void_p),
+        ("sorted", c_void_p),
+        ("masses", c_void_p),
+    )
+
+
+class WorkspaceStruct(Structure):
+    """`Workspace` of refrain.c."""
+
+    _fields_ = (
+        ("network", POINTER(NetworkStruct)),
+        ("threads", c_void_p),
+        ("choosings", POINTER(ChoosingStruct)),
+        ("max_rows", c_int32),
+        ("unused", c_int32),
+        ("rows", c_void_p),
+        ("sequences", c_void_p),
+        ("logit_rows", c_void_p),
+        ("inverse_temperatures", c_void_p),
+        ("logits", c_void_p),
+        ("block_sums", c_void_p),
+    )
+
+
+def declare(library: ctypes.CDLL) -> None:
+    """Tell ctypes what each function takes and gives."""
+    sequences = POINTER(POINTER(SequenceStruct))
+    workspace = POINTER(WorkspaceStruct)
+    library.refrain_run.argtypes = (workspace, sequences, c_int32, c_int32, POINTER(c_int32))
+    library.refrain_run.restype = c_int32
+    library.refrain_answer.argtypes = (workspace, sequences, c_int32)
+    library.refrain_answer.restype = None
+    library.refrain_products.argtypes = (workspace, sequences, c_int32, c_int32)
+    library.refrain_products.restype = c_int32
+    library.refrain_start_threads.argtypes = (c_int32,)
+    library.refrain_start_threads.restype = c_void_p
+    library.refrain_stop_threads.argtypes = (c_void_p,)
+    library.refrain_stop_threads.restype = None
+    library.refrain_uniform.argtypes = (c_uint64, c_int64)
+    library.refrain_uniform.restype = c_double
+    library.refrain_layout.restype = c_int64
+
+
+def layout() -> int:
+    """Give what `refrain_layout` gives if the library was built from these very structures."""
+    structures = (SequenceStruct, ChoosingStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
+    total = 0
+    for structure in structures:
+        total = total * 1000 + ctypes.sizeof(structure)
+    return total

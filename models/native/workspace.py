@@ -1,0 +1,103 @@
+"""Threads and memory of native steps, for one engine at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.native.library import load_library
+from models.native.sequence import SequenceList
+from models.native.structures import ChoosingStruct, NetworkStruct, WorkspaceStruct
+
+COLUMNS = 64
+"""Columns of a block: every width is padded to whole blocks."""
+
+
+def num_blocks_of(size: int) -> int:
+    """Give how many blocks hold so many columns."""
+    return -(-size // COLUMNS)
+
+
+class Workspace:
+    """What `refrain_run` and `refrain_answer` work on.
+
+    Parameters
+    ----------
+    network
+        The quantised network that `run` advances; None where logits come from elsewhere.
+    max_rows
+        Most sequences of one call.
+    num_threads
+        Threads that share a step, the caller's own counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        boundary_id: int,
+        max_rows: int,
+        num_threads: int,
+        network: NetworkStruct | None = None,
+        variant: str | None = None,
+    ) -> None:
+        self._library = load_library(variant)
+        num_blocks = num_blocks_of(vocab_size)
+        width = num_blocks * COLUMNS
+        self._kept: list[NDArray[np.generic]] = []
+        self.interrupt = ctypes.c_int32(0)
+        self.logits = np.full((max_rows, width), -np.inf, np.float32)
+        choosings = [
+            ChoosingStruct(
+                vocab_size=vocab_size,
+                num_blocks=num_blocks,
+                boundary=boundary_id,
+                work=self._memory(width, np.float32),
+                sums=self._memory(3 * num_blocks, np.float32),
+                seen=self._memory(vocab_size // 64 + 1, np.uint64),
+                sorted=self._memory(vocab_size, np.int32),
+                masses=self._memory(num_blocks, np.float32),
+            )
+            for _ in range(num_threads)
+        ]
+        threads = self._library.refrain_start_threads(num_threads)
+        weakref.finalize(self, self._library.refrain_stop_threads, threads)
+        self._struct = WorkspaceStruct(
+            network=ctypes.pointer(network) if network is not None else None,
+            threads=threads,
+            choosings=(ChoosingStruct * num_threads)(*choosings),
+            max_rows=max_rows,
+            rows=self._memory(2 * max_rows, np.int64),
+            sequences=self._memory(max_rows, np.int64),
+            logit_rows=self._memory(max_rows, np.int32),
+            inverse_temperatures=self._memory(max_rows, np.float32),
+            logits=self.logits.ctypes.data,
+            block_sums=self._memory(max_rows * num_blocks * 3, np.float32),
+        )
+        self._max_rows = max_rows
+
+    def _memory(self, size: int, dtype: type[np.generic]) -> int:
+        """Keep an array of zeros and give its address."""
+        array = np.zeros(size, dtype)
+        self._kept.append(array)
+        return array.ctypes.data
+
+    def run(self, sequences: SequenceList, max_steps: int) -> int:
+        """Advance sequences until one is done or `interrupt` is set; gives the number of steps."""
+        assert len(sequences) <= self._max_rows
+        num_steps: int = self._library.refrain_run(
+            self._struct, sequences.pointers, len(sequences), max_steps, self.interrupt
+        )
+        return num_steps
+
+    def answer(self, sequences: SequenceList) -> None:
+        """Use `logits`, a row a sequence, as what follows the token that each sequence reads now."""
+        assert len(sequences) <= self._max_rows
+        self._library.refrain_answer(self._struct, sequences.pointers, len(sequences))
+
+    def products(self, sequences: SequenceList, num_steps: int) -> None:
+        """Make the matrix products of so many steps and nothing else, for benchmarks."""
+        self._library.refrain_products(self._struct, sequences.pointers, len(sequences), num_steps)
