@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     states = StateTokens(registry, _secret(settings))
+    app.state.registry = registry
     app.include_router(generate.make_router(GenerationService(states, settings), states))
     app.include_router(score.make_router(ScoringService(states, settings), states))
     app.include_router(next_token.make_router(NextTokenService(states, settings), states))
@@ -113,6 +114,8 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
         prefix_cache_bytes=settings.prefix_cache_bytes,
     )
     loaded = []
+    for unfinished in sorted({path.parent for path in settings.models.glob("*/snapshot")}):
+        logger.warning("skipped %s: an unfinished run; go on with --resume", unfinished)
     for directory in directories:
         started = time.perf_counter()
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))

@@ -25,7 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--data",
         type=Path,
-        help="the folder of the corpora (default: REFRAIN_DATA), or a UTF-8 text file to read as one text",
+        help="the folder of the corpora (default: REFRAIN_DATA), or a UTF-8 text file: the one that the "
+        "checkpoint was trained on is split as it was then, another is read as one text",
     )
     parser.add_argument(
         "--update-card",
@@ -39,26 +40,36 @@ def run(options: argparse.Namespace) -> int:
     """Measure and print a table beside the card's figures."""
     from models.checkpoint import load_checkpoint
     from training.card import update_card
-    from training.corpus import TextCorpus, read_text_file
+    from training.corpus import TextCorpus, read_text_file, split_text
     from training.datasets import data_root, load_dataset
+    from training.errors import MissingDatasetError
     from training.evaluate import evaluate_checkpoint
 
     checkpoint = load_checkpoint(options.checkpoint)
+    card = checkpoint.card
+    published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     if options.data and options.data.is_file():
-        text = TextCorpus(documents={"test": [read_text_file(options.data)]}, unit="documents")
-        metrics = evaluate_checkpoint(checkpoint, text, ("test",))
-        published = {}
+        text = read_text_file(options.data)
+        if not card.recipe and options.data.name == card.dataset:
+            metrics = evaluate_checkpoint(checkpoint, split_text(text))
+        else:
+            whole = TextCorpus(documents={"test": [text]}, unit="documents")
+            metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
+            published = {}
+    elif not card.recipe:
+        raise MissingDatasetError(
+            f"{checkpoint.name} was trained on {card.dataset}; give that file with --data"
+        )
     else:
         root = options.data or data_root(os.environ)
-        metrics = evaluate_checkpoint(checkpoint, load_dataset(checkpoint.card.dataset, root))
-        published = {(m.name, m.split, m.model): m.value for m in checkpoint.card.metrics}
+        metrics = evaluate_checkpoint(checkpoint, load_dataset(card.dataset, root))
     print(f"{'figure':26} {'split':12} {'measured':>12} {'card':>12}")
     for metric in metrics:
-        card = published.get((metric.name, metric.split, metric.model))
+        said = published.get((metric.name, metric.split, metric.model))
         name = f"{metric.name} ({metric.model})" if metric.model else metric.name
         print(
             f"{name:26} {metric.split:12} {metric.value:12.5g} "
-            f"{'-' if card is None else f'{card:.5g}':>12}"
+            f"{'-' if said is None else f'{said:.5g}':>12}"
         )
     if options.update_card:
         update_card(options.checkpoint, checkpoint, metrics)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cli import datasets, evaluate, serve, train
 from models.errors import RefrainError
+from training.errors import TrainingStoppedError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+    except TrainingStoppedError as error:
+        print(f"refrain: {error}", file=sys.stderr)
+        return 130
     except RefrainError as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 2

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
 
 from app.settings import Settings
+
+GRACE_SECONDS = 10
+"""How long requests may take to end after a SIGTERM."""
+STOP_SECONDS = 8
+"""When engines end what is still open with an error of the usual shape, before connections are cut."""
 
 EXAMPLES = """examples:
   refrain serve
@@ -14,6 +24,25 @@ EXAMPLES = """examples:
 
 A flag wins over its variable, such as REFRAIN_MAX_SLOTS for --max-slots.
 """
+
+
+class DrainingServer(uvicorn.Server):
+    """Lets open requests end when it is told to stop; those that take too long get a 503, or an error event."""
+
+    def __init__(self, config: uvicorn.Config, stop_engines: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._stop_engines = stop_engines
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        timer = asyncio.create_task(self._stop_in_time())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+
+    async def _stop_in_time(self) -> None:
+        await asyncio.sleep(STOP_SECONDS)
+        await self._stop_engines()
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,7 +66,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    import uvicorn
     from pydantic import ValidationError
 
     from app.main import create_app
@@ -51,13 +79,34 @@ def run(options: argparse.Namespace) -> int:
         flag = "--" + str(fault["loc"][0]).replace("_", "-")
         raise ConfigError(f"{flag}: {fault['msg']}, not {fault['input']!r}") from error
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    listener = _listen(settings.host, settings.port)
     app = create_app(settings)
-    print(f"Refrain: open http://{settings.host}:{settings.port}/docs", flush=True)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         log_level=settings.log_level,
-        timeout_graceful_shutdown=10,
+        access_log=settings.log_level == "debug",
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    host, port = listener.getsockname()[:2]
+    print(f"Refrain: open http://{host}:{port}/docs", flush=True)
+    DrainingServer(config, app.state.registry.stop).run(sockets=[listener])
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before models are loaded.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be had.
+    """
+    from models.errors import ConfigError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror}); stop what does, or give another --port"
+        ) from error

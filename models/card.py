@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,6 +28,12 @@ class Metric:
     value: float
     model: str = ""
 
+    def __post_init__(self) -> None:
+        is_text = all(isinstance(text, str) for text in (self.name, self.split, self.model))
+        is_number = isinstance(self.value, (int, float)) and math.isfinite(self.value)
+        if not is_text or not is_number:
+            raise ConfigError(f"card: {self.name!r} is no figure: {self.value!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
@@ -51,6 +58,13 @@ class Card:
     recipe: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("description", "language", "license", "dataset", "recipe"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"card: {name} must be text, not {getattr(self, name)!r}")
+        if not isinstance(self.training, dict):
+            raise ConfigError(f"card: training must be a table, not {self.training!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Turn to a plain dictionary."""

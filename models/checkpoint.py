@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,7 +137,7 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
     try:
         model_config = config_from_dict(config["model"])
         card = Card.from_dict(config["card"])
-    except (KeyError, ConfigError, AttributeError, TypeError) as error:
+    except (KeyError, ConfigError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory / CONFIG}: {_reason(error)}") from error
     if tokenizer.vocab_size != model_config.vocab_size:
         raise CheckpointError(
@@ -145,7 +145,7 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
             f"{model_config.vocab_size}; the two files belong to different models"
         )
     model = _read_model(directory / WEIGHTS, model_config, device)
-    return Checkpoint(directory.resolve().name, model, tokenizer, card)
+    return Checkpoint(directory.absolute().name, model, tokenizer, card)
 
 
 def _reason(error: Exception) -> str:
@@ -164,7 +164,7 @@ def _read_text(path: Path) -> str:
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: is not JSON ({error}); is it truncated?") from error
     version = config.get("format_version") if isinstance(config, dict) else None
     if version != FORMAT_VERSION:
@@ -197,13 +197,20 @@ def _read_model(path: Path, config: ModelConfig, device: torch.device | str) -> 
             except CheckpointError as error:
                 raise CheckpointError(f"{path}: {error}") from error
         case LanguageModelConfig():
-            return _fill(LanguageModel(config), tensors, path).to(device)
+            return _fill(LanguageModel, config, tensors, path).to(device)
         case ClassifierConfig():
-            return _fill(Classifier(config), tensors, path).to(device)
+            return _fill(Classifier, config, tensors, path).to(device)
 
 
-def _fill(model: ModuleT, tensors: Mapping[str, Tensor], path: Path) -> ModuleT:
-    """Put the weights of a file into a model, after checking every name and shape."""
+def _fill(
+    kind: Callable[[Any], ModuleT], config: ModelConfig, tensors: Mapping[str, Tensor], path: Path
+) -> ModuleT:
+    """Put the weights of a file into a model, after checking every name and shape, and that all are finite.
+
+    The model is made without memory first: a configuration of absurd sizes is refused before anything is allocated.
+    """
+    with torch.device("meta"):
+        model = kind(config)
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in sorted(expected.keys() | tensors.keys()):
         found = tuple(tensors[name].shape) if name in tensors else None
@@ -212,5 +219,8 @@ def _fill(model: ModuleT, tensors: Mapping[str, Tensor], path: Path) -> ModuleT:
                 f"{path}: tensor {name} has shape {found}, but {CONFIG} asks for "
                 f"{expected.get(name)}; the two files belong to different models"
             )
-    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+        if not tensors[name].isfinite().all():
+            raise CheckpointError(f"{path}: tensor {name} holds numbers that are not finite")
+    floats = {name: value.float() for name, value in tensors.items()}
+    model.load_state_dict(floats, assign=True)
     return model.eval()

@@ -33,8 +33,27 @@ def _require_fractions(**rates: float) -> None:
         )
 
 
-def _require_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _require(value in choices, f"{name} must be one of {', '.join(choices)}, not {value!r}")
+def _require_types(config: Any) -> None:
+    """Check plain values against their annotations: a file may hold anything."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "bool": (bool,),
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+    }
+    for each in fields(config):
+        value, kind = getattr(config, each.name), kinds.get(str(each.type))
+        is_wrong = kind and (
+            not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind)
+        )
+        _require(not is_wrong, f"{each.name} must be of type {each.type}, not {value!r}")
+
+
+def _require_one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    _require(
+        isinstance(value, str) and value in choices,
+        f"{name} must be one of {', '.join(choices)}, not {value!r}",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +93,7 @@ class RecurrentConfig:
     embedding_dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        _require_types(self)
         _require_positive(
             vocab_size=self.vocab_size,
             embedding_size=self.embedding_size,
@@ -150,6 +170,11 @@ class ClassifierConfig(RecurrentConfig):
         super().__post_init__()
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "label_scores", tuple(self.label_scores))
+        _require(all(isinstance(label, str) for label in self.labels), "labels must be names")
+        _require(
+            all(isinstance(score, (int, float)) and 0 <= score <= 1 for score in self.label_scores),
+            "label_scores must be numbers from 0 to 1",
+        )
         _require(len(self.labels) > 1, "labels must name two classes at least")
         _require(
             len(self.labels) == len(self.label_scores), "label_scores must have one score a label"
@@ -207,6 +232,8 @@ def config_from_dict(values: dict[str, Any]) -> ModelConfig:
     ConfigError
         For an unknown task or key, a missing key, or a value out of range.
     """
+    if not isinstance(values, dict):
+        raise ConfigError(f"a model is described by a table of keys and values, not {values!r}")
     values = dict(values)
     task = values.pop("task", None)
     if task not in _CONFIGS:
@@ -217,5 +244,5 @@ def config_from_dict(values: dict[str, Any]) -> ModelConfig:
         raise ConfigError(f"a {task} has no setting {', '.join(unknown)}")
     try:
         return config(**values)
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ConfigError(f"{task}: {error}") from error

@@ -5,6 +5,8 @@ Every tokenizer has `<unk>` as token 0 and `<eos>`, the boundary between texts, 
 
 from __future__ import annotations
 
+import codecs
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,8 +74,14 @@ class Tokenizer:
             )
         if fast.token_to_id(UNK) != self.unk_id or fast.token_to_id(EOS) != self.eos_id:
             raise TokenizerError(f"a vocabulary must begin with {UNK} and {EOS}")
+        vocabulary = fast.get_vocab().values()
+        if sorted(vocabulary) != list(range(len(vocabulary))):
+            raise TokenizerError("the ids of a vocabulary must be 0, 1, 2, ... without a gap")
+        if not _cuts_like(fast, kind):
+            raise TokenizerError(f"this tokenizer does not cut text to {kind}")
         self.kind = kind
         self._fast = fast
+        self._byte_of = _byte_of()
 
     @classmethod
     def train(
@@ -150,9 +158,16 @@ class Tokenizer:
             return (UNK, EOS)[token_id]
         return self._join([token_id])
 
-    def stream(self) -> DecodeStream:
-        """Start to decode a text that arrives token by token."""
-        return DecodeStream(self)
+    def bytes_of(self, token_id: int) -> bytes:
+        """Give the bytes of a token of a byte-level vocabulary; of a special token those of its name."""
+        sign = str(self._fast.id_to_token(token_id))
+        if token_id == self.unk_id:
+            return sign.encode()
+        return bytes(self._byte_of[character] for character in sign)
+
+    def stream(self, *, follows_text: bool = False) -> DecodeStream:
+        """Start to decode a text that arrives token by token, at its beginning or after other text."""
+        return DecodeStream(self, follows_text=follows_text)
 
     def _join(self, ids: Sequence[int]) -> str:
         text: str = self._fast.decode(ids, skip_special_tokens=False)
@@ -177,26 +192,52 @@ class Tokenizer:
 
 
 class DecodeStream:
-    """Text that grows token by token; half a character is held back until it is whole."""
+    """Text that grows token by token; half a character is held back until it is whole.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    Parameters
+    ----------
+    follows_text
+        Whether text came before, from which words that are split by white space are to be kept apart.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, follows_text: bool = False) -> None:
         self._tokenizer = tokenizer
-        self._pending: list[int] = []
-        self._is_first = True
+        self._needs_space = follows_text and tokenizer.kind == "whitespace"
+        self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token_id: int) -> str:
         """Take one more token and give the text that it finished, perhaps none."""
         if token_id == self._tokenizer.eos_id:
             return ""
-        self._pending.append(token_id)
-        piece = self._tokenizer.decode(self._pending)
-        if self._tokenizer.kind == "bpe" and piece.endswith("\ufffd") and len(self._pending) < 4:
-            return ""
-        self._pending.clear()
-        if self._tokenizer.kind == "whitespace" and not self._is_first:
+        if self._tokenizer.kind == "bpe":
+            return self._bytes.decode(self._tokenizer.bytes_of(token_id))
+        piece = self._tokenizer.decode([token_id])
+        if self._needs_space:
             piece = " " + piece
-        self._is_first = False
+        self._needs_space = self._tokenizer.kind == "whitespace"
         return piece
+
+    def finish(self) -> str:
+        """Give what is left at the end: half a character becomes U+FFFD."""
+        return self._bytes.decode(b"", final=True)
+
+
+def _byte_of() -> dict[str, int]:
+    """Give the byte that each sign of a byte-level vocabulary stands for (Radford et al. 2019)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    signs = {chr(byte): byte for byte in printable}
+    return signs | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+def _cuts_like(fast: FastTokenizer, kind: TokenizerKind) -> bool:
+    """Tell whether a tokenizer cuts text as one of a kind does."""
+    if kind == "bpe":
+        return isinstance(fast.model, BPE) and isinstance(
+            fast.pre_tokenizer, pre_tokenizers.ByteLevel
+        )
+    ours, its = json.loads(_splitter(kind).to_str()), json.loads(fast.to_str())
+    return all(ours[part] == its[part] for part in ("normalizer", "pre_tokenizer"))
 
 
 def _byte_level_bpe(texts: Iterable[str], vocab_size: int, min_count: int) -> FastTokenizer:

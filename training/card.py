@@ -33,10 +33,12 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     lines += [f"# {name}", "", card.description, "", "## Measured quality", ""]
     lines += ["| figure | split | model | value |", "|---|---|---|---|"]
     lines += [f"| {m.name} | {m.split} | {m.model or name} | {m.value:g} |" for m in card.metrics]
-    lines += ["", f"Reproduce with `refrain evaluate checkpoints/{name}`.", "", "## Training", ""]
+    source = "" if card.recipe else f" --data {card.dataset}"
+    command = f"refrain evaluate checkpoints/{name}{source}"
+    lines += ["", f"Reproduce with `{command}`.", "", "## Training", ""]
     lines += [f"- data: {card.dataset}, licence: {card.license}"]
     if card.recipe:
-        lines += [f"- recipe: `refrain train {card.recipe}`"]
+        lines += [f"- recipe: `{card.recipe}`; `recipe.json` beside this card has every setting"]
     lines += [f"- {key}: {value}" for key, value in card.training.items()]
     lines += [f"- tokenizer: {tokenizer.kind}, {tokenizer.vocab_size:,} tokens"]
     lines += ["", "## Configuration", "", "```json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,18 @@ class LabelledCorpus:
     examples: Mapping[Split, Sequence[Example]]
     labels: tuple[str, ...]
     label_scores: tuple[float, ...]
+
+
+def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
+    """Give a SHA-256 that changes with any text, label, or split of a corpus."""
+    digest = hashlib.sha256()
+    splits = corpus.documents if isinstance(corpus, TextCorpus) else corpus.examples
+    for split in sorted(splits):
+        digest.update(f"{split} {len(splits[split])}\n".encode())
+        for item in splits[split]:
+            text, label = (item, 0) if isinstance(item, str) else (item.text, item.label)
+            digest.update(f"{label} {len(text)} {text}\n".encode())
+    return digest.hexdigest()
 
 
 def read_text_file(path: Path) -> str:

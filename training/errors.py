@@ -54,3 +54,7 @@ class MissingDatasetError(CorpusError):
 
 class CorruptDatasetError(CorpusError):
     """Files of a corpus that are not what they should be."""
+
+
+class TrainingStoppedError(RefrainError):
+    """A signal asked a run to stop; it can go on."""

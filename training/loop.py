@@ -13,13 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from training.errors import DivergedError
+from training.errors import DivergedError, TrainingStoppedError
 from training.objective import Objective
 from training.optimizer import make_optimizer, one_cycle, set_learning_rate
 from training.precision import Precision, autocast
 from training.recipe import TrainRecipe
 from training.run_log import RunLog
 from training.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
+from training.stop import StopRequest, stop_signals
 
 LOG_EVERY = 20
 SECONDS_BETWEEN_SNAPSHOTS = 120.0
@@ -43,17 +44,21 @@ class TrainingLoop:
         directory: Path,
         device: torch.device,
         precision: Precision,
+        *,
+        text_hash: str = "",
         sample: Callable[[], str] | None = None,
     ) -> None:
         self._objective = objective
         self._recipe = recipe
         self._directory = directory
         self._device = device
+        self._text_hash = text_hash
         self._sample = sample
         self._log = RunLog(directory / "run_log.jsonl")
         self._optimizer = make_optimizer(objective.model, recipe.optimizer)
         self._num_steps = recipe.budget.epochs * objective.num_windows
         self.progress = Progress(precision=precision)
+        self._stop = StopRequest()
         self._since_snapshot = time.monotonic()
         self._perplexity = ""
 
@@ -61,10 +66,12 @@ class TrainingLoop:
         """Go back to the last snapshot, if there is one."""
         found = find_snapshot(self._directory / "snapshot")
         if found is None:
+            self._log.clear()
             return
         self.progress, self._objective.state = load_snapshot(
             found,
             recipe=self._recipe.to_dict(),
+            text_hash=self._text_hash,
             model=self._objective.model,
             optimizer=self._optimizer,
             device=self._device,
@@ -72,11 +79,20 @@ class TrainingLoop:
         self._log.start_over(keep_until=self.progress.step)
 
     def run(self) -> None:
-        """Train to the end and leave the best weights in the model."""
+        """Train to the end and leave the best weights in the model.
+
+        Raises
+        ------
+        TrainingStoppedError
+            If a signal asked to stop; a snapshot was kept.
+        """
         self._objective.model.train()
-        with tqdm(
-            total=self._num_steps, initial=self.progress.step, unit="step", mininterval=1.0
-        ) as bar:
+        with (
+            stop_signals() as self._stop,
+            tqdm(
+                total=self._num_steps, initial=self.progress.step, unit="step", mininterval=1.0
+            ) as bar,
+        ):
             for epoch in range(self.progress.epoch, self._recipe.budget.epochs):
                 self._run_epoch(epoch, bar)
         self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
@@ -94,8 +110,14 @@ class TrainingLoop:
             is_last = self.progress.step == self._num_steps
             if self._is_due(budget.validate_every) or ends_epoch or is_last:
                 self._validate(bar)
-            if self._is_due(budget.snapshot_every) or self._is_snapshot_time():
+            if self._is_due(budget.snapshot_every) or self._is_snapshot_time() or is_last:
                 self._snapshot()
+            if self._stop.is_made and not is_last:
+                self._snapshot()
+                raise TrainingStoppedError(
+                    f"stopped at step {self.progress.step:,} of {self._num_steps:,}; "
+                    "go on with the same command and --resume"
+                )
 
     def _step(self, batch: object) -> tuple[float, float, int]:
         """Update once: the loss, the gradient's norm before clipping, the tokens read."""
@@ -182,6 +204,7 @@ class TrainingLoop:
             self._directory / "snapshot",
             progress=self.progress,
             recipe=self._recipe.to_dict(),
+            text_hash=self._text_hash,
             model=self._objective.model,
             optimizer=self._optimizer,
             state=self._objective.state,

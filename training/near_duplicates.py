@@ -68,21 +68,28 @@ def _clauses(texts: Iterable[tuple[str, Sequence[str]]]) -> set[str]:
 def without_held_out(
     examples: Mapping[Split, Sequence[Example]], *, num_letters: int | None = None
 ) -> dict[Split, list[Example]]:
-    """Take out of train what validation or test hold too, punctuation, spaces and capitals aside.
+    """Take out of train what validation or test hold too, and out of validation what test holds.
+
+    Punctuation, spaces and capitals do not count.
 
     Parameters
     ----------
     num_letters
         Compare this many first letters only; None compares all of them.
     """
-    held_out = {
-        letters_of(example.text)[:num_letters]
-        for split in ("validation", "test")
-        for example in examples[split]
+    keys = {
+        split: {letters_of(example.text)[:num_letters] for example in each}
+        for split, each in examples.items()
     }
-    kept = {split: list(each) for split, each in examples.items()}
-    kept["train"] = [e for e in kept["train"] if letters_of(e.text)[:num_letters] not in held_out]
-    return kept
+    held_out = {
+        "train": keys["validation"] | keys["test"],
+        "validation": keys["test"],
+        "test": set(),
+    }
+    return {
+        split: [e for e in each if letters_of(e.text)[:num_letters] not in held_out[split]]
+        for split, each in examples.items()
+    }
 
 
 def letters_of(text: str) -> str:

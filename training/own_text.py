@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.language import recognise_language
 from models.tokenizer import TokenizerKind
 from training.recipe import TrainRecipe, make_recipe
 
@@ -42,7 +43,7 @@ def recipe_for_text(
         "budget": {"epochs": epochs, "batch_size": batch_size, "window": 64},
         "card": {
             "description": f"A language model of {path.name}.",
-            "language": "unknown",
+            "language": recognise_language(text) or "unknown",
             "license": "that of the text it was trained on",
         },
     }

@@ -53,6 +53,21 @@ def train_tokenizer(recipe: TrainRecipe, texts: Sequence[str]) -> Tokenizer:
     )
 
 
+def prepare(
+    recipe: TrainRecipe, corpus: TextCorpus | LabelledCorpus, device: torch.device
+) -> Prepared:
+    """Make tokenizer, model and batches of what a corpus can teach.
+
+    Raises
+    ------
+    RecipeError
+        If the recipe is for another task or describes an impossible model.
+    """
+    if isinstance(corpus, TextCorpus):
+        return prepare_language_model(recipe, corpus, device)
+    return prepare_classifier(recipe, corpus, device)
+
+
 def prepare_language_model(
     recipe: TrainRecipe, corpus: TextCorpus, device: torch.device
 ) -> Prepared:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from models.tokenizer import TokenizerKind
 from training.errors import RecipeError
@@ -37,6 +38,15 @@ class TokenizerRecipe:
     vocab_size: int = 0
     min_count: int = 1
 
+    def __post_init__(self) -> None:
+        kinds = get_args(TokenizerKind)
+        _require(self.kind in kinds, f"tokenizer.kind must be one of {', '.join(kinds)}")
+        _require(
+            self.vocab_size == 0 or self.vocab_size > 2,
+            "tokenizer.vocab_size must be over 2, or 0 for every token",
+        )
+        _require(self.min_count > 0, "tokenizer.min_count must be positive")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe:
@@ -57,6 +67,15 @@ class OptimizerRecipe:
     clip_norm: float = 1.0
     warmup: float = 0.1
 
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            _require(
+                0 < value < math.inf, f"optimizer.{name} must be a positive number, not {value}"
+            )
+        _require(0 <= self.weight_decay < math.inf, "optimizer.weight_decay must not be negative")
+        _require(0 < self.warmup < 1, "optimizer.warmup is a share of the steps, between 0 and 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetRecipe:
@@ -69,7 +88,7 @@ class BudgetRecipe:
     window
         Tokens between two updates: how far truncated backpropagation through time reaches.
     snapshot_every, validate_every
-        Steps; 0 for once an epoch.
+        Steps; 0 for every two minutes, and for once an epoch.
     precision
         "bfloat16", "float32", or "auto" for whichever a probe finds the faster.
     """
@@ -80,6 +99,14 @@ class BudgetRecipe:
     snapshot_every: int = 0
     validate_every: int = 0
     precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "window"):
+            _require(getattr(self, name) > 0, f"budget.{name} must be positive")
+        for name in ("snapshot_every", "validate_every"):
+            _require(getattr(self, name) >= 0, f"budget.{name} must not be negative")
+        choices = ("auto", "bfloat16", "float32")
+        _require(self.precision in choices, f"budget.precision must be one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +157,13 @@ class TrainRecipe:
     budget: BudgetRecipe = field(default_factory=BudgetRecipe)
     card: CardRecipe = field(default_factory=CardRecipe)
 
+    def __post_init__(self) -> None:
+        tasks = ("language_model", "classifier", "ngram")
+        _require(self.task in tasks, f"task must be one of {', '.join(tasks)}, not {self.task!r}")
+        dtypes = ("bfloat16", "float16", "float32")
+        _require(self.dtype in dtypes, f"dtype must be one of {', '.join(dtypes)}")
+        _require(0 <= self.seed < 2**63, "seed must be between 0 and 2**63")
+
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""
         return dataclasses.asdict(self)
@@ -154,7 +188,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainRecipe:
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except OSError as error:
         raise RecipeError(f"no recipe at {path}; `ls recipes` shows those that exist") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
@@ -176,9 +210,12 @@ def make_recipe(values: dict[str, Any], overrides: Sequence[str] = ()) -> TrainR
     for section, kind in _SECTIONS.items():
         values[section] = _build(kind, values.get(section, {}), f"[{section}] ")
     recipe: TrainRecipe = _build(TrainRecipe, values, "")
-    if recipe.task not in ("language_model", "classifier", "ngram"):
-        raise RecipeError(f"task must be language_model, classifier or ngram, not {recipe.task!r}")
     return recipe
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise RecipeError(message)
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 from collections.abc import Callable
@@ -12,18 +13,27 @@ from typing import Any
 import torch
 
 from models.card import Card, Metric
-from models.checkpoint import CONFIG, Model, load_checkpoint, save_checkpoint
+from models.checkpoint import (
+    CONFIG,
+    README,
+    TOKENIZER,
+    WEIGHTS,
+    Checkpoint,
+    Model,
+    save_checkpoint,
+)
 from models.config import NGramConfig
+from models.errors import ConfigError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training.card import card_text
-from training.corpus import LabelledCorpus, Split, TextCorpus
-from training.errors import OutputExistsError
+from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
+from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.loop import TrainingLoop
 from training.precision import choose_device, choose_precision
-from training.prepare import as_text, prepare_classifier, prepare_language_model, train_tokenizer
+from training.prepare import Prepared, as_text, prepare, train_tokenizer
 from training.recipe import TrainRecipe
 from training.snapshot import find_snapshot
 
@@ -46,13 +56,22 @@ def train(
         If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
         `overwrite` says what to do with it.
     """
-    _claim(directory, resume=resume, overwrite=overwrite)
+    if not overwrite:
+        _check_free(directory, resume=resume)
     torch.manual_seed(recipe.seed)
     device = choose_device(device_name)
     if recipe.task == "ngram":
         model, tokenizer, facts = _estimate(recipe, as_text(corpus), say)
+        if overwrite:
+            _clear(directory)
     else:
-        model, tokenizer, facts = _optimize(recipe, corpus, directory, device, say)
+        prepared = prepare(recipe, corpus, device)
+        if overwrite:
+            _clear(directory)
+        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say)
+    directory.mkdir(parents=True, exist_ok=True)
+    settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
+    (directory / "recipe.json").write_text(settings + "\n", encoding="utf-8")
     card = Card(
         description=recipe.card.description,
         language=recipe.card.language,
@@ -76,11 +95,18 @@ def finish(
     dtype: torch.dtype,
     baseline: tuple[Metric, ...] = (),
 ) -> None:
-    """Save a model, measure what was saved, write the figures to its card, and clear the run's leftovers."""
-    save_checkpoint(directory, model, tokenizer, card, dtype=dtype)
-    measured = evaluate_checkpoint(load_checkpoint(directory), corpus)
+    """Round a model to what is stored, measure that, save it with its card, and clear the run's leftovers.
+
+    Nothing is saved before it is measured, so that a run that is killed while measuring is unfinished and can go on.
+    """
+    if not isinstance(model, KneserNeyModel):
+        model.cpu().eval()
+        stored = {name: value.to(dtype).float() for name, value in model.state_dict().items()}
+        model.load_state_dict(stored)
+    name = directory.resolve().name
+    measured = evaluate_checkpoint(Checkpoint(name, model, tokenizer, card), corpus)
     card = replace(card, metrics=measured + baseline)
-    readme = card_text(directory.resolve().name, model, tokenizer, card)
+    readme = card_text(name, model, tokenizer, card)
     save_checkpoint(directory, model, tokenizer, card, readme=readme, dtype=dtype)
     shutil.rmtree(directory / "snapshot", ignore_errors=True)
     (directory / "best.safetensors").unlink(missing_ok=True)
@@ -106,10 +132,22 @@ def _baseline(
     )
 
 
-def _claim(directory: Path, *, resume: bool, overwrite: bool) -> None:
+LEFT_BY_RUNS = (
+    *(CONFIG, TOKENIZER, WEIGHTS, README),
+    *("recipe.json", "run_log.jsonl", "best.safetensors"),
+)
+
+
+def _clear(directory: Path) -> None:
+    """Take away what an earlier run left, and nothing else."""
+    for name in LEFT_BY_RUNS:
+        (directory / name).unlink(missing_ok=True)
+    for name in ("snapshot", "snapshot.old", "snapshot.partial"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+
+
+def _check_free(directory: Path, *, resume: bool) -> None:
     """Refuse to touch what an earlier run left, unless told to."""
-    if overwrite:
-        shutil.rmtree(directory, ignore_errors=True)
     if (directory / CONFIG).exists():
         raise OutputExistsError(
             f"{directory} already holds a finished checkpoint; give another --output, or --overwrite"
@@ -122,24 +160,32 @@ def _claim(directory: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _optimize(
     recipe: TrainRecipe,
+    prepared: Prepared,
     corpus: TextCorpus | LabelledCorpus,
     directory: Path,
-    device: torch.device,
     say: Callable[[str], None],
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
-    if isinstance(corpus, TextCorpus):
-        prepared = prepare_language_model(recipe, corpus, device)
-    else:
-        prepared = prepare_classifier(recipe, corpus, device)
+    """Run the training loop, from the last snapshot if there is one."""
     model = prepared.model
+    device = next(model.parameters()).device
     precision = choose_precision(device, recipe.budget.precision)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     say(
         f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "
         f"{prepared.objective.num_windows:,} steps an epoch, on {device.type} in {precision}"
     )
-    loop = TrainingLoop(prepared.objective, recipe, directory, device, precision, prepared.sample)
+    loop = TrainingLoop(
+        prepared.objective,
+        recipe,
+        directory,
+        device,
+        precision,
+        text_hash=hash_of(corpus),
+        sample=prepared.sample,
+    )
     loop.resume()
+    if loop.progress.step:
+        say(f"going on from step {loop.progress.step:,}")
     loop.run()
     facts = {
         "parameters": num_parameters,
@@ -157,12 +203,11 @@ def _estimate(
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Count n-grams."""
     tokenizer = train_tokenizer(recipe, corpus.documents["train"])
-    config = NGramConfig(
-        vocab_size=tokenizer.vocab_size,
-        boundary_id=tokenizer.eos_id,
-        unk_id=tokenizer.unk_id,
-        **recipe.model,
-    )
+    fixed = {"boundary_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
+    try:
+        config = NGramConfig(vocab_size=tokenizer.vocab_size, **fixed, **recipe.model)
+    except (TypeError, ConfigError) as error:
+        raise RecipeError(f"[model] {error}") from error
     say(f"counting {config.order}-grams, vocabulary {config.vocab_size:,}")
     ids = tokenizer.encode_batch(corpus.documents["train"])
     return KneserNeyModel.estimate(ids, config), tokenizer, {"order": config.order}

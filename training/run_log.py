@@ -18,14 +18,27 @@ class RunLog:
         """Drop the events after a step: a resumed run writes them again."""
         if not self._path.exists():
             return
-        events = [json.loads(line) for line in self._path.read_text("utf-8").splitlines() if line]
-        kept = [event for event in events if event.get("step", 0) <= keep_until]
+        events = map(_read, self._path.read_text("utf-8").splitlines())
+        kept = [event for event in events if event and event.get("step", 0) <= keep_until]
         self._path.write_text("".join(_line(event) for event in kept), "utf-8")
+
+    def clear(self) -> None:
+        """Drop everything: the run begins."""
+        self._path.unlink(missing_ok=True)
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_line({"event": event, **values}))
+
+
+def _read(line: str) -> dict[str, Any] | None:
+    """Read one line; None for one that a kill has cut."""
+    try:
+        event: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return event
 
 
 def _line(event: dict[str, Any]) -> str:

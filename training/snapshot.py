@@ -50,6 +50,7 @@ def save_snapshot(
     *,
     progress: Progress,
     recipe: dict[str, Any],
+    text_hash: str,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     state: RecurrentState | None,
@@ -68,9 +69,8 @@ def save_snapshot(
         {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
         partial / "tensors.safetensors",
     )
-    (partial / "progress.json").write_text(
-        json.dumps({"progress": asdict(progress), "recipe": recipe}, ensure_ascii=False), "utf-8"
-    )
+    facts = {"progress": asdict(progress), "recipe": recipe, "text_hash": text_hash}
+    (partial / "progress.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
     old = directory.with_name(directory.name + ".old")
     if directory.exists():
         os.replace(directory, old)
@@ -90,6 +90,7 @@ def load_snapshot(
     directory: Path,
     *,
     recipe: dict[str, Any],
+    text_hash: str,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     device: torch.device,
@@ -99,7 +100,7 @@ def load_snapshot(
     Raises
     ------
     SnapshotError
-        If the snapshot was made by another recipe or cannot be read.
+        If the snapshot was made by another recipe or of another text, or cannot be read.
     """
     try:
         facts = json.loads((directory / "progress.json").read_text("utf-8"))
@@ -108,9 +109,13 @@ def load_snapshot(
         raise SnapshotError(
             f"{directory} cannot be read ({error}); start anew with --overwrite"
         ) from error
-    if facts["recipe"] != json.loads(json.dumps(recipe)):
+    if facts.get("recipe") != json.loads(json.dumps(recipe)):
         raise SnapshotError(
             f"{directory} was made by another recipe; give the same one, or start anew with --overwrite"
+        )
+    if facts.get("text_hash") != text_hash:
+        raise SnapshotError(
+            f"{directory} was made of another text: the corpus has changed; start anew with --overwrite"
         )
     model.load_state_dict(_under("model.", tensors))
     _load_optimizer(optimizer, _under("optimizer.", tensors))

@@ -19,6 +19,7 @@ from app.engine.errors import (
     EngineFailureError,
     EngineStoppedError,
     QueueFullError,
+    RequestTooLargeError,
 )
 from app.services.errors import (
     InvalidParameterError,
@@ -59,6 +60,7 @@ TABLE: dict[type[Exception], Row] = {
     InvalidParameterError: Row(400, "invalid_request_error", "invalid_value"),
     StaleStateError: Row(412, "invalid_request_error", "stale_state"),
     ServiceError: Row(400, "invalid_request_error", "invalid_request"),
+    RequestTooLargeError: Row(400, "invalid_request_error", "too_many_texts"),
     QueueFullError: Row(503, "overloaded_error", "overloaded"),
     EngineStoppedError: Row(503, "overloaded_error", "stopping"),
     EngineFailureError: Row(500, "server_error", "engine_failure"),
@@ -110,10 +112,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Name the first fault of a body: where it is and what is wrong; never echo the value."""
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
+    if fault["type"] == "unknown_field":
+        name = str(fault["ctx"]["name"])[:100]
+        body = error_body(str(fault["msg"])[:500], "invalid_request_error", name, "invalid_value")
+        return JSONResponse(body, 400)
     place = [str(part) for part in fault["loc"] if part != "body"]
     param = ".".join(place) or None
-    is_unknown = fault["type"] == "extra_forbidden"
-    message = f"unknown field {param}" if is_unknown else f"{param or 'body'}: {fault['msg']}"
+    message = f"{param or 'body'}: {fault['msg']}"
     return JSONResponse(error_body(message, "invalid_request_error", param, "invalid_value"), 400)
 
 
@@ -128,6 +133,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, error.status_code, error.headers)
 
 
-async def _unexpected(_: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected: %r", error, exc_info=error)
-    return JSONResponse(error_body("an unexpected fault", "server_error", None, "internal"), 500)
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Answer what nobody foresaw; this runs outside of every middleware, so the id is put here."""
+    request_id = getattr(request.state, "request_id", "")
+    logger.error("unexpected in request %s: %r", request_id, error, exc_info=error)
+    body = error_body("an unexpected fault", "server_error", None, "internal")
+    return JSONResponse(body, 500, {"x-request-id": request_id})

@@ -60,4 +60,12 @@ def _answer(result: NextToken, model: LoadedLanguageModel, states: StateTokens) 
 
 
 def _predictions(predictions: Iterable[Prediction]) -> list[PredictionAnswer]:
-    return [PredictionAnswer(**vars(prediction)) for prediction in predictions]
+    return [
+        PredictionAnswer(
+            token=prediction.token,
+            probability=prediction.probability,
+            logprob=prediction.logprob,
+            **({"unknown": True} if prediction.is_unknown else {}),
+        )
+        for prediction in predictions
+    ]

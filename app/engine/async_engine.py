@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Sequence as Ids
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 
 from app.engine.config import EngineConfig
@@ -20,14 +23,23 @@ Message = Outcome | EngineError
 
 
 class Mailbox:
-    """Where one sequence's outcomes arrive, on the event loop that asked."""
+    """Where one sequence's outcomes arrive, on the event loop that asked.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    on_empty
+        Called when its reader has read everything and comes for more.
+    """
+
+    def __init__(self, on_empty: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._on_empty = on_empty
 
     async def get(self) -> Outcome:
         """Wait for the next outcome, or raise the error that ended the sequence."""
+        if self.queue.empty():
+            self._on_empty()
         message = await self.queue.get()
         if isinstance(message, EngineError):
             raise message
@@ -81,7 +93,6 @@ class AsyncEngine(EngineThread):
         self._boundary_id = boundary_id
         self._aborted: list[Sequence] = []
         self._open: set[Sequence] = set()
-        self._is_loop_free = True
 
     @property
     def num_running(self) -> int:
@@ -169,8 +180,9 @@ class AsyncEngine(EngineThread):
     def abort(self, sequence: Sequence) -> None:
         """Take a sequence out before the next step."""
         with self._condition:
-            self._aborted.append(sequence)
-            self._wake()
+            if not self._is_stopping:
+                self._aborted.append(sequence)
+                self._wake()
 
     async def _ask(self, sequence: Sequence) -> Outcome:
         self._submit([sequence])
@@ -183,7 +195,7 @@ class AsyncEngine(EngineThread):
 
     def _submit(self, sequences: Ids[Sequence]) -> None:
         for sequence in sequences:
-            sequence.sink = Mailbox()
+            sequence.sink = Mailbox(partial(self._reader_is_ready, sequence))
         with self._condition:
             self._check_alive()
             self._engine.add(sequences)
@@ -201,9 +213,10 @@ class AsyncEngine(EngineThread):
 
     def _serve(self) -> None:
         while self._wait_for_work():
-            tells_eager = self._is_loop_free
-            outcomes = self._engine.step(tells_eager=tells_eager)
+            outcomes = self._engine.step()
             if outcomes:
+                for sequence, _ in outcomes:
+                    sequence.is_reader_ready = False
                 with self._condition:
                     self._open.difference_update(s for s, found in outcomes if is_final(found))
                 self._deliver(outcomes)
@@ -225,30 +238,32 @@ class AsyncEngine(EngineThread):
             return True
         if self._engine.has_room and self._engine.scheduler.num_waiting:
             return True
-        return self._engine.can_step(tells_eager=self._is_loop_free)
+        return self._engine.can_step
 
     def _deliver(self, outcomes: Ids[tuple[Sequence, Message]]) -> None:
         """Hand outcomes over, with one call for each event loop."""
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Sequence, Message]]] = defaultdict(list)
         for sequence, message in outcomes:
             by_loop[sequence.sink.loop].append((sequence, message))
-        self._is_loop_free = False
         for loop, messages in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(self._post, messages)
-            except RuntimeError:  # that loop is closed: nobody waits there any more
-                self._is_loop_free = True
+            with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+                loop.call_soon_threadsafe(_post, messages)
 
-    def _post(self, messages: list[tuple[Sequence, Message]]) -> None:
-        """Put outcomes to their mailboxes, on the event loop; it is then ready for more."""
-        for sequence, message in messages:
-            sequence.sink.queue.put_nowait(message)
-        with self._condition:
-            self._is_loop_free = True
-            self._wake()
+    def _reader_is_ready(self, sequence: Sequence) -> None:
+        """Tell the next tokens of a stream as soon as they are there: its reader has come for more."""
+        if not sequence.is_reader_ready:
+            with self._condition:
+                sequence.is_reader_ready = True
+                self._wake()
 
     def _end_all(self, error: EngineError) -> None:
         with self._condition:
             still_open = [(sequence, error) for sequence in self._open]
             self._open.clear()
         self._deliver(still_open)
+
+
+def _post(messages: list[tuple[Sequence, Message]]) -> None:
+    """Put outcomes to their mailboxes, on the event loop."""
+    for sequence, message in messages:
+        sequence.sink.queue.put_nowait(message)

@@ -8,13 +8,11 @@ from app.engine.config import EngineConfig
 from app.engine.prefix_cache import PrefixCache
 from app.engine.runner import Runner
 from app.engine.scheduler import Scheduler
-from app.engine.sequence import Outcome, Sequence, TextState, Written
+from app.engine.sequence import MAX_UNTOLD, Outcome, Sequence, TextState, Written
 from models.native.structures import Purpose, Status
 
 MIN_CACHED = 8
 """Tokens below which reading again costs less than remembering."""
-MAX_UNTOLD = 32
-"""Tokens that a stream may be ahead of its reader."""
 
 
 class Engine:
@@ -50,38 +48,35 @@ class Engine:
         for sequence in self.scheduler.admit(self._free_slots):
             self._open(sequence)
 
-    def can_step(self, *, tells_eager: bool) -> bool:
-        """Tell whether anybody may advance: streams that are far ahead of their readers wait for them."""
-        return any(tells_eager or not _is_ahead(s) for s in self.scheduler.running)
+    @property
+    def can_step(self) -> bool:
+        """Whether anybody may advance: a stream that is far ahead of its reader waits for it."""
+        return any(not sequence.is_ahead for sequence in self.scheduler.running)
 
-    def step(self, *, tells_eager: bool = True) -> list[tuple[Sequence, Outcome]]:
-        """Advance everybody who holds a slot and is not held up, and tell what was found out.
+    def step(self) -> list[tuple[Sequence, Outcome]]:
+        """Advance everybody who holds a slot and is not ahead of its reader, and tell what was found out.
 
-        Parameters
-        ----------
-        tells_eager
-            Whether those who want every token at once are ready for more. If so, this is one step; if not, it is as
-            many as it takes for something to happen.
+        This is one step if somebody waits for every token, else as many as it takes for something to happen.
         """
-        running = self.scheduler.running
-        advancing = running if tells_eager else [s for s in running if not _is_ahead(s)]
+        advancing = [s for s in self.scheduler.running if not s.is_ahead]
         if not advancing:
             return []
-        self._runner.run(advancing, self._num_steps(advancing, tells_eager=tells_eager))
+        self._runner.run(advancing, self._num_steps(advancing))
         outcomes: list[tuple[Sequence, Outcome]] = []
-        for sequence in list(advancing):
+        for sequence in advancing:
             if sequence.native.struct.num_read == sequence.native.struct.mark:
                 self._remember(sequence)
             if not sequence.is_running:
                 outcomes.append((sequence, self._close(sequence)))
-            elif tells_eager and sequence.is_eager and sequence.num_untold:
+            elif sequence.is_told and sequence.num_untold:
                 outcomes.append((sequence, sequence.outcome(None)))
         return outcomes
 
-    def _num_steps(self, advancing: list[Sequence], *, tells_eager: bool) -> int:
-        if not any(sequence.is_eager for sequence in advancing):
-            return self._max_steps
-        return 1 if tells_eager else MAX_UNTOLD
+    def _num_steps(self, advancing: list[Sequence]) -> int:
+        if any(sequence.is_told for sequence in advancing):
+            return 1
+        is_any_eager = any(sequence.is_eager for sequence in advancing)
+        return MAX_UNTOLD if is_any_eager else self._max_steps
 
     def _open(self, sequence: Sequence) -> None:
         """Fill the slot; skip what the caller has had read before."""
@@ -127,10 +122,6 @@ class Engine:
         position = native.struct.position + native.struct.num_read
         unread = () if native.status is Status.STOPPED else tuple(native.unread)
         return TextState(self._runner.pack(sequence), position, unread)
-
-
-def _is_ahead(sequence: Sequence) -> bool:
-    return sequence.is_eager and sequence.num_untold >= MAX_UNTOLD
 
 
 def is_final(outcome: Outcome) -> bool:

@@ -2,6 +2,7 @@
 
 * EngineError
   - QueueFullError        the caller may come back later
+  - RequestTooLargeError  the caller asks for more at once than there is room for
   - EngineStoppedError    nobody is left to answer
   - EngineFailureError    a step broke
 """
@@ -13,6 +14,10 @@ class EngineError(Exception):
 
 class QueueFullError(EngineError):
     """Too many sequences wait already."""
+
+
+class RequestTooLargeError(EngineError):
+    """More sequences at once than slots and queue hold, however long one waits."""
 
 
 class EngineStoppedError(EngineError):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from app.engine.errors import EngineError, EngineFailureError, QueueFullError
+from app.engine.errors import EngineError, EngineFailureError, QueueFullError, RequestTooLargeError
 from app.engine.thread import EngineThread
 
 Item = TypeVar("Item")
@@ -53,6 +53,10 @@ class OneShotEngine(EngineThread, Generic[Item, Result]):
 
     def _check_room(self, num_items: int) -> None:
         self._check_alive()
+        if num_items > self._max_queue:
+            raise RequestTooLargeError(
+                f"{num_items} texts at once; there is room for {self._max_queue}"
+            )
         if len(self._queue) + num_items > self._max_queue:
             raise QueueFullError(f"{len(self._queue)} texts wait already; come back later")
 

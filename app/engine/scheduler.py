@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from app.engine.config import EngineConfig
-from app.engine.errors import QueueFullError
+from app.engine.errors import QueueFullError, RequestTooLargeError
 from app.engine.sequence import Sequence
 
 
@@ -33,9 +33,13 @@ class Scheduler:
         Raises
         ------
         QueueFullError
-            If there is no room for all of them.
+            If there is no room for all of them now.
+        RequestTooLargeError
+            If there never will be.
         """
         room = self._config.max_slots + self._config.max_queue
+        if num_sequences > room:
+            raise RequestTooLargeError(f"{num_sequences} texts at once; there is room for {room}")
         if len(self.running) + self.num_waiting + num_sequences > room:
             raise QueueFullError(
                 f"{len(self.running)} texts are being served and {self.num_waiting} wait; come back later"

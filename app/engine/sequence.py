@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.native.sequence import GREEDY, NativeSequence, SamplingParams
 from models.native.structures import Purpose, Status
 
-FinishReason = Literal["stop", "length", "abort"]
+FinishReason = Literal["stop", "length"]
 Alternatives = list[tuple[int, float]]
 """Likeliest tokens with their log-probabilities, likeliest first."""
 
@@ -65,6 +65,9 @@ class Looked:
 
 Outcome = Written | Scored | Looked
 
+MAX_UNTOLD = 32
+"""Tokens that a stream may be ahead of its reader."""
+
 _REASONS: dict[Status, FinishReason] = {Status.STOPPED: "stop", Status.FULL: "length"}
 
 
@@ -82,6 +85,8 @@ class Sequence:
         Who asked: callers take turns, and see no state but their own.
     is_eager
         Whether tokens that are written are told at once, or all at the end.
+    is_reader_ready
+        Whether whoever reads an eager sequence has read all that was told; the engine's caller sets it.
     wants_state
         Whether its state is told at the end.
     state_before_last
@@ -95,6 +100,7 @@ class Sequence:
     caller: str = ""
     is_eager: bool = False
     wants_state: bool = False
+    is_reader_ready: bool = True
     slot: int = -1
     num_told: int = 0
     state_before_last: TextState | None = None
@@ -138,6 +144,16 @@ class Sequence:
         """Tokens found since the last time that any were told."""
         num_untold: int = self.native.struct.num_found - self.num_told
         return num_untold
+
+    @property
+    def is_told(self) -> bool:
+        """Whether tokens are to be told as soon as they are there."""
+        return self.is_eager and self.is_reader_ready
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a stream is so far ahead of its reader that it had better wait."""
+        return self.is_eager and not self.is_reader_ready and self.num_untold >= MAX_UNTOLD
 
     @property
     def is_running(self) -> bool:

@@ -41,8 +41,8 @@ class EngineThread:
         ------
         QueueFullError
             If the queue has no room for so many.
-        EngineStoppedError
-            If the engine has stopped.
+        EngineStoppedError, EngineFailureError
+            If the engine has stopped, or broke.
         """
         with self._condition:
             self._check_room(num_items)
@@ -64,10 +64,10 @@ class EngineThread:
         self._condition.notify()
 
     def _check_alive(self) -> None:
+        if self._failure:
+            raise self._failure
         if self._is_stopping:
-            raise EngineStoppedError(
-                "the engine has stopped; it serves no new text"
-            ) from self._failure
+            raise EngineStoppedError("the engine has stopped; it serves no new text")
 
     def _run(self) -> None:
         try:

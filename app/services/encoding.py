@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from app.engine.sequence import TextState
 from app.services.errors import InvalidParameterError, TextTooLongError
 from models.tokenizer import Encoding, Tokenizer
 
+_BLANKS_AT_END = re.compile(r"[^\S\n]+$")
 LONG_TEXT = 2_000
 """Characters above which a text is tokenized on another thread."""
 
@@ -38,7 +40,7 @@ async def encode_prompt(
 
     In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
     """
-    shorter = text.rstrip(" ") if tokenizer.kind == "words" else text
+    shorter = _BLANKS_AT_END.sub("", text) if tokenizer.kind == "words" else text
     encoding = await encode(tokenizer, shorter, max_tokens=max_tokens, param=param)
     return encoding.ids, shorter != text
 

@@ -90,17 +90,17 @@ class Generation:
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Give the pieces of all choices as they come."""
-        queue: asyncio.Queue[Piece | None] = asyncio.Queue()
+        queue: asyncio.Queue[Piece | None] = asyncio.Queue(maxsize=len(self._writers))
 
         async def forward(writer: ChoiceWriter) -> None:
             async for piece in writer.pieces():
-                queue.put_nowait(piece)
+                await queue.put(piece)
 
         async def forward_all() -> None:
             try:
                 await asyncio.gather(*map(forward, self._writers))
             finally:
-                queue.put_nowait(None)
+                await queue.put(None)
 
         task = asyncio.create_task(forward_all())
         try:
@@ -125,6 +125,11 @@ class Prompt:
     start: TextState | None
     drops_space: bool
 
+    @property
+    def has_text(self) -> bool:
+        """Whether anything comes before."""
+        return bool(self.ids) or self.start is not None
+
 
 class ChoiceWriter:
     """One choice: tokens to text, up to a stop string."""
@@ -143,7 +148,7 @@ class ChoiceWriter:
         self._prompt = prompt
         self._options = options
         self._tokenizer = model.checkpoint.tokenizer
-        self._decoder = self._tokenizer.stream()
+        self._decoder = self._tokenizer.stream(follows_text=prompt.has_text)
         self._stops = StopStrings(options.stops)
         self._drops_space = prompt.drops_space
         self._written: list[int] = []
@@ -160,7 +165,8 @@ class ChoiceWriter:
             async for written in self.stream:
                 piece = self._take(written)
                 if piece.finish_reason and self._options.wants_state:
-                    self._state = written.state or await self._read_again()
+                    is_cut = self._stops.is_stopped
+                    self._state = await self._read_again() if is_cut else written.state
                     piece = replace(piece, state=self._state)
                 yield piece
                 if piece.finish_reason:
@@ -188,7 +194,7 @@ class ChoiceWriter:
                 break
         reason: FinishReason | None = "stop" if self._stops.is_stopped else written.finish_reason
         if reason and not self._stops.is_stopped:
-            text += self._stops.finish()
+            text += self._stops.push(self._decoder.finish()) + self._stops.finish()
         logprobs = self._logprobs(written, num_taken) if self._options.wants_logprobs else []
         return Piece(self._index, text, reason, logprobs)
 
@@ -262,19 +268,23 @@ class GenerationService:
         unk_ban = ((model.checkpoint.tokenizer.unk_id, -math.inf),)
         sampling = replace(options.sampling, logit_bias=(*options.sampling.logit_bias, *unk_ban))
         choices = [(prompt, choice) for prompt in prompts for choice in range(options.n)]
+        seeds = [
+            seed_of(seed, index if options.seed is None else choice)
+            for index, (_, choice) in enumerate(choices)
+        ]
         streams = model.engine.generate(
             [
                 model.engine.sequence(
                     Purpose.GENERATE,
                     prompt.ids,
-                    params=replace(sampling, seed=choice_seed(seed, choice)),
+                    params=replace(sampling, seed=choice_seed),
                     start=prompt.start,
                     num_top=options.num_logprobs or 0,
                     caller=options.caller,
                     is_eager=options.is_streamed or bool(options.stops),
                     wants_state=options.wants_state,
                 )
-                for prompt, choice in choices
+                for (prompt, _), choice_seed in zip(choices, seeds, strict=True)
             ]
         )
         writers = [
@@ -308,8 +318,8 @@ class GenerationService:
             )
 
 
-def choice_seed(seed: int, choice: int) -> int:
-    """Give the seed of the n-th choice: the request's own for the first, a hash of both for the others."""
+def seed_of(seed: int, choice: int) -> int:
+    """Give the seed of a choice: the request's own for the first, a hash of both for the others."""
     if choice == 0:
         return seed
     digest = hashlib.blake2b(f"{seed}/{choice}".encode(), digest_size=8).digest()

@@ -11,21 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.sequence import Looked, TextState
-from app.services.encoding import encode_prompt, require_something_to_read
+from app.services.encoding import encode, encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
 from app.settings import Settings
 from models.tokenizer import Tokenizer
 
+MAX_PREDICTIONS = 20_000
+"""Most predictions of a request with several prefixes; one prefix may have the whole vocabulary's."""
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """A token or candidate with its probability over the whole vocabulary."""
+    """A token or candidate with its probability over the whole vocabulary.
+
+    `is_unknown` marks a candidate with a word that the vocabulary lacks: its probability is that of any such word.
+    """
 
     token: str
     probability: float
     logprob: float
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,12 @@ class NextTokenService:
             If the queue is full or the engine has stopped.
         """
         candidates = options.candidates
+        num_predictions = len(prefixes) * options.top_k
+        if len(prefixes) > 1 and num_predictions > MAX_PREDICTIONS:
+            raise InvalidParameterError(
+                f"{len(prefixes)} prefixes x top_k {options.top_k} are more than {MAX_PREDICTIONS:,} predictions",
+                "top_k",
+            )
         num_texts = len(prefixes) * (1 + len(candidates or ()))
         if num_texts > self._settings.max_texts:
             raise InvalidParameterError(
@@ -100,27 +113,59 @@ class NextTokenService:
             tokenizer, prefix, max_tokens=self._settings.max_prompt_tokens, param="prefix"
         )
         require_something_to_read(start, ids, "prefix")
+        candidates = options.candidates
+        is_inside = bool(ids) or has_space or start is not None
+        spellings = [
+            await self._spellings(tokenizer, candidate, is_inside=is_inside)
+            for candidate in candidates or ()
+        ]
         looked = await loaded.engine.look(
-            ids, start=start, caller=options.caller, wants_state=options.wants_state
+            ids,
+            start=start,
+            caller=options.caller,
+            wants_state=options.wants_state or any(len(s) > 1 for each in spellings for s in each),
         )
         log_probs_V = looked.log_probs
-        is_inside = bool(ids) or has_space or start is not None
         scored = None
-        if options.candidates is not None:
-            scored = [
-                await _score_candidate(
-                    loaded, Context(ids, start, options.caller, is_inside), looked, candidate
+        if candidates is not None:
+            pairs = zip(candidates, spellings, strict=True)
+            scored = list(
+                await asyncio.gather(
+                    *(
+                        _score_candidate(loaded, looked, candidate, each, options.caller)
+                        for candidate, each in pairs
+                    )
                 )
-                for candidate in options.candidates
-            ]
+            )
         starts_with = options.starts_with
         allowed = loaded.words.starting_with(starts_with) if starts_with else None
+        if allowed is None and options.top_k < tokenizer.vocab_size:
+            allowed = loaded.words.known
         return NextToken(
             predictions=_top(tokenizer, log_probs_V, options.top_k, allowed),
             entropy=max(0.0, -float(np.exp(log_probs_V) @ log_probs_V)),
             candidates=scored,
-            state=looked.state,
+            state=looked.state if options.wants_state else None,
         )
+
+    async def _spellings(
+        self, tokenizer: Tokenizer, candidate: str, *, is_inside: bool
+    ) -> list[list[int]]:
+        """Give the ways a candidate may stand there as tokens: a word after a space, a sign with or without one."""
+        if not candidate:
+            raise InvalidParameterError("a candidate is empty", "candidates")
+        texts = [candidate]
+        if tokenizer.kind == "words" and is_inside and not candidate[:1].isspace():
+            spaced = " " + candidate
+            texts = [spaced] if candidate[:1].isalnum() else [candidate, spaced]
+        limit = self._settings.max_prompt_tokens
+        encodings = [
+            await encode(tokenizer, text, max_tokens=limit, param="candidates") for text in texts
+        ]
+        spellings = [encoding.ids for encoding in encodings if encoding.ids]
+        if not spellings:
+            raise InvalidParameterError("a candidate is empty", "candidates")
+        return spellings
 
 
 def _top(
@@ -142,31 +187,21 @@ def _prediction(token: str, logprob: float) -> Prediction:
     return Prediction(token, math.exp(logprob), logprob)
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a candidate follows; `is_inside` tells that a word there has a space before it."""
-
-    ids: list[int]
-    start: TextState | None
-    caller: str
-    is_inside: bool
-
-
 async def _score_candidate(
-    loaded: LoadedLanguageModel, context: Context, looked: Looked, candidate: str
+    loaded: LoadedLanguageModel,
+    looked: Looked,
+    candidate: str,
+    spellings: list[list[int]],
+    caller: str,
 ) -> Prediction:
-    """Give a candidate's probability, by the chain rule where it has several tokens."""
-    tokenizer = loaded.checkpoint.tokenizer
-    text = candidate
-    if tokenizer.kind == "words" and candidate[:1].isalnum() and context.is_inside:
-        text = " " + candidate
-    tokens = tokenizer.encode(text).ids
-    if not tokens:
-        raise InvalidParameterError("a candidate is empty", "candidates")
-    logprob = float(looked.log_probs[tokens[0]])
-    if len(tokens) > 1:
-        scored = await loaded.engine.score(
-            [*context.ids, *tokens], start=context.start, caller=context.caller
-        )
-        logprob += math.fsum(scored.logprobs[-(len(tokens) - 1) :])
-    return _prediction(candidate, logprob)
+    """Give a candidate's probability in its likeliest spelling, by the chain rule where it has several tokens."""
+    unk_id = loaded.checkpoint.tokenizer.unk_id
+    found = []
+    for tokens in spellings:
+        logprob = float(looked.log_probs[tokens[0]])
+        if len(tokens) > 1:
+            scored = await loaded.engine.score(tokens, start=looked.state, caller=caller)
+            logprob = math.fsum(scored.logprobs)
+        found.append((logprob, unk_id in tokens))
+    logprob, is_unknown = max(found)
+    return Prediction(candidate, math.exp(logprob), logprob, is_unknown)

@@ -15,9 +15,9 @@ from app.engine.config import EngineConfig
 from app.engine.one_shot import OneShotEngine
 from app.engine.precision import Precision, make_runner, version_of
 from app.services.errors import UnknownModelError, WrongTaskError
-from app.services.language import recognise_language
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
+from models.language import recognise_language
 from models.padding import pad_texts
 
 MAX_CLASSIFIER_BATCH = 32
@@ -25,17 +25,23 @@ MAX_CLASSIFIER_BATCH = 32
 
 @dataclass(frozen=True)
 class WordIndex:
-    """The tokens of a vocabulary in the order of their surfaces, without the space before a word."""
+    """The words of a vocabulary in the order of their surfaces, without the space before each.
+
+    `known` is every token but `<unk>`, by number.
+    """
 
     surfaces: list[str]
     token_ids: list[int]
+    known: list[int]
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> WordIndex:
         """Sort a checkpoint's vocabulary."""
         tokenizer = checkpoint.tokenizer
-        pairs = sorted((tokenizer.surface(i).lstrip(" "), i) for i in range(tokenizer.vocab_size))
-        return cls([surface for surface, _ in pairs], [token_id for _, token_id in pairs])
+        known = [i for i in range(tokenizer.vocab_size) if i != tokenizer.unk_id]
+        words = [i for i in known if i != tokenizer.eos_id]
+        pairs = sorted((tokenizer.surface(i).lstrip(" "), i) for i in words)
+        return cls([surface for surface, _ in pairs], [token_id for _, token_id in pairs], known)
 
     def starting_with(self, letters: str) -> list[int]:
         """Give the ids of the tokens that begin with these letters."""

@@ -52,8 +52,12 @@ static double uniform_at(uint64_t seed, int64_t position) {
     return (double)(mix(key + (uint64_t)(position + 1) * golden) >> 11) / 9007199254740992.0;
 }
 
+#define MIN_TEMPERATURE 1e-4f  // below it the likeliest token is as good as certain, and sums would overflow
+
+// 0 for taking the likeliest token.
 INLINE float inverse_temperature_of(const Sequence *sequence) {
-    return sequence->purpose == GENERATE && sequence->temperature > 0 ? 1.0f / sequence->temperature : 0.0f;
+    int is_random = sequence->purpose == GENERATE && sequence->temperature >= MIN_TEMPERATURE;
+    return is_random ? 1.0f / sequence->temperature : 0.0f;
 }
 
 static float largest_of(const BlockSum *sums, int32_t num_blocks) {
@@ -287,7 +291,7 @@ static int32_t draw_or_take(const Sequence *sequence, const float *logits, const
 }
 
 static int keeps_some(const Sequence *sequence, const Choosing *choosing) {
-    return sequence->temperature > 0 && ((sequence->top_k > 0 && sequence->top_k < choosing->vocab_size) ||
+    return inverse_temperature_of(sequence) > 0 && ((sequence->top_k > 0 && sequence->top_k < choosing->vocab_size) ||
                                          sequence->top_p < 1 || sequence->min_p > 0);
 }
 

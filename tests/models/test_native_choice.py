@@ -108,6 +108,14 @@ def test_the_likeliest_of_equals_is_the_first() -> None:
     assert choose({"temperature": 0.0}, range(3), logits=logits) == [70, 70, 70]
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-5, 1e-37, 1e-39, 1e-44])
+@pytest.mark.parametrize("params", [{}, {"top_p": 0.9}, {"top_k": 3, "min_p": 0.1}], ids=str)
+def test_tiny_temperatures_take_the_likeliest(temperature, params) -> None:
+    logits = np.random.default_rng(2).normal(0, 3, 5003).astype(np.float32)
+    chosen = choose({"temperature": temperature, **params}, range(20), logits=logits)
+    assert set(chosen) == {int(logits.argmax())}
+
+
 def test_penalties_follow_their_definitions() -> None:
     given, written = [BOUNDARY, 2, 3], [3, 5, 5]
     scores = LOGITS.astype(float).copy()

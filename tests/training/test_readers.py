@@ -167,10 +167,10 @@ SIZES = {
     "tinyshakespeare": (1, 1, 1),
     "sst-5": (159237, 1101, 2210),
     "sst-2": (77600, 872, 1821),
-    "chnsenticorp": (7561, 1200, 1200),
-    "chinese-reviews": (12226, 1200, 1200),
+    "chnsenticorp": (7561, 1160, 1200),
+    "chinese-reviews": (12226, 1160, 1200),
     "chinese-review-texts": (11264, 496, 466),
-    "imdb": (22392, 2495, 25000),
+    "imdb": (22392, 2485, 25000),
 }
 
 

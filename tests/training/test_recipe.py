@@ -69,3 +69,26 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:
     assert rates[-1] < 0.001
     assert all(a <= b for a, b in zip(rates[:9], rates[1:10], strict=True))
     assert all(a >= b for a, b in zip(rates[10:99], rates[11:], strict=True))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "dtype=bf16",
+        "seed=-1",
+        "budget.epochs=0",
+        "budget.window=0",
+        "budget.batch_size=0",
+        "budget.validate_every=-1",
+        "budget.precision=int4",
+        "optimizer.learning_rate=nan",
+        "optimizer.warmup=2.0",
+        "optimizer.clip_norm=0",
+        "tokenizer.kind=wordz",
+        "tokenizer.vocab_size=1",
+        "tokenizer.min_count=0",
+    ],
+)
+def test_impossible_values_are_refused_before_anything_is_trained(override) -> None:
+    with pytest.raises(RecipeError, match=override.partition("=")[0].rpartition(".")[2]):
+        make_recipe({"name": "x"}, [override])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ from torch import nn
 
 from models.checkpoint import load_checkpoint
 from training.corpus import Example, LabelledCorpus, TextCorpus
-from training.errors import DivergedError, OutputExistsError, RecipeError
+from training.errors import (
+    DivergedError,
+    OutputExistsError,
+    RecipeError,
+    SnapshotError,
+    TrainingStoppedError,
+)
 from training.loop import TrainingLoop
 from training.recipe import make_recipe
 from training.run import train
@@ -56,6 +63,7 @@ def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(
         "README.md",
         "config.json",
         "model.safetensors",
+        "recipe.json",
         "run_log.jsonl",
         "tokenizer.json",
     ]
@@ -120,6 +128,85 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, monkeypatch, stop_at
         for event in map(json.loads, (tmp_path / "cut/run_log.jsonl").read_text().splitlines())
     ]
     assert steps == sorted(steps)
+
+
+def test_a_run_killed_while_it_measures_is_unfinished_and_goes_on(tmp_path, monkeypatch) -> None:
+    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", say=quiet))
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.run.evaluate_checkpoint", kill)
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+    assert not (tmp_path / "cut/config.json").exists()
+    cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=quiet))
+    assert cut.card.metrics == whole.card.metrics
+
+
+def test_a_signal_keeps_a_snapshot_and_says_how_to_go_on(tmp_path, monkeypatch) -> None:
+    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", say=quiet))
+
+    def interrupt(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        if self.progress.step == 6:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, batch)
+
+    said: list[str] = []
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(TrainingStoppedError, match=r"stopped at step 7 of .*--resume"),
+    ):
+        patch.setattr(TrainingLoop, "_step", interrupt)
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+    cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=said.append))
+    assert "going on from step 7" in said
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, cut.model.state_dict()[name]), name
+
+
+def test_an_edited_text_is_not_resumed(tmp_path, monkeypatch) -> None:
+    def interrupt(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        if self.progress.step == 6:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingLoop, "_step", interrupt)
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+    documents = {**TEXT.documents, "train": TEXT.documents["train"][::-1]}
+    edited = TextCorpus(documents, unit=TEXT.unit)
+    with pytest.raises(SnapshotError, match="another text"):
+        train(recipe(), edited, tmp_path / "cut", resume=True, say=quiet)
+
+
+def test_overwriting_takes_away_what_a_run_left_and_only_once_the_new_one_is_sound(
+    tmp_path,
+) -> None:
+    directory = train(recipe("budget.epochs=1"), TEXT, tmp_path / "a", say=quiet)
+    (directory / "notes.txt").write_text("mine")
+    with pytest.raises(RecipeError):
+        train(recipe("model.cell=lsmt"), TEXT, directory, overwrite=True, say=quiet)
+    assert load_checkpoint(directory)
+    train(recipe("budget.epochs=1", "seed=2"), TEXT, directory, overwrite=True, say=quiet)
+    assert (directory / "notes.txt").read_text() == "mine"
+
+
+def test_the_best_weights_are_kept_not_the_last(tmp_path, monkeypatch) -> None:
+    seen: list[torch.Tensor] = []
+
+    def validate(self: TrainingLoop, bar, check=TrainingLoop._validate):
+        bias = self._objective.model.output_bias
+        if len(seen) == 2:
+            with torch.no_grad():
+                bias[:3] += 50
+        check(self, bar)
+        seen.append(bias.detach().clone())
+
+    monkeypatch.setattr(TrainingLoop, "_validate", validate)
+    model = load_checkpoint(train(recipe(), TEXT, tmp_path / "a", say=quiet)).model
+    assert len(seen) == 3
+    assert torch.equal(model.output_bias, seen[1])
 
 
 def test_an_unfinished_or_finished_output_is_never_overwritten_by_accident(tmp_path) -> None:

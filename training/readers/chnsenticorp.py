@@ -46,10 +46,8 @@ def read_chinese_reviews(root: Path) -> LabelledCorpus:
             if letters and letters not in seen:
                 seen.add(letters)
                 train.append(Example(row["review"].strip(), int(row["label"])))
-    examples = {**corpus.examples, "train": train}
-    return LabelledCorpus(
-        without_held_out(examples, num_letters=_NUM_LETTERS), corpus.labels, corpus.label_scores
-    )
+    examples = without_held_out({**corpus.examples, "train": train}, num_letters=_NUM_LETTERS)
+    return LabelledCorpus(examples, corpus.labels, corpus.label_scores)
 
 
 def read_chinese_review_texts(root: Path) -> TextCorpus:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-Texts = str | Annotated[list[str], Field(min_length=1)]
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, str) or (
+        isinstance(value, list) and value and all(isinstance(text, str) for text in value)
+    ):
+        return value
+    raise PydanticCustomError("texts", "give a string, or a list of at least one string")
+
+
+Texts = Annotated[str | list[str], BeforeValidator(_texts)]
 """One text, or a list of at least one."""
 
 ModelName = Annotated[
@@ -33,6 +44,22 @@ class Body(BaseModel):
     """A request body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_field(cls, values: Any) -> Any:
+        """Refuse an unknown field with a word on those that there are."""
+        for name in values if isinstance(values, dict) else ():
+            if name not in cls.model_fields:
+                near = get_close_matches(name, cls.model_fields, n=1)
+                hint = (
+                    f"did you mean {near[0]}?"
+                    if near
+                    else f"there are {', '.join(cls.model_fields)}"
+                )
+                context = {"name": name, "hint": hint}
+                raise PydanticCustomError("unknown_field", "unknown field {name}; {hint}", context)
+        return values
 
 
 class Answer(BaseModel):

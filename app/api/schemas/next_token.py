@@ -18,7 +18,13 @@ class NextBody(Body):
 
     prefix: Texts = Field("", description="One text or several; empty for the beginning of a text.")
     model: ModelName = None
-    top_k: int = Field(10, ge=0, le=1_000_000, description="How many predictions to report.")
+    top_k: int = Field(
+        10,
+        ge=0,
+        le=1_000_000,
+        description="How many predictions to report; `<unk>`, all words that the vocabulary lacks together, is among "
+        "them only where the whole vocabulary is asked for.",
+    )
     starts_with: str = Field(
         "", max_length=100, description="Letters already typed of the word under way."
     )
@@ -35,6 +41,10 @@ class PredictionAnswer(Answer):
     token: str
     probability: float
     logprob: float
+    unknown: bool | None = Field(
+        None,
+        description="True of a candidate with a word that the vocabulary lacks: the figure is that of any such word.",
+    )
 
 
 class NextTokenAnswer(Answer):

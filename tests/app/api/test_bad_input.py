@@ -195,3 +195,53 @@ def test_a_content_type_that_lies_does_not_matter(serve) -> None:
             assert response.status_code == 200
 
     serve(body)
+
+
+@pytest.mark.parametrize(
+    ("route", "asked", "message"),
+    [
+        (
+            "/generate",
+            {"prompt": "The", "max_token": 5},
+            "unknown field max_token; did you mean max_tokens?",
+        ),
+        ("/next", {"text": "The"}, "unknown field text; there are prefix, model"),
+        ("/score", {"text": []}, "text: give a string, or a list of at least one string"),
+        (
+            "/generate",
+            {"prompt": ["a", 3]},
+            "prompt: give a string, or a list of at least one string",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(serve, route, asked, message) -> None:
+    async def body(client) -> None:
+        response = await client.post(route, json=asked)
+        assert response.status_code == 400
+        assert response.json()["error"]["message"].startswith(message)
+        assert response.json()["error"]["param"] in message
+
+    serve(body)
+
+
+def test_a_state_that_was_changed_or_is_of_another_model_is_refused(serve) -> None:
+    async def body(client) -> None:
+        asked = {"prompt": "The cat", "max_tokens": 3, "return_state": True, "seed": 1}
+        answer = (await client.post("/generate", json={**asked, "model": "english"})).json()
+        state = answer["choices"][0]["state"]
+        swapped = state[:40] + ("A" if state[40] != "A" else "B") + state[41:]
+        for broken in (swapped, state[:-8], "", "!", "é"):
+            response = await client.post("/generate", json={"prompt": "a", "state": broken})
+            assert check_refusal(response)["param"] == "state", broken
+        stale = await client.post("/next", json={"prefix": "a", "state": state, "model": "bytes"})
+        assert check_refusal(stale, (412,))["code"] == "stale_state"
+
+    serve(body)
+
+
+def test_more_texts_than_there_will_ever_be_room_for_is_the_callers_fault(serve) -> None:
+    async def body(client) -> None:
+        response = await client.post("/generate", json={"prompt": "The", "n": 5})
+        assert check_refusal(response)["code"] == "too_many_texts"
+
+    serve(body, max_slots=1, max_queue=2)

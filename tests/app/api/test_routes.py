@@ -290,3 +290,75 @@ def test_every_error_has_a_row_of_its_own() -> None:
     kinds = leaves(engine_errors.EngineError) + leaves(service_errors.ServiceError)
     assert set(kinds) == set(TABLE)
     assert all(row_of(kind("x")).status not in (422, 501) for kind in kinds)
+
+
+def test_a_text_goes_on_from_its_state_as_if_never_cut(serve) -> None:
+    async def body(client) -> None:
+        asked = {"model": "english", "seed": 11, "ignore_eos": True}
+        whole = await post(client, "/generate", prompt="The cat", max_tokens=12, **asked)
+        first = await post(
+            client, "/generate", prompt="The cat", max_tokens=5, return_state=True, **asked
+        )
+        state = first["choices"][0]["state"]
+        second = await post(client, "/generate", state=state, max_tokens=7, **asked)
+        pieces = first["choices"][0]["text"] + second["choices"][0]["text"]
+        assert pieces == whole["choices"][0]["text"]
+        assert second["model"] == "english"
+
+    serve(body)
+
+
+def test_a_state_serves_every_route_and_every_server_that_shares_the_secret(serve) -> None:
+    states: list[str] = []
+
+    async def give(client) -> None:
+        answer = await post(
+            client, "/next", prefix="The old cat sat", model="english", return_state=True
+        )
+        states.append(answer["results"][0]["state"])
+
+    async def take(client) -> None:
+        ahead = {"model": "english", "state": states[0]}
+        plain = await post(client, "/next", prefix="The old cat sat on", model="english")
+        resumed = await post(client, "/next", prefix=" on", **ahead)
+        assert resumed["results"][0] == plain["results"][0]
+        scored = await post(client, "/score", text=" on the mat", per_token=True, **ahead)
+        full = await post(
+            client, "/score", text="The old cat sat on the mat", per_token=True, model="english"
+        )
+        tail = full["results"][0]["tokens"][-3:]
+        assert [t["logprob"] for t in scored["results"][0]["tokens"]] == [
+            t["logprob"] for t in tail
+        ]
+
+    serve(give, state_secret="shared")
+    serve(take, state_secret="shared")
+
+
+def test_a_stop_string_leaves_a_state_right_after_it(serve) -> None:
+    async def body(client) -> None:
+        asked = {"model": "english", "seed": 4, "ignore_eos": True, "prompt": "The"}
+        whole = await post(client, "/generate", max_tokens=30, **asked)
+        text = whole["choices"][0]["text"]
+        stop = text[9:14]
+        first = await post(
+            client, "/generate", max_tokens=30, stop=stop, return_state=True, **asked
+        )
+        (choice,) = first["choices"]
+        assert (choice["finish_reason"], text.startswith(choice["text"] + stop)) == ("stop", True)
+        del asked["prompt"]
+        rest = await post(client, "/generate", max_tokens=4, state=choice["state"], **asked)
+        assert rest["choices"][0]["text"] in text
+
+    serve(body)
+
+
+def test_the_same_prompt_twice_gives_two_texts_unless_a_seed_is_given(serve) -> None:
+    async def body(client) -> None:
+        asked = {"prompt": ["The", "The"], "max_tokens": 12, "ignore_eos": True, "model": "english"}
+        one, two = (await post(client, "/generate", **asked))["choices"]
+        assert one["text"] != two["text"]
+        one, two = (await post(client, "/generate", seed=3, **asked))["choices"]
+        assert one["text"] == two["text"]
+
+    serve(body)

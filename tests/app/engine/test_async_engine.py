@@ -1,13 +1,19 @@
 """The engine thread: streams arrive, leave, fail and stop."""
 
 import asyncio
+import threading
 
 import pytest
 import torch
 
 from app.engine.async_engine import AsyncEngine
 from app.engine.config import EngineConfig
-from app.engine.errors import EngineFailureError, EngineStoppedError, QueueFullError
+from app.engine.errors import (
+    EngineFailureError,
+    EngineStoppedError,
+    QueueFullError,
+    RequestTooLargeError,
+)
 from app.engine.one_shot import OneShotEngine
 from app.engine.precision import make_runner
 from models.config import LanguageModelConfig
@@ -110,7 +116,7 @@ def test_a_broken_step_ends_every_open_stream_and_refuses_new_ones() -> None:
             await engine.look([13])
         with pytest.raises(EngineFailureError, match="thirteen"):
             await collect(stream)
-        with pytest.raises(EngineStoppedError):
+        with pytest.raises(EngineFailureError, match="thirteen"):
             engine.admit(1)
         assert not engine.is_alive
 
@@ -192,9 +198,34 @@ def test_a_broken_batch_fails_its_callers_and_not_the_next() -> None:
     serve_one_shot(body, invert)
 
 
+def test_a_job_whose_caller_left_is_not_run() -> None:
+    started, release = threading.Event(), threading.Event()
+    ran: list[int] = []
+
+    def slow(items: list[int]) -> list[int]:
+        ran.extend(items)
+        started.set()
+        release.wait(LIMIT)
+        return items
+
+    async def body(engine) -> None:
+        first = asyncio.create_task(engine.submit([1]))
+        await asyncio.to_thread(started.wait, LIMIT)
+        left = asyncio.create_task(engine.submit([2]))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        release.set()
+        assert await first == [1]
+        assert await engine.submit([3]) == [3]
+        assert ran == [1, 3]
+
+    serve_one_shot(body, slow, max_batch=1)
+
+
 def test_a_full_one_shot_queue_refuses() -> None:
     async def body(engine) -> None:
-        with pytest.raises(QueueFullError):
+        with pytest.raises(RequestTooLargeError):
             await engine.submit(list(range(11)))
         await engine.stop()
         with pytest.raises(EngineStoppedError):

@@ -9,7 +9,7 @@ import torch
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
-from app.engine.errors import QueueFullError
+from app.engine.errors import QueueFullError, RequestTooLargeError
 from app.engine.precision import make_runner
 from app.engine.sequence import Sequence, Written
 from models.config import LanguageModelConfig, NGramConfig
@@ -42,13 +42,13 @@ def engine_of(model, precision: str = "int8", config: EngineConfig = CONFIG) -> 
     return Engine(make_runner(model, precision, config, boundary_id=1)[1], config)
 
 
-def work(engine: Engine, sequences: list[Sequence], *, tells_eager: bool = True) -> dict:
+def work(engine: Engine, sequences: list[Sequence]) -> dict:
     """Serve sequences to the end and collect what was found out for each."""
     engine.add(sequences)
     found: dict[Sequence, list] = {sequence: [] for sequence in sequences}
     while engine.scheduler.is_busy:
         engine.admit()
-        for sequence, outcome in engine.step(tells_eager=tells_eager):
+        for sequence, outcome in engine.step():
             found[sequence].append(outcome)
     return found
 
@@ -127,7 +127,8 @@ def test_not_a_byte_depends_on_who_shares_the_batch(make_model, precision, num_t
         for n, (kind, outcomes) in enumerate(zip(kinds, together.values(), strict=True)):
             alone = make_sequence(kind, n)
             engine = engine_of(model, precision, config)
-            found = work(engine, [alone], tells_eager=False)[alone]
+            alone.is_eager = False
+            found = work(engine, [alone])[alone]
             assert told(outcomes) == told(found), (kind, n)
     finally:
         torch.set_num_threads(before)
@@ -250,6 +251,24 @@ def test_a_long_prompt_does_not_hold_up_a_running_stream() -> None:
         assert stream in told_of, "a step is one token of each, so the stream advances at every one"
 
 
+def test_a_stream_that_is_ahead_of_its_reader_waits_and_the_others_go_on() -> None:
+    engine = engine_of(recurrent())
+    params = SamplingParams(max_tokens=500, ignore_eos=True)
+    stream = make(Purpose.GENERATE, [2], params=params, is_eager=True)
+    other = make(Purpose.GENERATE, [3], params=params)
+    engine.add([stream, other])
+    engine.admit()
+    stream.is_reader_ready = False
+    while other.is_running:
+        engine.step()
+    assert 32 <= stream.num_untold <= 64
+    assert not engine.can_step
+    assert engine.step() == []
+    stream.is_reader_ready = True
+    ((_, written),) = engine.step()
+    assert len(written.token_ids) > 32
+
+
 def test_callers_take_turns_at_the_slots() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=100))
     greedy = [make(Purpose.LOOK, [2, 3], caller="greedy") for _ in range(10)]
@@ -266,10 +285,13 @@ def test_callers_take_turns_at_the_slots() -> None:
 
 def test_a_full_queue_refuses_all_or_nothing() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=2))
-    with pytest.raises(QueueFullError, match="come back later"):
+    with pytest.raises(RequestTooLargeError, match="room for 3"):
         engine.add([make(Purpose.LOOK, [2]) for _ in range(4)])
     assert not engine.scheduler.is_busy
-    engine.add([make(Purpose.LOOK, [2]) for _ in range(3)])
+    engine.add([make(Purpose.LOOK, [2]) for _ in range(2)])
+    with pytest.raises(QueueFullError, match="come back later"):
+        engine.add([make(Purpose.LOOK, [2]) for _ in range(2)])
+    engine.add([make(Purpose.LOOK, [2])])
 
 
 def test_removing_frees_the_slot_and_the_place_in_the_queue() -> None:

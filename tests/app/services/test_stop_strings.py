@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.services.language import recognise_language
 from app.services.stop_strings import StopStrings
+from models.language import recognise_language
 
 
 @given(

@@ -1,0 +1,146 @@
+"""How near the engine comes to its own matrix products, without HTTP.
+
+    python -m benchmarks.engine [--checkpoint checkpoints/tang]
+
+Products: the int8 matrix products of a step and nothing else, by the same kernel and threads. Step: the native call,
+with gates, log-probabilities and sampling. Engine: scheduling, slots and outcomes too, on one thread as the service has
+it. torch: the same model stepped in fp32 by torch's kernels, with `torch.multinomial`, as tutorials do, in a batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from app.engine.config import EngineConfig
+from app.engine.engine import Engine, is_final
+from app.engine.int8_runner import Int8Runner
+from app.engine.sequence import Sequence
+from benchmarks.report import median, save, table
+from models.checkpoint import load_checkpoint
+from models.int8 import Int8LanguageModel
+from models.language_model import LanguageModel
+from models.native.sequence import NativeSequence, SamplingParams, SequenceList
+from models.native.structures import Purpose
+from models.native.workspace import Workspace
+
+ROWS = (1, 8, 64, 256)
+TOKENS = 64
+REPEATS = 9
+
+
+def products_and_step(
+    network: Int8LanguageModel, num_rows: int, num_threads: int
+) -> tuple[float, float]:
+    """Time a step's products and a whole native step, in seconds."""
+    workspace = Workspace(
+        vocab_size=network.vocab_size,
+        boundary_id=1,
+        max_rows=num_rows,
+        num_threads=num_threads,
+        network=network.struct,
+    )
+    slots = torch.zeros(num_rows, network.layout.num_bytes, dtype=torch.uint8).numpy()
+    sequences = []
+    for row in range(num_rows):
+        params = SamplingParams(seed=row, max_tokens=TOKENS, ignore_eos=True)
+        sequence = NativeSequence(
+            Purpose.GENERATE, [1], vocab_size=network.vocab_size, params=params
+        )
+        network.layout.clear(slots[row])
+        sequence.struct.slot = slots[row].ctypes.data
+        sequences.append(sequence)
+    listed = SequenceList(sequences)
+    start = time.perf_counter()
+    workspace.products(listed, TOKENS)
+    products = (time.perf_counter() - start) / TOKENS
+    start = time.perf_counter()
+    num_steps = workspace.run(listed, TOKENS)
+    return products, (time.perf_counter() - start) / num_steps
+
+
+def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) -> float:
+    """Time a step of the engine over whole texts of 64 tokens, everything counted."""
+    config = EngineConfig(max_slots=num_rows, num_threads=num_threads)
+    engine = Engine(Int8Runner(network, config, boundary_id=1), config)
+    start = time.perf_counter()
+    engine.add(
+        Sequence.make(
+            Purpose.GENERATE,
+            1,
+            [],
+            vocab_size=network.vocab_size,
+            params=SamplingParams(seed=row, max_tokens=TOKENS, ignore_eos=True),
+        )
+        for row in range(num_rows)
+    )
+    num_done = 0
+    while engine.scheduler.is_busy:
+        engine.admit()
+        num_done += sum(is_final(outcome) for _, outcome in engine.step())
+    assert num_done == num_rows
+    return (time.perf_counter() - start) / TOKENS
+
+
+@torch.inference_mode()
+def torch_seconds(model: LanguageModel, num_rows: int) -> float:
+    """Time a step of torch's own kernels in fp32, sampling with `multinomial`."""
+    state = model.zero_state(num_rows)
+    tokens = torch.ones(num_rows, 1, dtype=torch.int64)
+    num_steps = 8
+    start = time.perf_counter()
+    for _ in range(num_steps):
+        logits, state = model(tokens, state)
+        tokens = torch.multinomial(logits[:, -1].softmax(1), 1)
+    return (time.perf_counter() - start) / num_steps
+
+
+def main() -> None:
+    """Measure and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/tang"))
+    options = parser.parse_args()
+    num_threads = len(os.sched_getaffinity(0))
+    torch.set_num_threads(num_threads)
+    model = load_checkpoint(options.checkpoint).model
+    assert isinstance(model, LanguageModel)
+    network = Int8LanguageModel(model)
+    rows = []
+    for num_rows in ROWS:
+        found: list[tuple[float, float, float, float]] = []
+        for _ in range(REPEATS):
+            products, step = products_and_step(network, num_rows, num_threads)
+            engine = engine_seconds(network, num_rows, num_threads)
+            found.append((products, step, engine, torch_seconds(model, num_rows)))
+        products, step, engine, plain = (median(column) for column in zip(*found, strict=True))
+        rows.append(
+            [
+                num_rows,
+                *(f"{1e3 * seconds:.3f}" for seconds in (products, step, engine, plain)),
+                f"{num_rows / engine:,.0f}",
+                f"{products / step:.0%}",
+                f"{products / engine:.0%}",
+                f"{plain / engine:.1f}",
+            ]
+        )
+    header = [
+        "rows",
+        "products, ms",
+        "step, ms",
+        "engine, ms",
+        "torch fp32, ms",
+        "engine, tokens/s",
+        "products / step",
+        "products / engine",
+        "torch / engine",
+    ]
+    text = f"Model `{options.checkpoint.name}`, {num_threads} threads, medians of {REPEATS}, a step of each row."
+    save("engine", "The engine and its matrix products", text, table(header, rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Tables and figures with the machine and the commit that they were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from models.native.library import best_variant
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def median(values: Sequence[float]) -> float:
+    """Give the middle value."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
+
+
+def machine() -> str:
+    """Say in one line what the figures were measured on."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{date.today()}, commit {commit}, {model}, {cores} cores, kernel variant {best_variant()}, "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Write a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def save(name: str, title: str, *parts: str) -> None:
+    """Print a result and keep it in `benchmarks/results`."""
+    text = "\n\n".join((f"# {title}", machine(), *parts)) + "\n"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text, flush=True)

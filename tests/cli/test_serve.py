@@ -1,0 +1,83 @@
+"""`refrain serve`: a port that is taken, and a service that is told to stop."""
+
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+
+import cli.serve
+from app.main import create_app
+from app.settings import Settings
+from cli.main import main
+from models.card import Card
+from models.checkpoint import save_checkpoint
+from models.config import LanguageModelConfig
+from models.language_model import LanguageModel
+from models.tokenizer import Tokenizer
+
+
+@pytest.fixture
+def models(tmp_path):
+    tokenizer = Tokenizer.train("characters", ["abc"])
+    config = LanguageModelConfig(vocab_size=5, embedding_size=4, hidden_size=4)
+    card = Card(description="", language="en", license="", dataset="none")
+    save_checkpoint(tmp_path / "tiny", LanguageModel(config), tokenizer, card)
+    (tmp_path / "half" / "snapshot").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_taken_port_is_said_in_one_line(models, capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        assert main(["serve", "--models", str(models), "--port", port]) == 2
+    assert "give another --port" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_skipped_aloud(models, caplog) -> None:
+    create_app(Settings(models=models))
+    assert "half: an unfinished run" in caplog.text
+
+
+def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
+    models, monkeypatch
+) -> None:
+    monkeypatch.setattr(cli.serve, "STOP_SECONDS", 0.2)
+    app = create_app(Settings(models=models, max_tokens=10**9))
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
+    server = cli.serve.DrainingServer(config, app.state.registry.stop)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    endless = {"prompt": "a", "max_tokens": 10**8, "ignore_eos": True}
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(f"{base}/generate", json=endless, timeout=30))
+
+    with httpx.Client(base_url=base, timeout=30) as client:
+        while not _is_ready(client):
+            time.sleep(0.02)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with client.stream("POST", "/generate", json={**endless, "stream": True}) as response:
+            lines = (line for line in response.iter_lines() if line)
+            next(lines)
+            server.should_exit = True
+            *_, last = lines
+    asking.join(30)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert '"code": "stopping"' in last
+    assert answers[0].status_code == 503
+    assert answers[0].json()["error"]["code"] == "stopping"
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
