@@ -18,7 +18,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi_offline import FastAPIOffline
 from starlette.requests import Request
 
-from app.api import generate, health, models, next_token, score, sentiment
+from app.api import generate, health, models, next_token, score, sentiment, sessions
 from app.api.disconnect import ClientLeftError
 from app.api.errors import install_error_handlers
 from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
@@ -28,6 +28,7 @@ from app.services.next_token import NextTokenService
 from app.services.registry import Registry, load
 from app.services.scoring import ScoringService
 from app.services.sentiment import SentimentService
+from app.services.sessions import SessionService
 from app.services.state_token import StateTokens
 from app.settings import Settings
 from models.checkpoint import find_checkpoints, load_checkpoint
@@ -77,7 +78,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry = registry
     app.include_router(generate.make_router(GenerationService(states, settings), states))
     app.include_router(score.make_router(ScoringService(states, settings), states))
-    app.include_router(next_token.make_router(NextTokenService(states, settings), states))
+    next_tokens = NextTokenService(states, settings)
+    app.include_router(next_token.make_router(next_tokens, states))
+    session_service = SessionService(states, next_tokens, settings)
+    app.include_router(sessions.make_router(session_service))
     app.include_router(sentiment.make_router(SentimentService(registry, settings)))
     app.include_router(models.make_router(registry))
     app.include_router(health.make_router(lambda: registry.is_ready, device))

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     prefix_cache_bytes: int = Field(
         33_554_432, ge=0, description="memory of one model for texts read before; 0 remembers none"
     )
+    max_sessions: Limit = Field(10_000, description="sessions that may be open, for all callers")
+    session_idle_seconds: float = Field(
+        900, gt=0, description="seconds after which an idle session is forgotten"
+    )
     state_secret: SecretStr = Field(
         SecretStr(""),
         description="what signs states; replicas that share it take one another's; by default a new one at each start",

@@ -26,7 +26,9 @@ from app.services.errors import (
     ServiceError,
     StaleStateError,
     TextTooLongError,
+    TooManySessionsError,
     UnknownModelError,
+    UnknownSessionError,
     WrongTaskError,
 )
 
@@ -59,6 +61,8 @@ TABLE: dict[type[Exception], Row] = {
     TextTooLongError: Row(400, "invalid_request_error", "text_too_long"),
     InvalidParameterError: Row(400, "invalid_request_error", "invalid_value"),
     StaleStateError: Row(412, "invalid_request_error", "stale_state"),
+    UnknownSessionError: Row(404, "invalid_request_error", "session_not_found"),
+    TooManySessionsError: Row(503, "overloaded_error", "too_many_sessions"),
     ServiceError: Row(400, "invalid_request_error", "invalid_request"),
     RequestTooLargeError: Row(400, "invalid_request_error", "too_many_texts"),
     QueueFullError: Row(503, "overloaded_error", "overloaded"),

@@ -49,17 +49,18 @@ def make_router(service: NextTokenService, states: StateTokens) -> APIRouter:
 
 def _answer(result: NextToken, model: LoadedLanguageModel, states: StateTokens) -> NextTokenAnswer:
     values: dict[str, object] = {
-        "predictions": _predictions(result.predictions),
+        "predictions": prediction_answers(result.predictions),
         "entropy": result.entropy,
     }
     if result.candidates is not None:
-        values["candidates"] = _predictions(result.candidates)
+        values["candidates"] = prediction_answers(result.candidates)
     if result.state is not None:
         values["state"] = states.seal(model, result.state)
     return NextTokenAnswer.model_validate(values)
 
 
-def _predictions(predictions: Iterable[Prediction]) -> list[PredictionAnswer]:
+def prediction_answers(predictions: Iterable[Prediction]) -> list[PredictionAnswer]:
+    """Turn predictions to answers."""
     return [
         PredictionAnswer(
             token=prediction.token,

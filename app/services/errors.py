@@ -6,6 +6,8 @@
   - InvalidParameterError   a value that this model or service cannot take
     - TextTooLongError      more tokens than the limit
   - StaleStateError         a state from another version of the model
+  - UnknownSessionError     no such session is open
+  - TooManySessionsError    no more sessions may be opened now
 """
 
 
@@ -35,3 +37,11 @@ class TextTooLongError(InvalidParameterError):
 
 class StaleStateError(ServiceError):
     """A state from another version of the model."""
+
+
+class UnknownSessionError(ServiceError):
+    """No such session is open."""
+
+
+class TooManySessionsError(ServiceError):
+    """No more sessions may be opened now."""

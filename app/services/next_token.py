@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.sequence import Looked, TextState
-from app.services.encoding import encode, encode_prompt, require_something_to_read
+from app.services.encoding import encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
@@ -20,6 +20,10 @@ from models.tokenizer import Tokenizer
 
 MAX_PREDICTIONS = 20_000
 """Most predictions of a request with several prefixes; one prefix may have the whole vocabulary's."""
+
+
+MAX_CANDIDATE = 1_000
+"""Longest candidate, in characters."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +99,28 @@ class NextTokenService:
         )
         loaded.engine.admit(num_texts)
         if len(prefixes) == 1:
-            return loaded, [await self._predict_one(loaded, prefixes[0], start, options)]
+            return loaded, [await self.predict_after(loaded, prefixes[0], start, options)]
         results = await asyncio.gather(
-            *(self._predict_one(loaded, prefix, start, options) for prefix in prefixes)
+            *(self.predict_after(loaded, prefix, start, options) for prefix in prefixes)
         )
         return loaded, list(results)
 
-    async def _predict_one(
+    async def predict_after(
         self,
         loaded: LoadedLanguageModel,
         prefix: str,
         start: TextState | None,
         options: NextTokenOptions,
     ) -> NextToken:
+        """Predict what follows a prefix that goes on from a state.
+
+        Raises
+        ------
+        ServiceError
+            For too long a prefix or candidate, or nothing to go on from.
+        EngineError
+            If the queue is full or the engine has stopped.
+        """
         tokenizer = loaded.checkpoint.tokenizer
         ids, has_space = await encode_prompt(
             tokenizer, prefix, max_tokens=self._settings.max_prompt_tokens, param="prefix"
@@ -115,8 +128,9 @@ class NextTokenService:
         require_something_to_read(start, ids, "prefix")
         candidates = options.candidates
         is_inside = bool(ids) or has_space or start is not None
+        self._check_lengths(candidates or ())
         spellings = [
-            await self._spellings(tokenizer, candidate, is_inside=is_inside)
+            spellings_of(tokenizer, candidate, is_inside=is_inside)
             for candidate in candidates or ()
         ]
         looked = await loaded.engine.look(
@@ -142,33 +156,48 @@ class NextTokenService:
         if allowed is None and options.top_k < tokenizer.vocab_size:
             allowed = loaded.words.known
         return NextToken(
-            predictions=_top(tokenizer, log_probs_V, options.top_k, allowed),
+            predictions=best_predictions(tokenizer, log_probs_V, options.top_k, allowed),
             entropy=max(0.0, -float(np.exp(log_probs_V) @ log_probs_V)),
             candidates=scored,
             state=looked.state if options.wants_state else None,
         )
 
-    async def _spellings(
-        self, tokenizer: Tokenizer, candidate: str, *, is_inside: bool
-    ) -> list[list[int]]:
-        """Give the ways a candidate may stand there as tokens: a word after a space, a sign with or without one."""
-        if not candidate:
-            raise InvalidParameterError("a candidate is empty", "candidates")
-        texts = [candidate]
-        if tokenizer.kind == "words" and is_inside and not candidate[:1].isspace():
-            spaced = " " + candidate
-            texts = [spaced] if candidate[:1].isalnum() else [candidate, spaced]
-        limit = self._settings.max_prompt_tokens
-        encodings = [
-            await encode(tokenizer, text, max_tokens=limit, param="candidates") for text in texts
-        ]
-        spellings = [encoding.ids for encoding in encodings if encoding.ids]
-        if not spellings:
-            raise InvalidParameterError("a candidate is empty", "candidates")
-        return spellings
+    def _check_lengths(self, candidates: Sequence[str]) -> None:
+        longest = max(map(len, candidates), default=0)
+        if longest > MAX_CANDIDATE:
+            raise InvalidParameterError(
+                f"a candidate has {longest:,} characters; the limit is {MAX_CANDIDATE:,}",
+                "candidates",
+            )
 
 
-def _top(
+def spellings_of(tokenizer: Tokenizer, candidate: str, *, is_inside: bool) -> list[list[int]]:
+    """Give the ways a candidate may stand there as tokens: a word after a space, a sign with or without one.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the candidate has no token at all.
+    """
+    texts = [candidate]
+    if tokenizer.kind == "words" and is_inside and candidate and not candidate[0].isspace():
+        spaced = " " + candidate
+        texts = [spaced] if candidate[0].isalnum() else [candidate, spaced]
+    spellings = [ids for text in texts if (ids := tokenizer.encode(text).ids)]
+    if not spellings:
+        raise InvalidParameterError("a candidate is empty", "candidates")
+    return spellings
+
+
+def best_spelling(
+    candidate: str, found: Sequence[tuple[list[int], list[float]]], unk_id: int
+) -> Prediction:
+    """Give a candidate's probability in its likeliest spelling, by the chain rule over its tokens."""
+    logprob, is_unknown = max((math.fsum(logprobs), unk_id in ids) for ids, logprobs in found)
+    return Prediction(candidate, math.exp(logprob), logprob, is_unknown)
+
+
+def best_predictions(
     tokenizer: Tokenizer, log_probs_V: NDArray[np.float32], top_k: int, allowed: list[int] | None
 ) -> list[Prediction]:
     """Give the k likeliest of the allowed tokens, likeliest first, equal ones by id."""
@@ -194,14 +223,11 @@ async def _score_candidate(
     spellings: list[list[int]],
     caller: str,
 ) -> Prediction:
-    """Give a candidate's probability in its likeliest spelling, by the chain rule where it has several tokens."""
-    unk_id = loaded.checkpoint.tokenizer.unk_id
     found = []
     for tokens in spellings:
-        logprob = float(looked.log_probs[tokens[0]])
+        rest: list[float] = []
         if len(tokens) > 1:
             scored = await loaded.engine.score(tokens, start=looked.state, caller=caller)
-            logprob = math.fsum(scored.logprobs)
-        found.append((logprob, unk_id in tokens))
-    logprob, is_unknown = max(found)
-    return Prediction(candidate, math.exp(logprob), logprob, is_unknown)
+            rest = scored.logprobs[1:]
+        found.append((tokens, [float(looked.log_probs[tokens[0]]), *rest]))
+    return best_spelling(candidate, found, loaded.checkpoint.tokenizer.unk_id)

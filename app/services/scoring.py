@@ -90,7 +90,7 @@ class ScoringService:
         ]
         scores = await _score_all(loaded, encodings, start, options)
         results = [
-            _text_score(text, encoding, scored)
+            text_score(text, encoding, scored)
             for text, encoding, scored in zip(texts, encodings, scores, strict=True)
         ]
         return loaded, results
@@ -118,7 +118,8 @@ async def _score_all(
     return [task.result() for task in tasks]
 
 
-def _text_score(text: str, encoding: Encoding, scored: Scored) -> TextScore:
+def text_score(text: str, encoding: Encoding, scored: Scored) -> TextScore:
+    """Sum up what was found out about a text."""
     num_tokens = len(scored.logprobs)
     log_likelihood = math.fsum(scored.logprobs)
     pieces = [text[start:end] for start, end in encoding.offsets]

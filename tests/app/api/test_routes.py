@@ -268,6 +268,7 @@ def test_every_example_of_the_documentation_works(serve) -> None:
     async def body(client) -> None:
         schema = (await client.get("/openapi.json")).json()
         tried = 0
+        session = (await post(client, "/sessions"))["session"]
         for path, operations in schema["paths"].items():
             assert all("422" not in operation["responses"] for operation in operations.values())
             if "post" not in operations:
@@ -275,7 +276,7 @@ def test_every_example_of_the_documentation_works(serve) -> None:
             content = operations["post"]["requestBody"]["content"]["application/json"]["schema"]
             body_schema = schema["components"]["schemas"][content["$ref"].rpartition("/")[2]]
             for example in body_schema["examples"]:
-                await post(client, path, **example)
+                await post(client, path.format(session=session), **example)
                 tried += 1
         assert tried >= 4
 
@@ -360,5 +361,22 @@ def test_the_same_prompt_twice_gives_two_texts_unless_a_seed_is_given(serve) -> 
         assert one["text"] != two["text"]
         one, two = (await post(client, "/generate", seed=3, **asked))["choices"]
         assert one["text"] == two["text"]
+
+    serve(body)
+
+
+def test_a_session_grows_over_http_and_is_forgotten(serve) -> None:
+    async def body(client) -> None:
+        opened = await post(client, "/sessions", model="english", text="The old")
+        path = f"/sessions/{opened['session']}"
+        await post(client, f"{path}/append", text=" cat s")
+        grown = await post(client, f"{path}/append", text="at")
+        assert grown["num_tokens"] == 3
+        found = await post(client, f"{path}/next", top_k=5)
+        plain = await post(client, "/next", prefix="The old cat sat", model="english", top_k=5)
+        assert found["predictions"] == plain["results"][0]["predictions"]
+        assert (await client.delete(path)).status_code == 204
+        gone = await client.post(f"{path}/next", json={})
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "session_not_found")
 
     serve(body)

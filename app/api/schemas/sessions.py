@@ -1,0 +1,59 @@
+"""`/sessions`: texts that grow on the server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from app.api.schemas.body import Answer, Body, ModelName, State
+from app.api.schemas.next_token import NextTokenAnswer
+
+
+class SessionBody(Body):
+    """How a session begins."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "english", "text": "The capital of"}]}
+    )
+
+    text: str = Field("", description="What has been written so far.")
+    model: ModelName = None
+    state: State = None
+
+
+class AppendBody(Body):
+    """What was typed since the last time."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": " the United"}]})
+
+    text: str
+
+
+class SessionNextBody(Body):
+    """What is asked of the next token."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"top_k": 3}]})
+
+    top_k: int = Field(10, ge=0, le=1_000_000, description="How many predictions to report.")
+    starts_with: str = Field(
+        "", max_length=100, description="Letters already typed of the word to come, not appended."
+    )
+    candidates: Annotated[list[str], Field(min_length=1, max_length=128)] | None = Field(
+        None, description="Words or texts whose probability to report too."
+    )
+
+
+class SessionAnswer(Answer):
+    """A session."""
+
+    session: str
+    model: str
+    num_tokens: int = Field(description="Tokens read; the word under way is not among them.")
+
+
+class SessionNextAnswer(NextTokenAnswer):
+    """What may follow a session's text."""
+
+    session: str
+    model: str

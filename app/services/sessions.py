@@ -1,0 +1,165 @@
+"""Texts that grow on the server, for keyboards: a keystroke costs a step or two, not a reading of the whole text."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from app.engine.sequence import TextState
+from app.services.encoding import encode
+from app.services.errors import TooManySessionsError, UnknownSessionError
+from app.services.next_token import NextToken, NextTokenOptions, NextTokenService
+from app.services.registry import LoadedLanguageModel
+from app.services.state_token import StateTokens
+from app.settings import Settings
+from models.tokenizer import Tokenizer
+
+MAX_WORD = 200
+"""Letters after which a word is taken as it is, however it goes on."""
+_WORD_UNDER_WAY = re.compile(r"\s*\S*$")
+
+
+@dataclass
+class Session:
+    """One text under way.
+
+    Attributes
+    ----------
+    state
+        The memory of the text up to the word under way; None at the beginning of a text.
+    tail
+        The word under way, with the space before it: what comes may yet change how it is cut to tokens.
+    num_tokens
+        Tokens that the state stands for.
+    """
+
+    id: str
+    loaded: LoadedLanguageModel
+    caller: str
+    state: TextState | None
+    last_used: float
+    tail: str = ""
+    num_tokens: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class SessionService:
+    """Keeps sessions, a few kilobytes each; the longest idle ones go first, and all go after some time.
+
+    Parameters
+    ----------
+    clock
+        Gives the time in seconds.
+    """
+
+    def __init__(
+        self,
+        states: StateTokens,
+        next_tokens: NextTokenService,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._states = states
+        self._next_tokens = next_tokens
+        self._settings = settings
+        self._clock = clock
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    async def open(
+        self, *, model: str | None, text: str, state: str | None, caller: str
+    ) -> Session:
+        """Begin a text, or go on from a state.
+
+        Raises
+        ------
+        ServiceError
+            For an unknown model, a state that is none of it, too long a text, or too many sessions.
+        """
+        self._expire()
+        if len(self._sessions) >= self._settings.max_sessions:
+            raise TooManySessionsError(
+                f"{len(self._sessions)} sessions are open; close some, or come back later"
+            )
+        loaded, start = self._states.resolve(model, text, state)
+        session = Session(secrets.token_urlsafe(16), loaded, caller, start, self._clock())
+        await self._append(session, text)
+        self._sessions[session.id] = session
+        return session
+
+    def get(self, session_id: str, caller: str) -> Session:
+        """Find a session of a caller, and keep it from expiring.
+
+        Raises
+        ------
+        UnknownSessionError
+            If there is none, or it has expired.
+        """
+        self._expire()
+        session = self._sessions.get(session_id)
+        if session is None or session.caller != caller:
+            raise UnknownSessionError(
+                f"no session {session_id[:40]!r}: it was closed, has expired, or never was; open a new one",
+                "session",
+            )
+        session.last_used = self._clock()
+        self._sessions.move_to_end(session_id)
+        return session
+
+    async def append(self, session_id: str, text: str, caller: str) -> Session:
+        """Add what was typed."""
+        session = self.get(session_id, caller)
+        async with session.lock:
+            await self._append(session, text)
+        return session
+
+    async def next(
+        self, session_id: str, options: NextTokenOptions, caller: str
+    ) -> tuple[Session, NextToken]:
+        """Predict what may come next."""
+        session = self.get(session_id, caller)
+        async with session.lock:
+            found = await self._next_tokens.predict_after(
+                session.loaded, session.tail, session.state, replace(options, caller=caller)
+            )
+        return session, found
+
+    def close(self, session_id: str, caller: str) -> None:
+        """Forget a session."""
+        del self._sessions[self.get(session_id, caller).id]
+
+    async def _append(self, session: Session, text: str) -> None:
+        tokenizer = session.loaded.checkpoint.tokenizer
+        settled, tail = split_tail(tokenizer, session.tail + text)
+        limit = self._settings.max_prompt_tokens
+        encoding = await encode(tokenizer, settled, max_tokens=limit, param="text")
+        if encoding.ids:
+            looked = await session.loaded.engine.look(
+                encoding.ids, start=session.state, caller=session.caller, wants_state=True
+            )
+            session.state = looked.state
+            session.num_tokens += len(encoding.ids)
+        session.tail = tail
+
+    def _expire(self) -> None:
+        oldest = self._clock() - self._settings.session_idle_seconds
+        while self._sessions:
+            session_id, session = next(iter(self._sessions.items()))
+            if session.last_used > oldest:
+                return
+            del self._sessions[session_id]
+
+
+def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
+    """Split a text to what no letter to come can change any more, and the word under way with the space before it."""
+    if tokenizer.kind == "characters":
+        return text, ""
+    if len(text) - max(text.rfind(" "), text.rfind("\n")) > MAX_WORD:
+        return text, ""
+    found = _WORD_UNDER_WAY.search(text)
+    assert found is not None
+    return text[: found.start()], text[found.start() :]

@@ -1,0 +1,46 @@
+"""LitServe with request batching: whole requests share a batch of the tutorial's loop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import litserve
+import torch
+
+from benchmarks.servers.tutorial import TorchModel
+from models.checkpoint import load_checkpoint
+from models.language_model import LanguageModel
+
+
+class Continue(litserve.LitAPI):
+    """Continues prompts of one length, all in a batch."""
+
+    def setup(self, device: str) -> None:
+        """Load the weights."""
+        checkpoint = load_checkpoint(Path("checkpoints/tang"), device)
+        assert isinstance(checkpoint.model, LanguageModel)
+        self.model, self.tokenizer = TorchModel(checkpoint.model), checkpoint.tokenizer
+
+    def decode_request(self, request: dict[str, Any], **_: Any) -> tuple[list[int], int]:
+        """Read a body."""
+        return [1, *self.tokenizer.encode(request["prompt"]).ids], request["max_tokens"]
+
+    def predict(self, inputs: list[tuple[list[int], int]], **_: Any) -> list[list[int]]:
+        """Continue a batch."""
+        prompts = torch.tensor([ids for ids, _ in inputs])
+        written: list[list[int]] = self.model.generate(prompts, inputs[0][1]).tolist()
+        return written
+
+    def encode_response(self, output: list[int], **_: Any) -> dict[str, str]:
+        """Write an answer."""
+        return {"text": self.tokenizer.decode(output)}
+
+
+if __name__ == "__main__":
+    api = Continue(max_batch_size=64, batch_timeout=0.01)
+    server = litserve.LitServer(api, accelerator="cpu", timeout=120)
+    server.run(
+        port=int(sys.argv[1]), host="127.0.0.1", log_level="warning", generate_client_file=False
+    )

@@ -1,0 +1,50 @@
+"""The in-process model answers as the service does."""
+
+import pytest
+
+from app.local import LocalModel
+from app.services.errors import InvalidParameterError
+from models.native.sequence import SamplingParams
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_answers_are_those_of_the_service(checkpoints, serve, precision) -> None:
+    local = LocalModel(checkpoints / "english", precision=precision)
+    params = SamplingParams(seed=5, max_tokens=9, ignore_eos=True, logit_bias=((0, -1e9),))
+
+    async def body(client) -> None:
+        asked = {"prompt": "The cat", "seed": 5, "max_tokens": 9, "ignore_eos": True}
+        written = (await client.post("/generate", json=asked)).json()["choices"][0]["text"]
+        assert local.generate("The cat", params) == written
+        scored = (await client.post("/score", json={"text": "The cat sat."})).json()["results"][0]
+        assert local.score("The cat sat.").log_likelihood == scored["log_likelihood"]
+        asked = {"prefix": "The old", "top_k": 4, "candidates": ["cat", "cat sat", "zebra", "!"]}
+        (found,) = (await client.post("/next", json=asked)).json()["results"]
+        predictions = [(p.token, p.logprob) for p in local.next("The old", top_k=4)]
+        assert predictions == [(p["token"], p["logprob"]) for p in found["predictions"]]
+        candidates = local.next("The old", candidates=asked["candidates"])
+        assert [c.logprob for c in candidates] == [c["logprob"] for c in found["candidates"]]
+        assert [c.is_unknown for c in candidates] == [
+            c.get("unknown", False) for c in found["candidates"]
+        ]
+        assert candidates[2].is_unknown
+
+    serve(body, precision=precision)
+
+
+def test_a_session_in_pieces_and_its_fork_are_the_whole_text(checkpoints) -> None:
+    local = LocalModel(checkpoints / "english")
+    session = local.session("The o")
+    for piece in ("ld c", "at", " sat"):
+        session.append(piece)
+    assert session.next(top_k=5) == local.next("The old cat sat", top_k=5)
+    fork = session.fork()
+    fork.append(" on the")
+    assert fork.next() == local.next("The old cat sat on the")
+    assert session.next() == local.next("The old cat sat")
+    assert local.score("").num_tokens == 0
+
+
+def test_a_classifier_is_refused(checkpoints) -> None:
+    with pytest.raises(InvalidParameterError, match="classifier"):
+        LocalModel(checkpoints / "sentiment-en")
