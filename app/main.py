@@ -18,7 +18,16 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi_offline import FastAPIOffline
 from starlette.requests import Request
 
-from app.api import generate, health, models, next_token, score, sentiment, sessions
+from app.api import (
+    generate,
+    health,
+    models,
+    next_token,
+    rescore,
+    score,
+    sentiment,
+    sessions,
+)
 from app.api.disconnect import ClientLeftError
 from app.api.errors import install_error_handlers
 from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
@@ -26,6 +35,7 @@ from app.engine.config import EngineConfig
 from app.services.generation import GenerationService
 from app.services.next_token import NextTokenService
 from app.services.registry import Registry, load
+from app.services.rescoring import RescoringService
 from app.services.scoring import ScoringService
 from app.services.sentiment import SentimentService
 from app.services.sessions import SessionService
@@ -78,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.registry = registry
     app.include_router(generate.make_router(GenerationService(states, settings), states))
     app.include_router(score.make_router(ScoringService(states, settings), states))
+    app.include_router(rescore.make_router(RescoringService(states, settings)))
     next_tokens = NextTokenService(states, settings)
     app.include_router(next_token.make_router(next_tokens, states))
     session_service = SessionService(states, next_tokens, settings)

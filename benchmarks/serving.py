@@ -14,6 +14,8 @@ import argparse
 import asyncio
 import importlib.util
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +43,7 @@ class Server:
     path: str
     body: dict[str, object]
     stream_body: dict[str, object] | None = None
+    levels: tuple[int, ...] = LEVELS
 
 
 def servers(port: int) -> list[Server]:
@@ -57,7 +60,13 @@ def servers(port: int) -> list[Server]:
     found = [
         Server("Refrain, int8", refrain, "/generate", asked, {**asked, "stream": True}),
         Server("Refrain, fp32", (*refrain, "--precision", "fp32"), "/generate", asked),
-        Server("tutorial", ("-m", "benchmarks.servers.tutorial", str(port)), "/generate", plain),
+        Server(
+            "tutorial",
+            ("-m", "benchmarks.servers.tutorial", str(port)),
+            "/generate",
+            plain,
+            levels=(1, 8, 64),
+        ),
     ]
     if importlib.util.find_spec("litserve"):
         command = ("-m", "benchmarks.servers.litserve_batches", str(port))
@@ -139,6 +148,7 @@ def started(server: Server, port: int) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{server.path}",
@@ -176,7 +186,7 @@ def main() -> None:
                 names.append(server.name)
             process = started(server, port)
             try:
-                for level in LEVELS:
+                for level in server.levels:
                     found, seconds, _ = asyncio.run(load(server, port, level, options.seconds))
                     speeds.setdefault((server.name, level), []).append(
                         len(found) * TOKENS / seconds
@@ -188,8 +198,9 @@ def main() -> None:
                         )
                         streams.setdefault(level, []).extend(gaps)
             finally:
-                process.terminate()
+                os.killpg(process.pid, signal.SIGTERM)
                 process.wait(30)
+                time.sleep(1)
     save("serving", "Serving over HTTP", *report(names, speeds, waits, streams))
 
 
@@ -204,6 +215,8 @@ def report(
     ours = names[0]
     for name in names:
         for level in LEVELS:
+            if (name, level) not in speeds:
+                continue
             speed = median(speeds[name, level])
             rows.append(
                 [

@@ -6,8 +6,11 @@ import asyncio
 import hashlib
 import math
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.engine.async_engine import TokenStream
 from app.engine.sequence import Alternatives, FinishReason, TextState, Written
@@ -19,6 +22,7 @@ from app.services.stop_strings import StopStrings
 from app.settings import Settings
 from models.native.sequence import SamplingParams
 from models.native.structures import Purpose
+from models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,22 @@ class Choice:
     finish_reason: FinishReason
     logprobs: list[TokenLogprob]
     state: TextState | None
+    mean_logprob: float
 
 
 class Generation:
     """A submitted request: its choices are being written from here on."""
 
     def __init__(
-        self, model: LoadedLanguageModel, writers: list[ChoiceWriter], seed: int, num_prompt: int
+        self,
+        model: LoadedLanguageModel,
+        writers: list[ChoiceWriter],
+        seed: int,
+        num_prompt: int,
+        options: GenerationOptions,
     ) -> None:
         self.model = model
+        self._options = options
         self.seed = seed
         self._writers = writers
         self._num_prompt = num_prompt
@@ -82,11 +93,19 @@ class Generation:
         return Usage(self._num_prompt, sum(writer.num_tokens for writer in self._writers))
 
     async def whole(self) -> list[Choice]:
-        """Wait for every choice."""
+        """Wait for every choice; of more than were asked for the likeliest are kept, by the mean token."""
         try:
-            return [await writer.whole() for writer in self._writers]
+            choices = [await writer.whole() for writer in self._writers]
         finally:
             self.abort()
+        num_tried, n = self._options.num_tried, self._options.n
+        if num_tried == n:
+            return choices
+        kept: list[Choice] = []
+        for first in range(0, len(choices), num_tried):
+            tried = sorted(choices[first : first + num_tried], key=lambda c: -c.mean_logprob)
+            kept += tried[:n]
+        return [replace(choice, index=index) for index, choice in enumerate(kept)]
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Give the pieces of all choices as they come."""
@@ -152,6 +171,7 @@ class ChoiceWriter:
         self._stops = StopStrings(options.stops)
         self._drops_space = prompt.drops_space
         self._written: list[int] = []
+        self._sum_logprobs = 0.0
         self._state: TextState | None = None
 
     @property
@@ -181,7 +201,8 @@ class ChoiceWriter:
             logprobs += piece.logprobs
             reason = piece.finish_reason
         assert reason is not None
-        return Choice(self._index, "".join(texts), reason, logprobs, self._state)
+        mean = self._sum_logprobs / max(1, self.num_tokens)
+        return Choice(self._index, "".join(texts), reason, logprobs, self._state, mean)
 
     def _take(self, written: Written) -> Piece:
         """Decode new tokens, up to one that completes a stop string."""
@@ -189,6 +210,7 @@ class ChoiceWriter:
         for token_id in written.token_ids:
             num_taken += 1
             self._written.append(token_id)
+            self._sum_logprobs += written.logprobs[num_taken - 1]
             text += self._stops.push(self._decode(token_id))
             if self._stops.is_stopped:
                 break
@@ -231,11 +253,19 @@ class GenerationOptions:
     seed: int | None = None
     n: int = 1
     stops: Sequence[str] = ()
+    best_of: int | None = None
+    logit_bias: Mapping[str, float] = field(default_factory=dict)
+    allowed: Sequence[str] | None = None
     num_logprobs: int | None = None
     is_streamed: bool = False
     state: str | None = None
     wants_state: bool = False
     caller: str = ""
+
+    @property
+    def num_tried(self) -> int:
+        """Texts that are written for each prompt."""
+        return self.best_of or self.n
 
     @property
     def wants_logprobs(self) -> bool:
@@ -262,12 +292,15 @@ class GenerationService:
         """
         self._check(options)
         model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
-        model.engine.admit(len(options.prompts) * options.n)
+        model.engine.admit(len(options.prompts) * options.num_tried)
         seed = secrets.randbits(53) if options.seed is None else options.seed
         prompts = [await self._prompt(model, text, start) for text in options.prompts]
-        unk_ban = ((model.checkpoint.tokenizer.unk_id, -math.inf),)
-        sampling = replace(options.sampling, logit_bias=(*options.sampling.logit_bias, *unk_ban))
-        choices = [(prompt, choice) for prompt in prompts for choice in range(options.n)]
+        sampling = replace(
+            options.sampling,
+            logit_bias=_biases(model.checkpoint.tokenizer, options.logit_bias),
+            allowed=_allowed(model.checkpoint.tokenizer, options.allowed),
+        )
+        choices = [(prompt, choice) for prompt in prompts for choice in range(options.num_tried)]
         seeds = [
             seed_of(seed, index if options.seed is None else choice)
             for index, (_, choice) in enumerate(choices)
@@ -291,7 +324,8 @@ class GenerationService:
             ChoiceWriter(index, stream, model, prompt, options)
             for index, (stream, (prompt, _)) in enumerate(zip(streams, choices, strict=True))
         ]
-        return Generation(model, writers, seed, sum(len(prompt.ids) for prompt in prompts))
+        num_prompt = sum(len(prompt.ids) for prompt in prompts)
+        return Generation(model, writers, seed, num_prompt, options)
 
     async def _prompt(
         self, model: LoadedLanguageModel, text: str, start: TextState | None
@@ -307,15 +341,48 @@ class GenerationService:
 
     def _check(self, options: GenerationOptions) -> None:
         settings = self._settings
-        if len(options.prompts) * options.n > settings.max_texts:
+        if len(options.prompts) * options.num_tried > settings.max_texts:
+            name = "best_of" if options.best_of else "n"
             raise InvalidParameterError(
-                f"{len(options.prompts)} prompts x n {options.n} are more than {settings.max_texts} texts",
-                "n" if options.n > 1 else "prompt",
+                f"{len(options.prompts)} prompts x {name} {options.num_tried} are more than "
+                f"{settings.max_texts} texts",
+                name if options.num_tried > 1 else "prompt",
+            )
+        if options.num_tried < options.n:
+            raise InvalidParameterError(
+                f"best_of {options.best_of} is less than n {options.n}", "best_of"
+            )
+        if options.num_tried > options.n and options.is_streamed:
+            raise InvalidParameterError(
+                "the best of several is known only at the end: best_of does not stream", "best_of"
             )
         if options.sampling.max_tokens > settings.max_tokens:
             raise InvalidParameterError(
                 f"max_tokens may be at most {settings.max_tokens:,}", "max_tokens"
             )
+
+
+def _token_of(tokenizer: Tokenizer, text: str, param: str) -> int:
+    ids = tokenizer.encode(text).ids
+    if len(ids) != 1 or ids[0] == tokenizer.unk_id:
+        raise InvalidParameterError(f"{text[:50]!r} is not one token of this model", param)
+    return ids[0]
+
+
+def _biases(tokenizer: Tokenizer, biases: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+    """Turn texts of one token to ids; `<unk>` is never written."""
+    given = tuple((_token_of(tokenizer, t, "logit_bias"), value) for t, value in biases.items())
+    return (*given, (tokenizer.unk_id, -math.inf))
+
+
+def _allowed(tokenizer: Tokenizer, texts: Sequence[str] | None) -> NDArray[np.uint64] | None:
+    """Turn texts of one token, and the end, to a bit for each token."""
+    if texts is None:
+        return None
+    bits = np.zeros(tokenizer.vocab_size // 64 + 1, np.uint64)
+    ids = np.array([tokenizer.eos_id, *(_token_of(tokenizer, t, "allowed") for t in texts)])
+    np.bitwise_or.at(bits, ids // 64, np.uint64(1) << (ids % 64).astype(np.uint64))
+    return bits
 
 
 def seed_of(seed: int, choice: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import litserve
 import torch
@@ -23,17 +22,17 @@ class Continue(litserve.LitAPI):
         assert isinstance(checkpoint.model, LanguageModel)
         self.model, self.tokenizer = TorchModel(checkpoint.model), checkpoint.tokenizer
 
-    def decode_request(self, request: dict[str, Any], **_: Any) -> tuple[list[int], int]:
-        """Read a body."""
+    def decode_request(self, request) -> tuple[list[int], int]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        """Read a body; LitServe looks at the annotation, and reads JSON where there is none."""
         return [1, *self.tokenizer.encode(request["prompt"]).ids], request["max_tokens"]
 
-    def predict(self, inputs: list[tuple[list[int], int]], **_: Any) -> list[list[int]]:
+    def predict(self, inputs: list[tuple[list[int], int]]) -> list[list[int]]:
         """Continue a batch."""
         prompts = torch.tensor([ids for ids, _ in inputs])
         written: list[list[int]] = self.model.generate(prompts, inputs[0][1]).tolist()
         return written
 
-    def encode_response(self, output: list[int], **_: Any) -> dict[str, str]:
+    def encode_response(self, output: list[int]) -> dict[str, str]:
         """Write an answer."""
         return {"text": self.tokenizer.decode(output)}
 

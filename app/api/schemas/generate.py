@@ -63,6 +63,21 @@ class GenerateBody(Body):
         description="The same seed gives the same text; without one, a new one.",
     )
     n: int = Field(1, ge=1, le=128, description="Texts for each prompt.")
+    best_of: int | None = Field(
+        None,
+        ge=1,
+        le=128,
+        description="Texts to write for each prompt, of which the n likeliest (by the mean token) are returned.",
+    )
+    logit_bias: dict[str, Annotated[float, Field(ge=-1000, le=1000)]] = Field(
+        default_factory=dict,
+        max_length=1000,
+        description='Added to the logits of tokens, by their text: `{" the": -5}`.',
+    )
+    allowed: Annotated[list[str], Field(min_length=1, max_length=100_000)] | None = Field(
+        None,
+        description="Tokens, by their text, of which alone the answer may be made; the end is allowed too.",
+    )
     logprobs: int | None = Field(
         None,
         ge=0,

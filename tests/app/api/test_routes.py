@@ -380,3 +380,74 @@ def test_a_session_grows_over_http_and_is_forgotten(serve) -> None:
         assert (gone.status_code, gone.json()["error"]["code"]) == (404, "session_not_found")
 
     serve(body)
+
+
+def test_hypotheses_are_ordered_by_both_scores_and_the_parts_add_up(serve) -> None:
+    async def body(client) -> None:
+        asked = {
+            "model": "english",
+            "context": "The old cat",
+            "hypotheses": [{"text": "sat.", "score": -3.0}, {"text": "saw zebra", "score": -2.5}],
+            "weight": 0.7,
+            "eos": True,
+        }
+        found = (await post(client, "/rescore", **asked))["hypotheses"]
+        whole = await post(
+            client,
+            "/score",
+            model="english",
+            text="The old cat sat.",
+            per_token=True,
+            count_end=True,
+        )
+        sat = next(each for each in found if each["text"] == "sat.")
+        tail = whole["results"][0]["tokens"][3:]
+        assert sat["log_likelihood"] == pytest.approx(sum(t["logprob"] for t in tail), abs=1e-5)
+        assert (sat["num_tokens"], sat["num_unknown"]) == (3, 0)
+        for each in found:
+            assert each["total"] == pytest.approx(each["given"] + 0.7 * each["log_likelihood"])
+        assert found == sorted(found, key=lambda each: -each["total"])
+        mean = (await post(client, "/rescore", **asked, length_normalize=True))["hypotheses"]
+        for each in mean:
+            part = each["log_likelihood"] / each["num_tokens"]
+            assert each["total"] == pytest.approx(each["given"] + 0.7 * part)
+
+    serve(body)
+
+
+def test_only_allowed_tokens_are_written_and_biases_tell(serve) -> None:
+    async def body(client) -> None:
+        asked = {
+            "model": "english",
+            "prompt": "The",
+            "max_tokens": 40,
+            "ignore_eos": True,
+            "seed": 1,
+        }
+        answer = await post(client, "/generate", allowed=[" cat", " mat"], **asked)
+        assert set(answer["choices"][0]["text"].split()) == {"cat", "mat"}
+        answer = await post(client, "/generate", logit_bias={" cat": 500}, **asked)
+        assert set(answer["choices"][0]["text"].split()) == {"cat"}
+        for field, value in (("allowed", [" zebra"]), ("logit_bias", {"cat sat": 1})):
+            response = await client.post("/generate", json={**asked, field: value})
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] == field
+
+    serve(body)
+
+
+def test_the_best_of_several_are_the_likeliest_of_them(serve) -> None:
+    async def body(client) -> None:
+        asked = {"model": "english", "prompt": "The", "max_tokens": 8, "seed": 3, "logprobs": 0}
+        every = (await post(client, "/generate", n=6, **asked))["choices"]
+        best = (await post(client, "/generate", n=2, best_of=6, **asked))["choices"]
+
+        def mean(choice) -> float:
+            logprobs = [entry["logprob"] for entry in choice["logprobs"]]
+            return sum(logprobs) / len(logprobs)
+
+        expected = sorted(every, key=mean, reverse=True)[:2]
+        assert [c["text"] for c in best] == [c["text"] for c in expected]
+        assert [c["index"] for c in best] == [0, 1]
+
+    serve(body)

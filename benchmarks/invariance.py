@@ -1,0 +1,111 @@
+"""Many requests of mixed kinds at random concurrency against the same requests alone: not one byte may differ.
+
+python -m benchmarks.invariance [--requests 10000] [--precision int8]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import random
+import time
+
+import httpx
+
+from app.main import create_app
+from app.settings import Settings
+from benchmarks.report import save
+
+TEXTS = ("The ship was built in", "春眠不觉晓，", "", "A small town of", "床前明月光", "In 1910 he")
+
+
+def make_request(number: int) -> tuple[str, dict[str, object]]:
+    """Give the n-th request: a route and a body."""
+    draw = random.Random(number)
+    text = draw.choice(TEXTS) + " of the" * draw.randrange(3)
+    kind = draw.randrange(4)
+    if kind == 0:
+        return "/score", {"text": text + " the war.", "per_token": True}
+    if kind == 1:
+        return "/next", {"prefix": text, "top_k": draw.randrange(1, 20)}
+    return "/generate", {
+        "prompt": text,
+        "seed": number,
+        "max_tokens": draw.randrange(1, 40),
+        "temperature": draw.choice([0.0, 0.7, 1.0, 1.3]),
+        "top_p": draw.choice([1.0, 0.9]),
+        "top_k": draw.choice([0, 0, 40]),
+        "repetition_penalty": draw.choice([1.0, 1.2]),
+        "logprobs": draw.choice([None, 2]),
+        "stream": draw.random() < 0.2,
+        "return_state": draw.random() < 0.2,
+        "n": draw.choice([1, 1, 2]),
+    }
+
+
+def text_of(path: str, body: dict[str, object], response: httpx.Response) -> str:
+    """Give everything that was told; a stream's pieces are put together, since it may be cut anywhere."""
+    assert response.status_code == 200, response.text
+    if not body.get("stream"):
+        return f"{path} {response.text}"
+    texts: dict[int, str] = {}
+    ends: list[object] = []
+    for line in response.text.split("\n"):
+        if not line.startswith("data: {"):
+            continue
+        event = json.loads(line.removeprefix("data: "))
+        index = event.get("index", -1)
+        texts[index] = texts.get(index, "") + event.get("text", "")
+        ends += [(index, event.get("finish_reason"), event.get("state"))]
+    return f"{path} {sorted(texts.items())} {sorted(map(str, (e for e in ends if e[1])))}"
+
+
+async def run(precision: str, num_requests: int) -> tuple[int, float, float]:
+    """Serve every request in a crowd, then alone; give how many answers differ, and the seconds of both."""
+    settings = Settings(precision=precision, state_secret="the same")  # type: ignore[arg-type]
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test", timeout=600) as client,
+    ):
+
+        async def ask(number: int) -> bytes:
+            path, body = make_request(number)
+            told = text_of(path, body, await client.post(path, json=body))
+            return hashlib.sha256(told.encode()).digest()
+
+        draw = random.Random(1)
+        start = time.perf_counter()
+        crowd: list[bytes] = []
+        while len(crowd) < num_requests:
+            size = min(draw.randrange(1, 100), num_requests - len(crowd))
+            crowd += await asyncio.gather(*map(ask, range(len(crowd), len(crowd) + size)))
+        middle = time.perf_counter()
+        alone = [await ask(number) for number in range(num_requests)]
+        end = time.perf_counter()
+    return sum(a != b for a, b in zip(crowd, alone, strict=True)), middle - start, end - middle
+
+
+def main() -> None:
+    """Compare and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--precision", nargs="+", default=["int8", "fp32"])
+    options = parser.parse_args()
+    lines = []
+    for precision in options.precision:
+        num_different, crowd, alone = asyncio.run(run(precision, options.requests))
+        lines.append(
+            f"{precision}: {options.requests:,} requests in crowds of 1 to 99 ({crowd:.0f} s) and alone "
+            f"({alone:.0f} s): {num_different} answers differ."
+        )
+        print(lines[-1], flush=True)
+        assert not num_different
+    save("invariance", "The same request, whoever else is served", *lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Scoring 64 documents of 512 tokens: the engine against torch's fp32 `nn.LSTM`, full softmax, one padded batch.
+
+    python -m benchmarks.scoring
+
+Then one document of ever more tokens, read in pieces from a state: the memory of the process stays what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from app.engine.config import EngineConfig
+from app.engine.engine import Engine, is_final
+from app.engine.int8_runner import Int8Runner
+from app.engine.sequence import Scored, Sequence, TextState
+from benchmarks.report import median, save, table
+from benchmarks.servers.tutorial import TorchModel
+from models.checkpoint import load_checkpoint
+from models.int8 import Int8LanguageModel
+from models.language_model import LanguageModel
+from models.native.structures import Purpose
+
+DOCUMENTS, LENGTH = 64, 512
+REPEATS = 5
+PIECE = 65_536
+LONG = (1_000_000, 2_500_000)
+
+
+def score_all(engine: Engine, documents: list[list[int]], vocab_size: int) -> list[Scored]:
+    """Score documents to the end."""
+    sequences = [Sequence.make(Purpose.SCORE, 1, ids, vocab_size=vocab_size) for ids in documents]
+    engine.add(sequences)
+    found: dict[Sequence, Scored] = {}
+    while engine.scheduler.is_busy:
+        engine.admit()
+        for sequence, outcome in engine.step():
+            assert is_final(outcome)
+            assert isinstance(outcome, Scored)
+            found[sequence] = outcome
+    return [found[sequence] for sequence in sequences]
+
+
+@torch.inference_mode()
+def torch_scores(model: TorchModel, tokens_BT: torch.Tensor) -> torch.Tensor:
+    """Give the log-probabilities of a padded batch as one would write it: all logits, then `log_softmax`."""
+    hidden = model.embedding(tokens_BT[:, :-1])
+    for layer in model.layers:
+        hidden, _ = layer(hidden)
+    logits = nn.functional.linear(hidden, model.weight, model.bias)
+    return logits.log_softmax(2).gather(2, tokens_BT[:, 1:, None])[:, :, 0]
+
+
+def resident_mb() -> float:
+    """Give the largest memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def score_long(engine: Engine, num_tokens: int, vocab_size: int) -> float:
+    """Score one document in pieces, each from the state after the last; gives tokens a second."""
+    generator = torch.Generator().manual_seed(1)
+    state: TextState | None = None
+    start = time.perf_counter()
+    for _ in range(num_tokens // PIECE):
+        ids = torch.randint(2, vocab_size, (PIECE,), generator=generator).tolist()
+        sequence = Sequence.make(
+            Purpose.SCORE, 1, ids, vocab_size=vocab_size, start=state, wants_state=True
+        )
+        engine.add([sequence])
+        engine.admit()
+        while not (outcomes := engine.step()):
+            pass
+        ((_, outcome),) = outcomes
+        state = outcome.state
+    return num_tokens / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure and save."""
+    num_threads = len(os.sched_getaffinity(0))
+    torch.set_num_threads(num_threads)
+    model = load_checkpoint(Path("checkpoints/tang")).model
+    assert isinstance(model, LanguageModel)
+    plain = TorchModel(model)
+    network = Int8LanguageModel(model)
+    config = EngineConfig(max_slots=DOCUMENTS, num_threads=num_threads)
+    engine = Engine(Int8Runner(network, config, boundary_id=1), config)
+    torch.manual_seed(0)
+    tokens_BT = torch.randint(2, model.vocab_size, (DOCUMENTS, LENGTH + 1))
+    tokens_BT[:, 0] = 1
+    documents = tokens_BT[:, 1:].tolist()
+    ours, theirs = [], []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        scored = score_all(engine, documents, model.vocab_size)
+        ours.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        expected = torch_scores(plain, tokens_BT)
+        theirs.append(time.perf_counter() - start)
+    found = torch.tensor([each.logprobs for each in scored])
+    difference = (found.mean() / expected.mean() - 1).abs().item()
+    num_tokens = DOCUMENTS * LENGTH
+    rows = [
+        ["Refrain, int8", f"{median(ours):.3f}", f"{num_tokens / median(ours):,.0f}"],
+        [
+            "torch fp32, one padded batch",
+            f"{median(theirs):.3f}",
+            f"{num_tokens / median(theirs):,.0f}",
+        ],
+    ]
+    before = resident_mb()
+    long_rows = []
+    for num_tokens in LONG:
+        speed = score_long(engine, num_tokens, model.vocab_size)
+        long_rows.append([f"{num_tokens:,}", f"{speed:,.0f}", f"{resident_mb() - before:.1f}"])
+    save(
+        "scoring",
+        "Scoring documents",
+        f"{DOCUMENTS} documents of {LENGTH} tokens, `tang`, {num_threads} threads, medians of {REPEATS}; "
+        f"ratio {median(theirs) / median(ours):.1f}; mean log-probabilities differ by {difference:.2%}.",
+        table(["", "seconds", "tokens/s"], rows),
+        f"One document in pieces of {PIECE:,} tokens, each from the state after the last:",
+        table(["tokens", "tokens/s", "memory beyond the start, MB"], long_rows),
+    )
+
+
+if __name__ == "__main__":
+    main()
