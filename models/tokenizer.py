@@ -205,17 +205,18 @@ class DecodeStream:
         self._needs_space = follows_text and tokenizer.kind == "whitespace"
         self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def push(self, token_id: int) -> str:
-        """Take one more token and give the text that it finished, perhaps none."""
-        if token_id == self._tokenizer.eos_id:
+    def push(self, ids: Sequence[int]) -> str:
+        """Take more tokens and give the text that they finished, perhaps none."""
+        ids = [token_id for token_id in ids if token_id != self._tokenizer.eos_id]
+        if not ids:
             return ""
         if self._tokenizer.kind == "bpe":
-            return self._bytes.decode(self._tokenizer.bytes_of(token_id))
-        piece = self._tokenizer.decode([token_id])
+            return self._bytes.decode(b"".join(map(self._tokenizer.bytes_of, ids)))
+        text = self._tokenizer.decode(ids)
         if self._needs_space:
-            piece = " " + piece
+            text = " " + text
         self._needs_space = self._tokenizer.kind == "whitespace"
-        return piece
+        return text
 
     def finish(self) -> str:
         """Give what is left at the end: half a character becomes U+FFFD."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import caller_of, model_router
+from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.generate import ChoiceAnswer, GenerateAnswer, GenerateBody
 from app.api.streaming import logprob_answers, stream_response, usage_answer
@@ -22,9 +22,8 @@ def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
         "/generate",
         summary="Continue a text",
         response_model=GenerateAnswer,
-        response_model_exclude_none=True,
     )
-    async def generate(body: GenerateBody, request: Request) -> GenerateAnswer | Response:
+    async def generate(body: GenerateBody, request: Request) -> Response:
         """Continue one text or several, from a prompt.
 
         With `stream`, the answer is server-sent events: `data: {"index", "text", "finish_reason"}` for each piece,
@@ -34,7 +33,7 @@ def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
         if body.stream:
             return stream_response(generation, states)
         choices = await while_connected(request, generation.whole())
-        return GenerateAnswer(
+        answer = GenerateAnswer(
             model=generation.model.checkpoint.name,
             choices=[
                 ChoiceAnswer(
@@ -51,6 +50,7 @@ def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
             seed=generation.seed,
             usage=usage_answer(generation.usage),
         )
+        return json_response(answer)
 
     return router
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import caller_of, model_router
+from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.next_token import NextAnswer, NextBody, NextTokenAnswer, PredictionAnswer
 from app.services.next_token import NextToken, NextTokenOptions, NextTokenService, Prediction
@@ -23,9 +23,8 @@ def make_router(service: NextTokenService, states: StateTokens) -> APIRouter:
         "/next",
         summary="Predict the next token",
         response_model=NextAnswer,
-        response_model_exclude_unset=True,
     )
-    async def predict_next(body: NextBody, request: Request) -> NextAnswer:
+    async def predict_next(body: NextBody, request: Request) -> Response:
         """Predict the next word or character, with probabilities over the whole vocabulary."""
         options = NextTokenOptions(
             model=body.model,
@@ -39,10 +38,11 @@ def make_router(service: NextTokenService, states: StateTokens) -> APIRouter:
         model, results = await while_connected(
             request, service.predict(as_list(body.prefix), options)
         )
-        return NextAnswer(
+        answer = NextAnswer(
             model=model.checkpoint.name,
             results=[_answer(result, model, states) for result in results],
         )
+        return json_response(answer, exclude_unset=True)
 
     return router
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from app.api.schemas.body import ErrorAnswer
 from app.api.strict_json import StrictJSONRoute
@@ -29,3 +30,9 @@ def model_router(theme: str) -> APIRouter:
 def caller_of(request: Request) -> str:
     """Tell callers apart: they take turns, and what one had read is no other's."""
     return request.client.host if request.client else ""
+
+
+def json_response(answer: BaseModel, *, exclude_unset: bool = False) -> Response:
+    """Write an answer of a known shape; FastAPI would check it once more, which costs more than all the rest."""
+    content = answer.model_dump_json(exclude_none=not exclude_unset, exclude_unset=exclude_unset)
+    return Response(content, media_type="application/json")

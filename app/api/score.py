@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import caller_of, model_router
+from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.score import ScoreAnswer, ScoreBody, TextScoreAnswer, TokenScoreAnswer
 from app.engine.sequence import TextState
@@ -22,9 +22,8 @@ def make_router(service: ScoringService, states: StateTokens) -> APIRouter:
         "/score",
         summary="Measure how likely a text is",
         response_model=ScoreAnswer,
-        response_model_exclude_unset=True,
     )
-    async def score(body: ScoreBody, request: Request) -> ScoreAnswer:
+    async def score(body: ScoreBody, request: Request) -> Response:
         """Measure how likely texts are: perplexity, bits a character, and with `per_token` every token."""
         options = ScoringOptions(
             model=body.model,
@@ -34,10 +33,11 @@ def make_router(service: ScoringService, states: StateTokens) -> APIRouter:
             caller=caller_of(request),
         )
         model, results = await while_connected(request, service.score(as_list(body.text), options))
-        return ScoreAnswer(
+        answer = ScoreAnswer(
             model=model.checkpoint.name,
             results=[_answer(r, model, states, per_token=body.per_token) for r in results],
         )
+        return json_response(answer, exclude_unset=True)
 
     return router
 

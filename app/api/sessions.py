@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
 from app.api.next_token import prediction_answers
-from app.api.router import caller_of, model_router
+from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.sessions import (
     AppendBody,
     SessionAnswer,
@@ -39,11 +39,9 @@ def make_router(service: SessionService) -> APIRouter:
     @router.post(
         "/sessions/{session}/next",
         summary="Predict the next token of a session",
-        response_model_exclude_unset=True,
+        response_model=SessionNextAnswer,
     )
-    async def predict_next(
-        session: str, body: SessionNextBody, request: Request
-    ) -> SessionNextAnswer:
+    async def predict_next(session: str, body: SessionNextBody, request: Request) -> Response:
         """Predict what follows a session's text, as `/next` does of a whole prefix."""
         options = NextTokenOptions(
             top_k=body.top_k, starts_with=body.starts_with, candidates=body.candidates
@@ -58,7 +56,8 @@ def make_router(service: SessionService) -> APIRouter:
         }
         if result.candidates is not None:
             values["candidates"] = prediction_answers(result.candidates)
-        return SessionNextAnswer.model_validate(values)
+        answer = SessionNextAnswer.model_validate(values)
+        return json_response(answer, exclude_unset=True)
 
     @router.delete("/sessions/{session}", status_code=204, summary="Forget a session")
     async def close(session: str, request: Request) -> Response:

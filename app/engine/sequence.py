@@ -178,7 +178,7 @@ class Sequence:
         return Written(token_ids, logprobs, top, _REASONS.get(native.status), state)
 
     def _top(self, first: int, last: int) -> list[Alternatives]:
-        if not self.native.num_top:
+        if self.native.top_ids is None or self.native.top_logprobs is None:
             return []
         ids = self.native.top_ids[first:last].tolist()
         logprobs = self.native.top_logprobs[first:last].tolist()

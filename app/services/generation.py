@@ -206,14 +206,12 @@ class ChoiceWriter:
 
     def _take(self, written: Written) -> Piece:
         """Decode new tokens, up to one that completes a stop string."""
-        text, num_taken = "", 0
-        for token_id in written.token_ids:
-            num_taken += 1
-            self._written.append(token_id)
-            self._sum_logprobs += written.logprobs[num_taken - 1]
-            text += self._stops.push(self._decode(token_id))
-            if self._stops.is_stopped:
-                break
+        if self._options.stops:
+            text, num_taken = self._take_until_stop(written.token_ids)
+        else:
+            text, num_taken = self._decode(written.token_ids), len(written.token_ids)
+        self._written += written.token_ids[:num_taken]
+        self._sum_logprobs += math.fsum(written.logprobs[:num_taken])
         reason: FinishReason | None = "stop" if self._stops.is_stopped else written.finish_reason
         if reason and not self._stops.is_stopped:
             text += self._stops.push(self._decoder.finish()) + self._stops.finish()
@@ -226,8 +224,17 @@ class ChoiceWriter:
         looked = await self._model.engine.look(ids, start=self._prompt.start, wants_state=True)
         return looked.state
 
-    def _decode(self, token_id: int) -> str:
-        text = self._decoder.push(token_id)
+    def _take_until_stop(self, token_ids: list[int]) -> tuple[str, int]:
+        """Decode tokens one by one; tell how many were taken."""
+        text = ""
+        for num_taken, token_id in enumerate(token_ids, start=1):
+            text += self._stops.push(self._decode([token_id]))
+            if self._stops.is_stopped:
+                return text, num_taken
+        return text, len(token_ids)
+
+    def _decode(self, token_ids: list[int]) -> str:
+        text = self._decoder.push(token_ids)
         if self._drops_space and text:
             self._drops_space = False
             return text.removeprefix(" ")

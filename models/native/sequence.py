@@ -82,24 +82,17 @@ class NativeSequence:
         self.num_top = min(num_top, vocab_size)
         self.params = params
         self.purpose = purpose
+        self.num_top = min(num_top, vocab_size)
         self.tokens: NDArray[np.int32] = np.empty(num_given + max_written, np.int32)
         self.tokens[:num_given] = tokens
         self.logprobs: NDArray[np.float32] = np.empty(num_found, np.float32)
         self.ranks: NDArray[np.int32] | None = None
-        self.top_ids: NDArray[np.int32] = np.empty((num_found, self.num_top), np.int32)
-        self.top_logprobs: NDArray[np.float32] = np.empty((num_found, self.num_top), np.float32)
+        self.top_ids: NDArray[np.int32] | None = None
+        self.top_logprobs: NDArray[np.float32] | None = None
         self.log_probs: NDArray[np.float32] | None = None
-        self._bias_ids = np.array([token for token, _ in params.logit_bias], np.int32)
-        self._bias_values = np.array([value for _, value in params.logit_bias], np.float32)
-        self._allowed = params.allowed
         self.struct = SequenceStruct(
             tokens=self.tokens.ctypes.data,
             logprobs=self.logprobs.ctypes.data,
-            top_ids=self.top_ids.ctypes.data,
-            top_logprobs=self.top_logprobs.ctypes.data,
-            bias_ids=self._bias_ids.ctypes.data,
-            bias_values=self._bias_values.ctypes.data,
-            allowed=None if self._allowed is None else self._allowed.ctypes.data,
             seed=params.seed,
             position=position,
             purpose=purpose,
@@ -107,7 +100,6 @@ class NativeSequence:
             num_given=num_given,
             mark=-1,
             max_written=max_written,
-            num_bias=len(params.logit_bias),
             num_top=self.num_top,
             top_k=params.top_k,
             ignore_eos=params.ignore_eos,
@@ -118,12 +110,32 @@ class NativeSequence:
             frequency_penalty=params.frequency_penalty,
             presence_penalty=params.presence_penalty,
         )
+        self._constrain(params)
         if purpose is Purpose.LOOK:
             self.log_probs = np.empty(vocab_size, np.float32)
             self.struct.log_probs = self.log_probs.ctypes.data
         if purpose is Purpose.SCORE:
             self.ranks = np.empty(num_found, np.int32)
             self.struct.ranks = self.ranks.ctypes.data
+        if self.num_top:
+            self.top_ids = np.empty((num_found, self.num_top), np.int32)
+            self.top_logprobs = np.empty((num_found, self.num_top), np.float32)
+            self.struct.top_ids = self.top_ids.ctypes.data
+            self.struct.top_logprobs = self.top_logprobs.ctypes.data
+
+    def _constrain(self, params: SamplingParams) -> None:
+        """Hand over biases and allowed tokens, and keep their memory."""
+        self._kept: list[object] = [params.allowed]
+        if params.allowed is not None:
+            self.struct.allowed = params.allowed.ctypes.data
+        if params.logit_bias:
+            ids, values = zip(*params.logit_bias, strict=True)
+            bias_ids = (ctypes.c_int32 * len(ids))(*ids)
+            bias_values = (ctypes.c_float * len(ids))(*values)
+            self._kept += [bias_ids, bias_values]
+            self.struct.bias_ids = ctypes.addressof(bias_ids)
+            self.struct.bias_values = ctypes.addressof(bias_values)
+            self.struct.num_bias = len(ids)
 
     @property
     def status(self) -> Status:

@@ -63,6 +63,9 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
             time.sleep(0.02)
         asking = threading.Thread(target=ask)
         asking.start()
+        engine = app.state.registry.get("tiny").engine
+        while not engine.num_running:
+            time.sleep(0.01)
         with client.stream("POST", "/generate", json={**endless, "stream": True}) as response:
             lines = (line for line in response.iter_lines() if line)
             next(lines)

@@ -72,7 +72,7 @@ def test_whitespace_words_are_joined_by_spaces_also_as_a_stream() -> None:
     tokenizer = Tokenizer.train("whitespace", ["a b don't"])
     ids = tokenizer.encode("a don't b").ids
     stream = tokenizer.stream()
-    assert "".join(stream.push(token_id) for token_id in ids) == "a don't b"
+    assert "".join(stream.push([token_id]) for token_id in ids) == "a don't b"
     assert tokenizer.decode(ids) == "a don't b"
 
 
@@ -80,7 +80,7 @@ def test_whitespace_words_are_joined_by_spaces_also_as_a_stream() -> None:
 def test_a_stream_of_bytes_never_shows_half_a_character(text) -> None:
     tokenizer = BPE
     stream = tokenizer.stream()
-    pieces = [stream.push(token_id) for token_id in tokenizer.encode(text).ids]
+    pieces = [stream.push([token_id]) for token_id in tokenizer.encode(text).ids]
     if "<eos>" not in text and "<unk>" not in text:
         assert "".join(pieces) == text
         if "\ufffd" not in text:
@@ -113,3 +113,21 @@ def test_a_broken_tokenizer_file_is_refused(text) -> None:
 def test_a_text_without_tokens_is_refused() -> None:
     with pytest.raises(TokenizerError, match="is it empty"):
         Tokenizer.train("characters", [""])
+
+
+def test_bytes_that_are_no_text_come_out_of_a_stream_as_out_of_a_whole_decoding() -> None:
+    tokenizer = Tokenizer.train("bpe", ["abc 中"], vocab_size=300)
+    ids = {tokenizer.bytes_of(i): i for i in range(2, tokenizer.vocab_size)}
+    broken = [ids[bytes([byte])] for byte in b"\xe4\xe4\xe4" + "中a".encode() + b"\xff\xf0\x9f"]
+    stream = tokenizer.stream()
+    text = "".join(stream.push([token_id]) for token_id in broken) + stream.finish()
+    assert text == "\ufffd" * 3 + "中a\ufffd\ufffd"
+    whole = tokenizer.stream()
+    assert whole.push(broken) + whole.finish() == text
+
+
+def test_words_split_by_white_space_are_kept_apart_from_what_came_before() -> None:
+    tokenizer = Tokenizer.train("whitespace", ["the cat sat"])
+    ids = tokenizer.encode("sat").ids
+    assert tokenizer.stream(follows_text=True).push(ids) == " sat"
+    assert tokenizer.stream().push(ids) == "sat"
