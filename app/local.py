@@ -20,7 +20,13 @@ from app.engine.engine import Engine, is_final
 from app.engine.precision import Precision, make_runner
 from app.engine.sequence import Looked, Outcome, Scored, Sequence, TextState, Written
 from app.services.errors import InvalidParameterError
-from app.services.next_token import Prediction, best_predictions, best_spelling, spellings_of
+from app.services.next_token import (
+    Prediction,
+    best_predictions,
+    best_spelling,
+    num_top_of,
+    spellings_of,
+)
 from app.services.registry import WordIndex
 from app.services.scoring import TextScore, text_score
 from app.services.sessions import split_tail
@@ -97,18 +103,25 @@ class LocalModel:
         """Predict what follows a prefix: the likeliest tokens, or the given candidates in their order."""
         shorter = prefix.rstrip() if self.tokenizer.kind == "words" else prefix
         ids = self.tokenizer.encode(shorter).ids
-        looked = self.look(ids, state)
+        num_top = num_top_of(top_k, starts_with="") if candidates is None else 0
+        looked = self.look(ids, state, num_top=num_top)
         if candidates is None:
-            allowed = self._words.known if top_k < self.tokenizer.vocab_size else None
-            return best_predictions(self.tokenizer, looked.log_probs, top_k, allowed)
+            return best_predictions(self.tokenizer, looked, top_k, self._words)
         is_inside = bool(prefix) or state is not None
         return [self._candidate(looked, candidate, is_inside=is_inside) for candidate in candidates]
 
-    def look(self, ids: Ids[int], state: TextState | None = None) -> Looked:
-        """Give the log-probability of every token after these, and the state to go on from."""
-        looked = self._run(Purpose.LOOK, ids, start=state)
+    def look(self, ids: Ids[int], state: TextState | None = None, *, num_top: int = 0) -> Looked:
+        """Give the log-probability of every token after these, the likeliest, and the state to go on from."""
+        looked = self._run(Purpose.LOOK, ids, start=state, num_top=num_top)
         assert isinstance(looked, Looked)
         return looked
+
+    def read(self, ids: Ids[int], state: TextState | None = None) -> TextState:
+        """Read tokens and give the state to go on from; nothing is predicted."""
+        written = self._run(Purpose.GENERATE, ids, params=SamplingParams(max_tokens=0), start=state)
+        assert isinstance(written, Written)
+        assert written.state is not None
+        return written.state
 
     def session(self, text: str = "") -> LocalSession:
         """Begin a text that grows."""
@@ -134,6 +147,7 @@ class LocalModel:
         *,
         params: SamplingParams = GREEDY,
         start: TextState | None = None,
+        num_top: int = 0,
     ) -> Outcome:
         sequence = Sequence.make(
             purpose,
@@ -142,6 +156,7 @@ class LocalModel:
             vocab_size=self.tokenizer.vocab_size,
             params=params,
             start=start,
+            num_top=num_top,
             wants_state=True,
         )
         if not sequence.native.num_unread:
@@ -173,7 +188,7 @@ class LocalSession:
         """Add what was typed; a word may be cut anywhere."""
         settled, self._tail = split_tail(self._model.tokenizer, self._tail + text)
         if ids := self._model.tokenizer.encode(settled).ids:
-            self.state = self._model.look(ids, self.state).state
+            self.state = self._model.read(ids, self.state)
 
     def next(self, *, top_k: int = 10, candidates: Ids[str] | None = None) -> list[Prediction]:
         """Predict what comes next."""

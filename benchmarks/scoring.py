@@ -57,8 +57,9 @@ def torch_scores(model: TorchModel, tokens_BT: torch.Tensor) -> torch.Tensor:
 
 
 def resident_mb() -> float:
-    """Give the largest memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Give the memory that this process holds now, in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def score_long(engine: Engine, num_tokens: int, vocab_size: int) -> float:

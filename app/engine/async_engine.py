@@ -20,6 +20,8 @@ from models.native.sequence import SamplingParams
 from models.native.structures import Purpose
 
 Message = Outcome | EngineError
+MAX_AT_ONCE = 8
+"""Most tokens of a text that is read and answered on the event loop."""
 
 
 class Mailbox:
@@ -93,6 +95,7 @@ class AsyncEngine(EngineThread):
         self._boundary_id = boundary_id
         self._aborted: list[Sequence] = []
         self._open: set[Sequence] = set()
+        self._is_idle = False
 
     @property
     def num_running(self) -> int:
@@ -166,16 +169,39 @@ class AsyncEngine(EngineThread):
         token_ids: Ids[int],
         *,
         start: TextState | None = None,
+        num_top: int = 0,
         caller: str = "",
         wants_state: bool = False,
     ) -> Looked:
-        """Give the natural log-probability of every token after these."""
+        """Give the natural log-probability of every token after these, and the likeliest in order."""
         sequence = self.sequence(
-            Purpose.LOOK, token_ids, start=start, caller=caller, wants_state=wants_state
+            Purpose.LOOK,
+            token_ids,
+            start=start,
+            num_top=num_top,
+            caller=caller,
+            wants_state=wants_state,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Looked)
         return outcome
+
+    async def read(
+        self, token_ids: Ids[int], *, start: TextState | None = None, caller: str = ""
+    ) -> TextState:
+        """Read tokens and give the state to go on from; nothing is predicted."""
+        sequence = self.sequence(
+            Purpose.GENERATE,
+            token_ids,
+            params=SamplingParams(max_tokens=0),
+            start=start,
+            caller=caller,
+            wants_state=True,
+        )
+        outcome = await self._ask(sequence)
+        assert isinstance(outcome, Written)
+        assert outcome.state is not None
+        return outcome.state
 
     def abort(self, sequence: Sequence) -> None:
         """Take a sequence out before the next step."""
@@ -185,6 +211,8 @@ class AsyncEngine(EngineThread):
                 self._wake()
 
     async def _ask(self, sequence: Sequence) -> Outcome:
+        if (found := self._answer_at_once(sequence)) is not None:
+            return found
         self._submit([sequence])
         try:
             outcome: Outcome = await sequence.sink.get()
@@ -192,6 +220,30 @@ class AsyncEngine(EngineThread):
             self.abort(sequence)
             raise
         return outcome
+
+    def _answer_at_once(self, sequence: Sequence) -> Outcome | None:
+        """Answer a short question on the caller's own thread, if the engine has nothing else to do.
+
+        To wake a thread and to be woken by it takes longer than a few steps of one row.
+        """
+        if sequence.native.num_unread > MAX_AT_ONCE:
+            return None
+        with self._condition:
+            self._check_alive()
+            if not self._is_idle:
+                return None
+            try:
+                self._engine.add([sequence])
+                self._engine.admit()
+                while True:
+                    for _, outcome in self._engine.step():
+                        if is_final(outcome):
+                            return outcome
+            except EngineError:
+                raise
+            except Exception as error:
+                self._break(error)
+                raise self._failure or error from error
 
     def _submit(self, sequences: Ids[Sequence]) -> None:
         for sequence in sequences:
@@ -224,7 +276,9 @@ class AsyncEngine(EngineThread):
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when it is time to stop."""
         with self._condition:
+            self._is_idle = not self._engine.scheduler.is_busy
             self._condition.wait_for(self._has_work)
+            self._is_idle = False
             self._runner.interrupt.value = 0
             for sequence in self._aborted:
                 self._engine.remove(sequence)

@@ -57,9 +57,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Looked:
-    """Natural log-probabilities of every token that may come next, float32 [V]."""
+    """Natural log-probabilities of all tokens that may come next, float32 [V]; their entropy in nats; the top."""
 
     log_probs: NDArray[np.float32]
+    entropy: float
+    top: Alternatives
     state: TextState | None = None
 
 
@@ -136,8 +138,12 @@ class Sequence:
     @property
     def only_reads(self) -> bool:
         """Whether nothing is written or scored, so that the last token is read too."""
-        is_mute = self.native.purpose is Purpose.GENERATE and not self.native.params.max_tokens
-        return is_mute or self.native.purpose is Purpose.LOOK
+        return self.is_mute or self.native.purpose is Purpose.LOOK
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether nothing is wanted but the state after it."""
+        return self.native.purpose is Purpose.GENERATE and not self.native.params.max_tokens
 
     @property
     def num_untold(self) -> int:
@@ -165,7 +171,8 @@ class Sequence:
         native = self.native
         if native.purpose is Purpose.LOOK:
             assert native.log_probs is not None
-            return Looked(native.log_probs, state)
+            top = self._top(0, 1)
+            return Looked(native.log_probs, native.struct.entropy, top[0] if top else [], state)
         first, last = self.num_told, native.struct.num_found
         self.num_told = last
         logprobs = native.logprobs[first:last].tolist()

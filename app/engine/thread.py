@@ -69,12 +69,17 @@ class EngineThread:
         if self._is_stopping:
             raise EngineStoppedError("the engine has stopped; it serves no new text")
 
+    def _break(self, error: Exception) -> None:
+        """Remember what broke; nothing is served from now on."""
+        self._failure = EngineFailureError(f"a step of the engine broke: {error!r}")
+        self._failure.__cause__ = error
+        self._is_stopping = True
+
     def _run(self) -> None:
         try:
             self._serve()
         except Exception as error:
-            self._failure = EngineFailureError(f"a step of the engine broke: {error!r}")
-            self._failure.__cause__ = error
+            self._break(error)
         with self._condition:
             self._is_stopping = True
         self._end_all(self._failure or EngineStoppedError("the engine was stopped"))

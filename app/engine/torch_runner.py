@@ -12,7 +12,7 @@ from app.engine.config import EngineConfig
 from app.engine.sequence import Sequence
 from app.engine.state_pool import StatePool
 from models.native.sequence import SequenceList
-from models.native.structures import Purpose
+from models.native.structures import Purpose, Status
 from models.native.workspace import Workspace
 from models.predictor import TokenPredictor
 from models.state import LayerShape, RecurrentState
@@ -97,6 +97,8 @@ class TorchRunner:
         for row, sequence in enumerate(rows):
             if row not in asking:
                 sequence.native.struct.num_read += 1
+                if not sequence.native.num_unread:
+                    sequence.native.struct.status = Status.FULL
         if not asking:
             return
         padding = self._config.row_tile - len(asking)
@@ -123,6 +125,8 @@ def _num_until_mark(sequence: Sequence) -> int:
 
 
 def _wants_logits(sequence: Sequence) -> bool:
+    if sequence.is_mute:
+        return False
     return sequence.native.purpose is Purpose.SCORE or sequence.native.num_unread == 1
 
 

@@ -218,11 +218,10 @@ class ChoiceWriter:
         logprobs = self._logprobs(written, num_taken) if self._options.wants_logprobs else []
         return Piece(self._index, text, reason, logprobs)
 
-    async def _read_again(self) -> TextState | None:
+    async def _read_again(self) -> TextState:
         """Give the state after a stop string: the engine may have written on, so the text is read once more."""
         ids = [*self._prompt.ids, *self._written]
-        looked = await self._model.engine.look(ids, start=self._prompt.start, wants_state=True)
-        return looked.state
+        return await self._model.engine.read(ids, start=self._prompt.start)
 
     def _take_until_stop(self, token_ids: list[int]) -> tuple[str, int]:
         """Decode tokens one by one; tell how many were taken."""

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.engine.sequence import Looked, TextState
 from app.services.encoding import encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
-from app.services.registry import LoadedLanguageModel
+from app.services.registry import LoadedLanguageModel, WordIndex
 from app.services.state_token import StateTokens
 from app.settings import Settings
 from models.tokenizer import Tokenizer
@@ -22,6 +21,8 @@ MAX_PREDICTIONS = 20_000
 """Most predictions of a request with several prefixes; one prefix may have the whole vocabulary's."""
 
 
+MAX_TOP = 128
+"""Most of the likeliest tokens that the engine itself puts in order."""
 MAX_CANDIDATE = 1_000
 """Longest candidate, in characters."""
 
@@ -137,9 +138,9 @@ class NextTokenService:
             ids,
             start=start,
             caller=options.caller,
+            num_top=num_top_of(options.top_k, starts_with=options.starts_with),
             wants_state=options.wants_state or any(len(s) > 1 for each in spellings for s in each),
         )
-        log_probs_V = looked.log_probs
         scored = None
         if candidates is not None:
             pairs = zip(candidates, spellings, strict=True)
@@ -151,13 +152,11 @@ class NextTokenService:
                     )
                 )
             )
-        starts_with = options.starts_with
-        allowed = loaded.words.starting_with(starts_with) if starts_with else None
-        if allowed is None and options.top_k < tokenizer.vocab_size:
-            allowed = loaded.words.known
         return NextToken(
-            predictions=best_predictions(tokenizer, log_probs_V, options.top_k, allowed),
-            entropy=max(0.0, -float(np.exp(log_probs_V) @ log_probs_V)),
+            predictions=best_predictions(
+                tokenizer, looked, options.top_k, loaded.words, options.starts_with
+            ),
+            entropy=looked.entropy,
             candidates=scored,
             state=looked.state if options.wants_state else None,
         )
@@ -197,17 +196,25 @@ def best_spelling(
     return Prediction(candidate, math.exp(logprob), logprob, is_unknown)
 
 
+def num_top_of(top_k: int, *, starts_with: str) -> int:
+    """Tell how many of the likeliest tokens to ask the engine for: one more, for `<unk>` is left out."""
+    return 0 if starts_with or top_k > MAX_TOP else top_k + 1
+
+
 def best_predictions(
-    tokenizer: Tokenizer, log_probs_V: NDArray[np.float32], top_k: int, allowed: list[int] | None
+    tokenizer: Tokenizer, looked: Looked, top_k: int, words: WordIndex, starts_with: str = ""
 ) -> list[Prediction]:
-    """Give the k likeliest of the allowed tokens, likeliest first, equal ones by id."""
-    if allowed is not None:
-        ids = np.array(sorted(allowed), dtype=np.int64)
-    elif top_k < len(log_probs_V):
-        kth = np.partition(log_probs_V, -top_k)[-top_k] if top_k else np.inf
-        ids = np.flatnonzero(log_probs_V >= kth)
+    """Give the k likeliest tokens, likeliest first, equal ones by id; `<unk>` only where every token is wanted."""
+    if looked.top and not starts_with:
+        known = [(i, logprob) for i, logprob in looked.top if i != tokenizer.unk_id]
+        return [_prediction(tokenizer.surface(i), logprob) for i, logprob in known[:top_k]]
+    log_probs_V = looked.log_probs
+    if starts_with:
+        ids = np.array(sorted(words.starting_with(starts_with)), dtype=np.int64)
     else:
         ids = np.arange(len(log_probs_V))
+        if top_k < len(log_probs_V):
+            ids = ids[ids != tokenizer.unk_id]
     order = np.argsort(-log_probs_V[ids], kind="stable")[:top_k]
     return [_prediction(tokenizer.surface(int(i)), float(log_probs_V[i])) for i in ids[order]]
 

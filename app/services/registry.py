@@ -25,23 +25,19 @@ MAX_CLASSIFIER_BATCH = 32
 
 @dataclass(frozen=True)
 class WordIndex:
-    """The words of a vocabulary in the order of their surfaces, without the space before each.
-
-    `known` is every token but `<unk>`, by number.
-    """
+    """The words of a vocabulary in the order of their surfaces, without the space before each."""
 
     surfaces: list[str]
     token_ids: list[int]
-    known: list[int]
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> WordIndex:
         """Sort a checkpoint's vocabulary."""
         tokenizer = checkpoint.tokenizer
-        known = [i for i in range(tokenizer.vocab_size) if i != tokenizer.unk_id]
-        words = [i for i in known if i != tokenizer.eos_id]
+        special = (tokenizer.unk_id, tokenizer.eos_id)
+        words = [i for i in range(tokenizer.vocab_size) if i not in special]
         pairs = sorted((tokenizer.surface(i).lstrip(" "), i) for i in words)
-        return cls([surface for surface, _ in pairs], [token_id for _, token_id in pairs], known)
+        return cls([surface for surface, _ in pairs], [token_id for _, token_id in pairs])
 
     def starting_with(self, letters: str) -> list[int]:
         """Give the ids of the tokens that begin with these letters."""

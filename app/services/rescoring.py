@@ -82,10 +82,7 @@ class RescoringService:
         tokenizer = loaded.checkpoint.tokenizer
         context = await encode(tokenizer, options.context, max_tokens=limit, param="context")
         if context.ids:
-            looked = await loaded.engine.look(
-                context.ids, start=start, caller=options.caller, wants_state=True
-            )
-            start = looked.state
+            start = await loaded.engine.read(context.ids, start=start, caller=options.caller)
         rescored = await asyncio.gather(
             *(self._rescore_one(loaded, start, each, options) for each in hypotheses)
         )

@@ -138,10 +138,9 @@ class SessionService:
         limit = self._settings.max_prompt_tokens
         encoding = await encode(tokenizer, settled, max_tokens=limit, param="text")
         if encoding.ids:
-            looked = await session.loaded.engine.look(
-                encoding.ids, start=session.state, caller=session.caller, wants_state=True
+            session.state = await session.loaded.engine.read(
+                encoding.ids, start=session.state, caller=session.caller
             )
-            session.state = looked.state
             session.num_tokens += len(encoding.ids)
         session.tail = tail
 

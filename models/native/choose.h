@@ -21,6 +21,7 @@ typedef struct {
     const uint64_t *allowed;  // one bit a token; null allows all
     uint64_t seed;
     int64_t position;       // of tokens[0]
+    double entropy;         // LOOK: of the whole distribution, in nats
     int32_t purpose, status, parity;
     int32_t num_tokens, num_given, num_read, num_found;
     int32_t mark;           // the call returns when this many are read; -1 for never
@@ -74,6 +75,19 @@ static double log_total(const BlockSum *sums, int32_t num_blocks) {
     for (int32_t block = 0; block < num_blocks; block++)
         if (sums[block].sum > 0) total += (double)sums[block].sum * exp_of(sums[block].largest - largest);
     return largest + log_of(total);
+}
+
+// The mean of -log p over the distribution: log_sum minus the mean logit.
+static double entropy_of(const float *logits, int32_t num_blocks, float largest, double log_sum) {
+    f32x16 total = splat(0), weighted = splat(0);
+    for (int32_t column = 0; column < num_blocks * COLUMNS; column += 16) {
+        f32x16 below = load16(logits + column) - largest;
+        f32x16 weights = exp16(below);
+        total += weights;
+        weighted += select16(weights > splat(0), weights * below, splat(0));
+    }
+    double entropy = log_sum - largest - (double)sum_of(weighted) / sum_of(total);
+    return entropy > 0 ? entropy : 0;
 }
 
 static int32_t likeliest(const float *logits, const BlockSum *sums, int32_t num_blocks) {
@@ -352,7 +366,11 @@ static int32_t choose(const Sequence *sequence, float *logits, BlockSum *sums, C
     return draw_or_take(sequence, logits, sums, choosing);
 }
 
+// A text that is only read: its state is what is wanted.
+INLINE int is_mute(const Sequence *sequence) { return sequence->purpose == GENERATE && sequence->max_written == 0; }
+
 INLINE int wants_logits(const Sequence *sequence) {
+    if (is_mute(sequence)) return 0;
     return sequence->purpose == SCORE || sequence->num_read + 1 == sequence->num_tokens;
 }
 
@@ -373,12 +391,14 @@ static void answer(Sequence *sequence, float *logits, BlockSum *sums, Choosing *
     if (sequence->purpose == LOOK) {
         for (int32_t token = 0; token < choosing->vocab_size; token++)
             sequence->log_probs[token] = (float)(logits[token] - log_sum);
+        sequence->entropy = entropy_of(logits, choosing->num_blocks, largest_of(sums, choosing->num_blocks), log_sum);
+        if (sequence->num_top)
+            find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
+                     sequence->top_logprobs);
         sequence->status = ANSWERED;
     } else if (sequence->purpose == SCORE) {
         found(sequence, logits, sums, log_sum, sequence->tokens[next], choosing);
         if (next + 1 == sequence->num_tokens) sequence->status = ANSWERED;
-    } else if (sequence->max_written == 0) {
-        sequence->status = FULL;
     } else {
         int32_t token = choose(sequence, logits, sums, choosing);
         found(sequence, logits, sums, log_sum, token, choosing);

@@ -55,7 +55,7 @@ static int advance(Workspace *workspace, int32_t num_rows) {
     for (int32_t index = 0; index < network->num_layers; index++) {
         step.layer = &network->layers[index];
         step.below = index ? &network->layers[index - 1] : NULL;
-        for_each(workspace->threads, step.layer->num_blocks, step_block, &step);
+        for_each(workspace->threads, num_rows, step.layer->num_blocks, step_block, &step);
     }
     step.logit_rows = workspace->logit_rows;
     step.logits = workspace->logits;
@@ -63,15 +63,16 @@ static int advance(Workspace *workspace, int32_t num_rows) {
     step.inverse_temperatures = workspace->inverse_temperatures;
     step.num_rows = gather_logit_rows(workspace, num_rows);
     if (step.num_rows) {
-        for_each(workspace->threads, network->num_vocab_blocks, logits_block, &step);
+        for_each(workspace->threads, step.num_rows, network->num_vocab_blocks, logits_block, &step);
         Answers answers = {workspace, step.num_rows};
-        for_each(workspace->threads, step.num_rows, answer_row, &answers);
+        for_each(workspace->threads, step.num_rows, step.num_rows, answer_row, &answers);
     }
     int tells_something = 0;
     for (int32_t row = 0; row < num_rows; row++) {
         Sequence *sequence = workspace->sequences[row];
         sequence->num_read++;
         sequence->parity = !sequence->parity;
+        if (is_mute(sequence) && sequence->num_read == sequence->num_tokens) sequence->status = FULL;
         tells_something |= sequence->status != RUNNING || sequence->num_read == sequence->mark;
     }
     return tells_something;
@@ -109,7 +110,7 @@ static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
 void refrain_answer(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
     for (int32_t i = 0; i < num_sequences; i++) workspace->sequences[i] = sequences[i];
     Answers answers = {workspace, num_sequences};
-    for_each(workspace->threads, num_sequences, sum_and_answer_row, &answers);
+    for_each(workspace->threads, num_sequences, num_sequences, sum_and_answer_row, &answers);
     for (int32_t i = 0; i < num_sequences; i++) sequences[i]->num_read++;
 }
 
@@ -148,10 +149,12 @@ int32_t refrain_products(Workspace *workspace, Sequence **sequences, int32_t num
     for (int32_t i = 0; i < num_steps; i++) {
         for (int32_t index = 0; index < workspace->network->num_layers; index++) {
             products.step.layer = &workspace->network->layers[index];
-            for_each(workspace->threads, products.step.layer->num_blocks, products_block, &products);
+            for_each(workspace->threads, products.step.num_rows, products.step.layer->num_blocks, products_block,
+                     &products);
         }
         products.step.layer = NULL;
-        for_each(workspace->threads, workspace->network->num_vocab_blocks, products_block, &products);
+        for_each(workspace->threads, products.step.num_rows, workspace->network->num_vocab_blocks, products_block,
+                 &products);
     }
     return products.sink;
 }

@@ -118,6 +118,7 @@ class NativeSequence:
             self.ranks = np.empty(num_found, np.int32)
             self.struct.ranks = self.ranks.ctypes.data
         if self.num_top:
+            num_found = 1 if purpose is Purpose.LOOK else num_found
             self.top_ids = np.empty((num_found, self.num_top), np.int32)
             self.top_logprobs = np.empty((num_found, self.num_top), np.float32)
             self.struct.top_ids = self.top_ids.ctypes.data

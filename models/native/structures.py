@@ -92,6 +92,7 @@ class SequenceStruct(Structure):
         ("allowed", c_void_p),
         ("seed", c_uint64),
         ("position", c_int64),
+        ("entropy", c_double),
         ("purpose", c_int32),
         ("status", c_int32),
         ("parity", c_int32),

@@ -93,9 +93,11 @@ static void close_round(Threads *threads) {
     while (atomic_load(&threads->num_inside)) relax();
 }
 
-// Run work(context, item, thread) for every item; returns when all are done.
-static void for_each(Threads *threads, int32_t num_items, Work work, void *context) {
-    if (threads->num_threads == 1 || num_items <= 1) {
+#define ROWS_FOR_ONE 4  // so few rows are done sooner than another thread is awake
+
+// Run work(context, item, thread) for every item of a step of `num_rows` rows; returns when all are done.
+static void for_each(Threads *threads, int32_t num_rows, int32_t num_items, Work work, void *context) {
+    if (threads->num_threads == 1 || num_items <= 1 || num_rows <= ROWS_FOR_ONE) {
         for (int32_t item = 0; item < num_items; item++) work(context, item, 0);
         return;
     }

@@ -7,7 +7,7 @@ import pytest
 
 from models.native.library import built_variants, load_library
 from models.native.sequence import NativeSequence, SamplingParams, SequenceList
-from models.native.structures import Purpose, Status
+from models.native.structures import Purpose
 from models.native.workspace import Workspace
 
 LOGITS = np.array([1.0, 0.5, 3.0, 2.0, -1.0, 2.5, 0.0, 1.5], np.float32)
@@ -183,14 +183,3 @@ def test_uniform_numbers_are_even_in_seeds_and_in_positions() -> None:
     ):
         counts = np.histogram(numbers, bins=20, range=(0, 1))[0]
         assert ((counts - 1000) ** 2 / 1000).sum() < 43.8, "chi-square, 19 degrees, p = 0.001"
-
-
-def test_a_text_that_may_write_nothing_is_full_at_once() -> None:
-    workspace = Workspace(vocab_size=8, boundary_id=BOUNDARY, max_rows=1, num_threads=1)
-    workspace.logits[:, :8] = LOGITS
-    mute = NativeSequence(
-        Purpose.GENERATE, [BOUNDARY], vocab_size=8, params=SamplingParams(max_tokens=0)
-    )
-    workspace.answer(SequenceList([mute]))
-    assert mute.status is Status.FULL
-    assert mute.num_written == 0

@@ -206,7 +206,7 @@ def test_scores_and_looks_are_those_of_the_model_itself(precision) -> None:
     model = recurrent()
     ids = [random.Random(3).randrange(2, VOCABULARY) for _ in range(21)]
     score = make(Purpose.SCORE, ids, num_top=3)
-    look = make(Purpose.LOOK, ids)
+    look = make(Purpose.LOOK, ids, num_top=4)
     found = work(engine_of(model, precision), [score, look])
     with torch.inference_mode():
         logits, _ = model(torch.tensor([[1, *ids]]), model.zero_state(1))
@@ -216,7 +216,11 @@ def test_scores_and_looks_are_those_of_the_model_itself(precision) -> None:
     (scored,), (looked,) = found[score], found[look]
     assert np.abs(np.array(scored.logprobs) - expected).max() < tolerance
     assert np.abs(looked.log_probs - log_probs_TV[-1]).max() < tolerance
-    assert np.exp(looked.log_probs.astype(float)).sum() == pytest.approx(1, abs=1e-5)
+    probabilities = np.exp(looked.log_probs.astype(float))
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert looked.entropy == pytest.approx(-(probabilities @ looked.log_probs), rel=1e-5)
+    order = np.argsort(-looked.log_probs, kind="stable")[:4]
+    assert looked.top == [(int(i), float(looked.log_probs[i])) for i in order]
     if precision == "fp32":
         ranks = (log_probs_TV[:-1] > expected[:, None]).sum(axis=1) + 1
         assert scored.ranks == ranks.tolist()
