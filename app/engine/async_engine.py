@@ -230,7 +230,7 @@ class AsyncEngine(EngineThread):
             return None
         with self._condition:
             self._check_alive()
-            if not self._is_idle:
+            if not self._is_idle or self._aborted or self._engine.scheduler.is_busy:
                 return None
             try:
                 self._engine.add([sequence])
