@@ -32,6 +32,7 @@ train: setup
 	$(BIN)/refrain train recipes/penn-treebank-kn5.toml --overwrite --output runs/penn-treebank-kn5
 
 bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 image:
