@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("engine", "scoring", "latency", "serving", "invariance", "kneser_ney")
+NAMES = ("engine", "scoring", "latency", "serving", "invariance", "soak", "kneser_ney")
 
 
 def main() -> None:

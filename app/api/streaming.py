@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -26,8 +27,9 @@ class _EventStream(StreamingResponse):
     """Frees what is being written when the caller has left, even before the first event."""
 
     def __init__(self, generation: Generation, states: StateTokens) -> None:
+        self._events = events(generation, states)
         super().__init__(
-            events(generation, states),
+            self._events,
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         )
@@ -37,21 +39,23 @@ class _EventStream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
+            await self._events.aclose()
             self._generation.abort()
 
 
-async def events(generation: Generation, states: StateTokens) -> AsyncIterator[str]:
+async def events(generation: Generation, states: StateTokens) -> AsyncGenerator[str, None]:
     """Give one event a piece, one with seed and usage at the end, and `[DONE]`.
 
     A fault after the start is an event `{"error": ...}`, and the stream ends without `[DONE]`.
     """
     try:
-        async for piece in generation.pieces():
-            if piece.text or piece.finish_reason or piece.logprobs:
-                values = _piece(piece)
-                if piece.state:
-                    values["state"] = states.seal(generation.model, piece.state)
-                yield _event(values)
+        async with aclosing(generation.pieces()) as pieces:
+            async for piece in pieces:
+                if piece.text or piece.finish_reason or piece.logprobs:
+                    values = _piece(piece)
+                    if piece.state:
+                        values["state"] = states.seal(generation.model, piece.state)
+                    yield _event(values)
         usage = usage_answer(generation.usage).model_dump()
         yield _event(
             {"model": generation.model.checkpoint.name, "seed": generation.seed, "usage": usage}

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import math
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,28 +107,28 @@ class Generation:
             kept += tried[:n]
         return [replace(choice, index=index) for index, choice in enumerate(kept)]
 
-    async def pieces(self) -> AsyncIterator[Piece]:
-        """Give the pieces of all choices as they come."""
-        queue: asyncio.Queue[Piece | None] = asyncio.Queue(maxsize=len(self._writers))
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
+        """Give the pieces of all choices as they come; close it when no more are wanted."""
+        queue: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue(len(self._writers))
 
         async def forward(writer: ChoiceWriter) -> None:
             async for piece in writer.pieces():
                 await queue.put(piece)
 
         async def forward_all() -> None:
-            try:
-                await asyncio.gather(*map(forward, self._writers))
-            finally:
-                await queue.put(None)
+            ends = await asyncio.gather(*map(forward, self._writers), return_exceptions=True)
+            await queue.put(next(filter(None, ends), None))
 
         task = asyncio.create_task(forward_all())
         try:
             while (piece := await queue.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
                 yield piece
-            await task
         finally:
             task.cancel()
             self.abort()
+            await asyncio.wait([task])
 
     def abort(self) -> None:
         """Free what is still being written."""
