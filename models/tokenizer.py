@@ -82,6 +82,7 @@ class Tokenizer:
         self.kind = kind
         self._fast = fast
         self._byte_of = _byte_of()
+        self._signs = sorted(fast.get_vocab(), key=fast.get_vocab().__getitem__)
 
     @classmethod
     def train(
@@ -170,8 +171,11 @@ class Tokenizer:
         return DecodeStream(self, follows_text=follows_text)
 
     def _join(self, ids: Sequence[int]) -> str:
-        text: str = self._fast.decode(ids, skip_special_tokens=False)
-        return text
+        if self.kind == "bpe":
+            text: str = self._fast.decode(ids, skip_special_tokens=False)
+            return text
+        between = " " if self.kind == "whitespace" else ""
+        return between.join(map(self._signs.__getitem__, ids))
 
     def _find_other_spelling(
         self, text: str, ids: list[int], offsets: list[tuple[int, int]]

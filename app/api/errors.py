@@ -37,13 +37,8 @@ logger = logging.getLogger("refrain")
 RETRY_AFTER_SECONDS = "1"
 
 
-class BadRequestError(Exception):
-    """A body that cannot be read, before any schema looks at it."""
-
-    def __init__(self, message: str, *, status: int = 400, code: str = "invalid_body") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+class BodyTooLargeError(Exception):
+    """A body over the limit."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Let every error become a response of the one shape."""
     app.add_exception_handler(ServiceError, _known)
     app.add_exception_handler(EngineError, _known)
-    app.add_exception_handler(BadRequestError, _bad_request)
+    app.add_exception_handler(BodyTooLargeError, _too_large)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -106,16 +101,20 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body_of(error), row.status, headers)
 
 
-async def _bad_request(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, BadRequestError)
-    body = error_body(str(error), "invalid_request_error", None, error.code)
-    return JSONResponse(body, error.status)
+async def _too_large(_: Request, error: Exception) -> JSONResponse:
+    body = error_body(str(error), "invalid_request_error", None, "body_too_large")
+    return JSONResponse(body, 413)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Name the first fault of a body: where it is and what is wrong; never echo the value."""
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
+    if fault["type"] in ("json_invalid", "model_type"):
+        message = f"the body is no JSON object: {fault['msg']}"
+        return JSONResponse(
+            error_body(message, "invalid_request_error", None, "invalid_body"), 400
+        )
     if fault["type"] == "unknown_field":
         name = str(fault["ctx"]["name"])[:100]
         body = error_body(str(fault["msg"])[:500], "invalid_request_error", name, "invalid_value")

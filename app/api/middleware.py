@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
+import secrets
+from itertools import count
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import BadRequestError, error_body
+from app.api.errors import BodyTooLargeError, error_body
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    """Find a header, by its name in small letters; empty where there is none."""
+    return next((value for key, value in scope["headers"] if key == name), b"")
 
 
 class RequestIdMiddleware:
@@ -19,20 +24,22 @@ class RequestIdMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._prefix = secrets.token_hex(8)
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = _header(scope, b"x-request-id")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = f"{self._prefix}-{next(self._numbers)}".encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
             await send(message)
 
         await self._app(scope, receive, send_with_id)
@@ -50,8 +57,8 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_bytes:
+        announced = _header(scope, b"content-length")
+        if announced.isdigit() and int(announced) > self._max_bytes:
             await self._refuse(send)
             return
         num_bytes = 0
@@ -61,7 +68,7 @@ class BodyLimitMiddleware:
             message = await receive()
             num_bytes += len(message.get("body", b""))
             if num_bytes > self._max_bytes:
-                raise BadRequestError(self._message(), status=413, code="body_too_large")
+                raise BodyTooLargeError(self._message())
             return message
 
         await self._app(scope, counted, send)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import caller_of, model_router
+from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.rescore import RescoreAnswer, RescoreBody, RescoredAnswer
 from app.services.rescoring import Hypothesis, RescoringOptions, RescoringService
 
@@ -14,8 +14,10 @@ def make_router(service: RescoringService) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
-    @router.post("/rescore", summary="Order the hypotheses of a recogniser")
-    async def rescore(body: RescoreBody, request: Request) -> RescoreAnswer:
+    @router.post(
+        "/rescore", summary="Order the hypotheses of a recogniser", response_model=RescoreAnswer
+    )
+    async def rescore(body: RescoreBody, request: Request) -> Response:
         """Order what a recogniser of speech or handwriting proposes by its own score and by how it reads."""
         options = RescoringOptions(
             context=body.context,
@@ -29,9 +31,7 @@ def make_router(service: RescoringService) -> APIRouter:
         )
         hypotheses = [Hypothesis(each.text, each.score) for each in body.hypotheses]
         loaded, rescored = await while_connected(request, service.rescore(hypotheses, options))
-        return RescoreAnswer(
-            model=loaded.checkpoint.name,
-            hypotheses=[RescoredAnswer(**vars(each)) for each in rescored],
-        )
+        answers = [RescoredAnswer(**vars(each)) for each in rescored]
+        return json_response(RescoreAnswer(model=loaded.checkpoint.name, hypotheses=answers))
 
     return router

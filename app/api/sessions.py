@@ -22,16 +22,18 @@ def make_router(service: SessionService) -> APIRouter:
     """Route to a service."""
     router = model_router("sessions")
 
-    @router.post("/sessions", summary="Begin a text that grows")
-    async def open_session(body: SessionBody, request: Request) -> SessionAnswer:
+    @router.post("/sessions", summary="Begin a text that grows", response_model=SessionAnswer)
+    async def open_session(body: SessionBody, request: Request) -> Response:
         """Begin a session: a text that stays on the server, so that what is typed costs only what is new."""
         opening = service.open(
             model=body.model, text=body.text, state=body.state, caller=caller_of(request)
         )
         return _answer(await while_connected(request, opening))
 
-    @router.post("/sessions/{session}/append", summary="Add what was typed")
-    async def append(session: str, body: AppendBody, request: Request) -> SessionAnswer:
+    @router.post(
+        "/sessions/{session}/append", summary="Add what was typed", response_model=SessionAnswer
+    )
+    async def append(session: str, body: AppendBody, request: Request) -> Response:
         """Add text to a session, in pieces as they come: a word may be cut anywhere."""
         appending = service.append(session, body.text, caller_of(request))
         return _answer(await while_connected(request, appending))
@@ -68,9 +70,10 @@ def make_router(service: SessionService) -> APIRouter:
     return router
 
 
-def _answer(session: Session) -> SessionAnswer:
-    return SessionAnswer(
+def _answer(session: Session) -> Response:
+    answer = SessionAnswer(
         session=session.id,
         model=session.loaded.checkpoint.name,
         num_tokens=session.num_tokens,
     )
+    return json_response(answer)
