@@ -34,10 +34,10 @@ typedef struct {
 typedef struct {
     int32_t vocab_size, num_blocks, boundary, unused;
     float *work;        // [num_blocks * 64] logits that may be changed
-    BlockSum *sums;     // [num_blocks]
+    float *sums;        // [3][padded num_blocks]
     uint64_t *seen;     // [V / 64 + 1] bits, all 0 between rows
     int32_t *sorted;    // [V]
-    float *masses;      // [num_blocks]
+    float *masses;      // [padded num_blocks]
 } Choosing;
 
 INLINE uint64_t mix(uint64_t value) {
@@ -61,20 +61,23 @@ INLINE float inverse_temperature_of(const Sequence *sequence) {
     return is_random ? 1.0f / sequence->temperature : 0.0f;
 }
 
-static float largest_of(const BlockSum *sums, int32_t num_blocks) {
-    float largest = -INFINITY;
-    for (int32_t block = 0; block < num_blocks; block++)
-        if (sums[block].largest > largest) largest = sums[block].largest;
-    return largest;
+static float largest_of(BlockSums sums, int32_t num_blocks) {
+    f32x16 largest = load16(sums.largest);
+    for (int32_t block = 16; block < num_blocks; block += 16) largest = max16(largest, load16(sums.largest + block));
+    return max_of(largest);
+}
+
+// The share of each block: its sum times exp(its largest - the largest of all), at a temperature.
+INLINE f32x16 masses_of(BlockSums sums, const float *own, int32_t block, float largest, float inverse_temperature) {
+    return load16(own + block) * exp16((load16(sums.largest + block) - largest) * inverse_temperature);
 }
 
 // The logarithm of the sum of exp(logit).
-static double log_total(const BlockSum *sums, int32_t num_blocks) {
+static double log_total(BlockSums sums, int32_t num_blocks) {
     float largest = largest_of(sums, num_blocks);
-    double total = 0;
-    for (int32_t block = 0; block < num_blocks; block++)
-        if (sums[block].sum > 0) total += (double)sums[block].sum * exp_of(sums[block].largest - largest);
-    return largest + log_of(total);
+    f32x16 total = splat(0);
+    for (int32_t block = 0; block < num_blocks; block += 16) total += masses_of(sums, sums.sum, block, largest, 1);
+    return largest + log_of(sum_of(total));
 }
 
 // The mean of -log p over the distribution: log_sum minus the mean logit.
@@ -90,10 +93,10 @@ static double entropy_of(const float *logits, int32_t num_blocks, float largest,
     return entropy > 0 ? entropy : 0;
 }
 
-static int32_t likeliest(const float *logits, const BlockSum *sums, int32_t num_blocks) {
+static int32_t likeliest(const float *logits, BlockSums sums, int32_t num_blocks) {
     float largest = largest_of(sums, num_blocks);
     int32_t block = 0;
-    while (sums[block].largest != largest) block++;
+    while (sums.largest[block] != largest) block++;
     int32_t token = block * COLUMNS;
     while (logits[token] != largest) token++;
     return token;
@@ -107,11 +110,11 @@ static int32_t rank_of(const float *logits, int32_t num_blocks, float logit) {
 }
 
 // The likeliest `num_top` tokens, likeliest first, equal ones by number.
-static void find_top(const float *logits, const BlockSum *sums, int32_t num_blocks, double log_sum,
+static void find_top(const float *logits, BlockSums sums, int32_t num_blocks, double log_sum,
                      int32_t num_top, int32_t *ids, float *logprobs) {
     int32_t num_found = 0;
     for (int32_t block = 0; block < num_blocks; block++) {
-        if (num_found == num_top && sums[block].largest <= logits[ids[num_top - 1]]) continue;
+        if (num_found == num_top && sums.largest[block] <= logits[ids[num_top - 1]]) continue;
         for (int32_t token = block * COLUMNS; token < (block + 1) * COLUMNS; token++) {
             if (num_found == num_top && logits[token] <= logits[ids[num_top - 1]]) continue;
             int32_t place = num_found < num_top ? num_found++ : num_top - 1;
@@ -262,17 +265,14 @@ static void keep_top_p(Choosing *choosing, float top_p, float largest, float inv
 }
 
 // Invert the cumulative distribution at u: find the block, then the token; one of probability 0 is never drawn.
-// `masses` [num_blocks] is written on.
-static int32_t draw(const float *logits, const BlockSum *sums, int32_t num_blocks, float inverse_temperature,
-                    double u, float *masses) {
+// `masses` [padded num_blocks] is written on.
+static int32_t draw(const float *logits, BlockSums sums, int32_t num_blocks, float inverse_temperature, double u,
+                    float *masses) {
     float largest = largest_of(sums, num_blocks);
     double total = 0, before = 0;
-    for (int32_t block = 0; block < num_blocks; block++) {
-        masses[block] = 0;
-        if (sums[block].tempered > 0)
-            masses[block] = sums[block].tempered * exp_of((sums[block].largest - largest) * inverse_temperature);
-        total += masses[block];
-    }
+    for (int32_t block = 0; block < num_blocks; block += 16)
+        store16(masses + block, masses_of(sums, sums.tempered, block, largest, inverse_temperature));
+    for (int32_t block = 0; block < num_blocks; block++) total += masses[block];
     double point = u * total, share = 0;
     int32_t chosen = 0;
     for (int32_t block = 0; block < num_blocks; block++) {
@@ -283,10 +283,10 @@ static int32_t draw(const float *logits, const BlockSum *sums, int32_t num_block
         if (point < before) break;
     }
     const float *from = logits + chosen * COLUMNS;
-    float limit = (float)share * sums[chosen].tempered, sum = 0;
+    float limit = (float)share * sums.tempered[chosen], sum = 0;
     int32_t last = 0;
     for (int32_t column = 0; column < COLUMNS; column += 16) {
-        f32x16 weights = at_temperature(load16(from + column) - sums[chosen].largest, inverse_temperature);
+        f32x16 weights = at_temperature(load16(from + column) - sums.largest[chosen], inverse_temperature);
         for (int lane = 0; lane < 16; lane++) {
             if (!(weights[lane] > 0)) continue;
             sum += weights[lane];
@@ -297,7 +297,7 @@ static int32_t draw(const float *logits, const BlockSum *sums, int32_t num_block
     return chosen * COLUMNS + last;
 }
 
-static int32_t draw_or_take(const Sequence *sequence, const float *logits, const BlockSum *sums, Choosing *choosing) {
+static int32_t draw_or_take(const Sequence *sequence, const float *logits, BlockSums sums, Choosing *choosing) {
     float inverse_temperature = inverse_temperature_of(sequence);
     if (inverse_temperature == 0) return likeliest(logits, sums, choosing->num_blocks);
     double u = uniform_at(sequence->seed, sequence->position + sequence->num_tokens);
@@ -325,38 +325,39 @@ static int32_t choose_from_copy(const Sequence *sequence, const float *logits, C
     memcpy(choosing->work, logits, (size_t)choosing->num_blocks * COLUMNS * sizeof *logits);
     change(sequence, choosing);
     if (keeps_some(sequence, choosing)) keep_some(sequence, choosing);
+    BlockSums sums = sums_of_row(choosing->sums, 0, choosing->num_blocks);
     for (int32_t block = 0; block < choosing->num_blocks; block++)
-        choosing->sums[block] = sum_block(choosing->work + block * COLUMNS, inverse_temperature_of(sequence));
-    return draw_or_take(sequence, choosing->work, choosing->sums, choosing);
+        put_sum(sums, block, sum_block(choosing->work + block * COLUMNS, inverse_temperature_of(sequence)));
+    return draw_or_take(sequence, choosing->work, sums, choosing);
 }
 
 #define MAX_FEW 8
 
 // A few biases and bans, the ordinary case: made in place, and taken back.
-static int32_t choose_with_few_biases(const Sequence *sequence, float *logits, BlockSum *sums,
+static int32_t choose_with_few_biases(const Sequence *sequence, float *logits, BlockSums sums,
                                       Choosing *choosing) {
     float kept[MAX_FEW + 1], boundary = logits[choosing->boundary];
     BlockSum kept_sums[MAX_FEW + 1];
     int32_t num_bias = sequence->num_bias, last = choosing->boundary / COLUMNS;
     float inverse_temperature = inverse_temperature_of(sequence);
     for (int32_t i = 0; i < num_bias; i++) kept[i] = logits[sequence->bias_ids[i]];
-    for (int32_t i = 0; i < num_bias; i++) kept_sums[i] = sums[sequence->bias_ids[i] / COLUMNS];
-    kept_sums[num_bias] = sums[last];
+    for (int32_t i = 0; i < num_bias; i++) kept_sums[i] = get_sum(sums, sequence->bias_ids[i] / COLUMNS);
+    kept_sums[num_bias] = get_sum(sums, last);
     for (int32_t i = 0; i < num_bias; i++) logits[sequence->bias_ids[i]] += sequence->bias_values[i];
     if (sequence->ignore_eos) logits[choosing->boundary] = -INFINITY;
     for (int32_t i = 0; i <= num_bias; i++) {
         int32_t block = i < num_bias ? sequence->bias_ids[i] / COLUMNS : last;
-        sums[block] = sum_block(logits + block * COLUMNS, inverse_temperature);
+        put_sum(sums, block, sum_block(logits + block * COLUMNS, inverse_temperature));
     }
     int32_t token = draw_or_take(sequence, logits, sums, choosing);
     for (int32_t i = num_bias - 1; i >= 0; i--) logits[sequence->bias_ids[i]] = kept[i];
     logits[choosing->boundary] = boundary;
-    sums[last] = kept_sums[num_bias];
-    for (int32_t i = num_bias - 1; i >= 0; i--) sums[sequence->bias_ids[i] / COLUMNS] = kept_sums[i];
+    put_sum(sums, last, kept_sums[num_bias]);
+    for (int32_t i = num_bias - 1; i >= 0; i--) put_sum(sums, sequence->bias_ids[i] / COLUMNS, kept_sums[i]);
     return token;
 }
 
-static int32_t choose(const Sequence *sequence, float *logits, BlockSum *sums, Choosing *choosing) {
+static int32_t choose(const Sequence *sequence, float *logits, BlockSums sums, Choosing *choosing) {
     int is_penalised = sequence->repetition_penalty != 1 || sequence->frequency_penalty != 0 ||
                        sequence->presence_penalty != 0;
     if (is_penalised || sequence->allowed || sequence->num_bias > MAX_FEW || keeps_some(sequence, choosing))
@@ -374,7 +375,7 @@ INLINE int wants_logits(const Sequence *sequence) {
     return sequence->purpose == SCORE || sequence->num_read + 1 == sequence->num_tokens;
 }
 
-static void found(Sequence *sequence, const float *logits, const BlockSum *sums, double log_sum, int32_t token,
+static void found(Sequence *sequence, const float *logits, BlockSums sums, double log_sum, int32_t token,
                   const Choosing *choosing) {
     int64_t place = sequence->num_found++;
     sequence->logprobs[place] = (float)(logits[token] - log_sum);
@@ -385,7 +386,7 @@ static void found(Sequence *sequence, const float *logits, const BlockSum *sums,
 }
 
 // Use the logits that follow the token just read; `num_read` does not count it yet.
-static void answer(Sequence *sequence, float *logits, BlockSum *sums, Choosing *choosing) {
+static void answer(Sequence *sequence, float *logits, BlockSums sums, Choosing *choosing) {
     double log_sum = log_total(sums, choosing->num_blocks);
     int32_t next = sequence->num_read + 1;
     if (sequence->purpose == LOOK) {

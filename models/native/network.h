@@ -44,6 +44,29 @@ typedef struct {
     float largest, sum, tempered;
 } BlockSum;
 
+// Those of all blocks of a row, each in an array padded to whole vectors with (-infinity, 0, 0).
+typedef struct {
+    float *largest, *sum, *tempered;
+} BlockSums;
+
+INLINE int64_t padded(int64_t num_blocks) { return (num_blocks + 15) / 16 * 16; }
+
+INLINE BlockSums sums_of_row(float *memory, int64_t row, int64_t num_blocks) {
+    int64_t size = padded(num_blocks);
+    float *from = memory + 3 * row * size;
+    return (BlockSums){from, from + size, from + 2 * size};
+}
+
+INLINE BlockSum get_sum(BlockSums sums, int64_t block) {
+    return (BlockSum){sums.largest[block], sums.sum[block], sums.tempered[block]};
+}
+
+INLINE void put_sum(BlockSums sums, int64_t block, BlockSum sum) {
+    sums.largest[block] = sum.largest;
+    sums.sum[block] = sum.sum;
+    sums.tempered[block] = sum.tempered;
+}
+
 INLINE void store_hidden(uint8_t *to, f32x16 hidden) {
     i32x16 rounded = __builtin_convertvector(fma16(hidden, splat(127.0f), splat(128.5f)), i32x16);
     typedef uint8_t u8x16 __attribute__((vector_size(16), aligned(1)));
@@ -51,14 +74,14 @@ INLINE void store_hidden(uint8_t *to, f32x16 hidden) {
 }
 
 INLINE f32x16 bounded(f32x16 x) { return min16(max16(x, splat(-30.0f)), splat(30.0f)); }
-INLINE f32x16 sigmoid16(f32x16 x) { return 1.0f / (1.0f + exp16(-bounded(x))); }
-INLINE f32x16 tanh16(f32x16 x) { return 2.0f / (1.0f + exp16(-2.0f * bounded(x))) - 1.0f; }
+INLINE f32x16 sigmoid16(f32x16 x) { return 1.0f / (1.0f + exp_inside16(-bounded(x))); }
+INLINE f32x16 tanh16(f32x16 x) { return 2.0f / (1.0f + exp_inside16(-2.0f * bounded(x))) - 1.0f; }
 
 // c' = sigmoid(f) c + sigmoid(i) tanh(g); h' = sigmoid(o) tanh(c'); two quotients share a division each.
 INLINE void lstm_units(const f32x16 *gates, float *carry, uint8_t *hidden) {
-    f32x16 i = exp16(-bounded(gates[0])), g = exp16(-2.0f * bounded(gates[2]));
+    f32x16 i = exp_inside16(-bounded(gates[0])), g = exp_inside16(-2.0f * bounded(gates[2]));
     f32x16 memory = fma16(sigmoid16(gates[1]), load16(carry), (1.0f - g) / ((1.0f + i) * (1.0f + g)));
-    f32x16 o = exp16(-bounded(gates[3])), c = exp16(-2.0f * bounded(memory));
+    f32x16 o = exp_inside16(-bounded(gates[3])), c = exp_inside16(-2.0f * bounded(memory));
     store16(carry, memory);
     store_hidden(hidden, (1.0f - c) / ((1.0f + o) * (1.0f + c)));
 }
@@ -78,9 +101,17 @@ typedef struct {
     int32_t num_rows;
     const int32_t *logit_rows;  // which rows want logits
     float *logits;              // [num_logit_rows][num_vocab_blocks * 64]
-    BlockSum *block_sums;       // [num_logit_rows][num_vocab_blocks]
+    float *block_sums;          // [num_logit_rows][3][padded num_vocab_blocks]
     const float *inverse_temperatures;
 } Step;
+
+#define AHEAD 2  // blocks between asking for a token's share and its use: the table is larger than the caches
+
+INLINE void prefetch_share(const Layer *layer, int32_t token, int32_t block) {
+    const _Float16 *share = layer->table + ((int64_t)token * layer->num_blocks + block) * COLUMNS;
+    __builtin_prefetch(share);
+    __builtin_prefetch(share + COLUMNS / 2);
+}
 
 static void step_block(void *context, int32_t block, int32_t thread) {
     (void)thread;
@@ -96,6 +127,7 @@ static void step_block(void *context, int32_t block, int32_t thread) {
         const uint8_t *inputs[MAX_TILE], *hiddens[MAX_TILE];
         for (int row = 0; row < num_rows; row++) {
             hiddens[row] = rows[row].slot + layer->hidden_at[rows[row].parity];
+            if (layer->table) prefetch_share(layer, rows[row].token, block + AHEAD);
             if (below) inputs[row] = rows[row].slot + below->hidden_at[!rows[row].parity];
         }
         Sums sums;
@@ -170,8 +202,8 @@ static void logits_block(void *context, int32_t block, int32_t thread) {
                 f32x16 bias = load16(network->output_bias + column);
                 store16(logits + 16 * part, scaled(sums[row][part], network->output_scale + column, bias));
             }
-            step->block_sums[(int64_t)(first + row) * network->num_vocab_blocks + block] =
-                sum_block(logits, step->inverse_temperatures[first + row]);
+            put_sum(sums_of_row(step->block_sums, first + row, network->num_vocab_blocks), block,
+                    sum_block(logits, step->inverse_temperatures[first + row]));
         }
     }
 }

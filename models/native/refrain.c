@@ -11,7 +11,7 @@ typedef struct {
     int32_t *logit_rows;
     float *inverse_temperatures;
     float *logits;               // [max_rows][num_blocks * 64]
-    BlockSum *block_sums;        // [max_rows][num_blocks]
+    float *block_sums;           // [max_rows][3][padded num_blocks]
 } Workspace;
 
 typedef struct {
@@ -25,7 +25,7 @@ static void answer_row(void *context, int32_t item, int32_t thread) {
     Choosing *choosing = &workspace->choosings[thread];
     int64_t num_blocks = choosing->num_blocks;
     answer(workspace->sequences[workspace->logit_rows[item]], workspace->logits + item * num_blocks * COLUMNS,
-           workspace->block_sums + item * num_blocks, choosing);
+           sums_of_row(workspace->block_sums, item, num_blocks), choosing);
 }
 
 static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
@@ -101,9 +101,9 @@ static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
     Sequence *sequence = workspace->sequences[item];
     int64_t num_blocks = choosing->num_blocks;
     float *logits = workspace->logits + item * num_blocks * COLUMNS;
-    BlockSum *sums = workspace->block_sums + item * num_blocks;
+    BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
     for (int64_t block = 0; block < num_blocks; block++)
-        sums[block] = sum_block(logits + block * COLUMNS, inverse_temperature_of(sequence));
+        put_sum(sums, block, sum_block(logits + block * COLUMNS, inverse_temperature_of(sequence)));
     answer(sequence, logits, sums, choosing);
 }
 

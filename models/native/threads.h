@@ -3,10 +3,10 @@
 #define REFRAIN_THREADS_H
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "vector.h"
 
@@ -31,6 +31,12 @@ INLINE void relax(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
+}
+
+// Wait for a worker: a while awake; then asleep, which leaves it this processor if it has lost its own.
+INLINE void wait_a_little(int spin) {
+    if (spin < SPINS) relax();
+    else nanosleep(&(struct timespec){0, 10000}, NULL);
 }
 
 static void take_items(Threads *threads, int32_t thread) {
@@ -90,7 +96,7 @@ static void open_round(Threads *threads) {
 // Close the last round and wait until no worker looks at its items.
 static void close_round(Threads *threads) {
     atomic_fetch_add(&threads->round, 1);
-    while (atomic_load(&threads->num_inside)) relax();
+    for (int spin = 0; atomic_load(&threads->num_inside); spin++) wait_a_little(spin);
 }
 
 #define ROWS_FOR_ONE 4  // so few rows are done sooner than another thread is awake
@@ -109,10 +115,7 @@ static void for_each(Threads *threads, int32_t num_rows, int32_t num_items, Work
     atomic_store(&threads->next_item, 0);
     open_round(threads);
     take_items(threads, 0);
-    for (int spin = 0; atomic_load(&threads->num_done) < num_items; spin++) {
-        if (spin > SPINS) sched_yield();
-        else relax();
-    }
+    for (int spin = 0; atomic_load(&threads->num_done) < num_items; spin++) wait_a_little(spin);
 }
 
 static Threads *start_threads(int32_t num_threads) {

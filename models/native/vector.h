@@ -40,10 +40,8 @@ INLINE float max_of(f32x16 v) {
     return c[0] > c[1] ? c[0] : c[1];
 }
 
-// exp(x) to a relative error of about 1e-7; 0 below -87 (-infinity too), exp(88) above 88.
-INLINE f32x16 exp16(f32x16 x) {
-    i32x16 is_normal = x > splat(-87.0f);
-    x = min16(max16(x, splat(-87.0f)), splat(88.0f));
+// exp(x) to a relative error of about 1e-7, for -87 <= x <= 88.
+INLINE f32x16 exp_inside16(f32x16 x) {
     const f32x16 shift = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
     f32x16 shifted = fma16(x, splat(1.44269504f), shift);
     i32x16 exponent = (i32x16)shifted - (i32x16)shift;
@@ -56,8 +54,13 @@ INLINE f32x16 exp16(f32x16 x) {
     p = fma16(p, r, splat(1.6666665459e-1f));
     p = fma16(p, r, splat(5.0000001201e-1f));
     p = fma16(p * r, r, r + 1.0f);
-    i32x16 bits = (i32x16)p + (exponent << 23);
-    return (f32x16)(bits & is_normal);
+    return (f32x16)((i32x16)p + (exponent << 23));
+}
+
+// exp(x) for x <= 88; 0 below -87, -infinity too.
+INLINE f32x16 exp16(f32x16 x) {
+    i32x16 is_normal = x > splat(-87.0f);
+    return (f32x16)((i32x16)exp_inside16(max16(x, splat(-87.0f))) & is_normal);
 }
 
 // log(x) of a positive finite number, in double, by its own series: the same on every C library.

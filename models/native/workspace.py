@@ -14,6 +14,8 @@ from models.native.structures import ChoosingStruct, NetworkStruct, WorkspaceStr
 
 COLUMNS = 64
 """Columns of a block: every width is padded to whole blocks."""
+VECTOR = 16
+"""Numbers that the native code takes at a time."""
 
 
 def num_blocks_of(size: int) -> int:
@@ -56,10 +58,10 @@ class Workspace:
                 num_blocks=num_blocks,
                 boundary=boundary_id,
                 work=self._memory(width, np.float32),
-                sums=self._memory(3 * num_blocks, np.float32),
+                sums=self._sums(1, num_blocks),
                 seen=self._memory(vocab_size // 64 + 1, np.uint64),
                 sorted=self._memory(vocab_size, np.int32),
-                masses=self._memory(num_blocks, np.float32),
+                masses=self._memory(num_blocks + VECTOR, np.float32),
             )
             for _ in range(num_threads)
         ]
@@ -75,9 +77,16 @@ class Workspace:
             logit_rows=self._memory(max_rows, np.int32),
             inverse_temperatures=self._memory(max_rows, np.float32),
             logits=self.logits.ctypes.data,
-            block_sums=self._memory(max_rows * num_blocks * 3, np.float32),
+            block_sums=self._sums(max_rows, num_blocks),
         )
         self._max_rows = max_rows
+
+    def _sums(self, num_rows: int, num_blocks: int) -> int:
+        """Keep sums of blocks, [rows, 3, blocks padded to whole vectors], of nothing yet: (-infinity, 0, 0)."""
+        sums = np.zeros((num_rows, 3, -(-num_blocks // VECTOR) * VECTOR), np.float32)
+        sums[:, 0] = -np.inf
+        self._kept.append(sums)
+        return sums.ctypes.data
 
     def _memory(self, size: int, dtype: type[np.generic]) -> int:
         """Keep an array of zeros and give its address."""
