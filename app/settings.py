@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         33_554_432, ge=0, description="memory of one model for texts read before; 0 remembers none"
     )
     max_sessions: Limit = Field(10_000, description="sessions that may be open, for all callers")
+    session_cache_bytes: int = Field(
+        268_435_456, ge=0, description="memory of all adaptive sessions for what they have had"
+    )
     session_idle_seconds: float = Field(
         900, gt=0, description="seconds after which an idle session is forgotten"
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from models.config import (
 from models.errors import CheckpointError, ConfigError, TokenizerError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
+from models.neural_cache import NeuralCacheConfig
 from models.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
@@ -49,12 +50,13 @@ Model = LanguageModel | Classifier | KneserNeyModel
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with its tokenizer and card, ready to use."""
+    """A model with its tokenizer and card, ready to use; `neural_cache` where one was fitted to it."""
 
     name: str
     model: Model
     tokenizer: Tokenizer
     card: Card
+    neural_cache: NeuralCacheConfig | None = None
 
     @property
     def config(self) -> ModelConfig:
@@ -100,19 +102,19 @@ def save_checkpoint(
     partial.chmod(0o644)
     os.replace(partial, directory / WEIGHTS)
     _write(directory / TOKENIZER, tokenizer.to_json())
-    save_card(directory, model, tokenizer, card, readme=readme)
+    save_card(directory, Checkpoint(directory.name, model, tokenizer, card), readme=readme)
 
 
-def save_card(
-    directory: Path, model: Model, tokenizer: Tokenizer, card: Card, *, readme: str
-) -> None:
+def save_card(directory: Path, checkpoint: Checkpoint, *, readme: str) -> None:
     """Write what a checkpoint says of itself, and leave its weights as they are."""
     config = {
         "format_version": FORMAT_VERSION,
-        "tokenizer": tokenizer.kind,
-        "model": config_to_dict(model.config),
-        "card": card.to_dict(),
+        "tokenizer": checkpoint.tokenizer.kind,
+        "model": config_to_dict(checkpoint.config),
+        "card": checkpoint.card.to_dict(),
     }
+    if checkpoint.neural_cache:
+        config["neural_cache"] = asdict(checkpoint.neural_cache)
     _write(directory / README, readme)
     _write(directory / CONFIG, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
 
@@ -137,6 +139,8 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
     try:
         model_config = config_from_dict(config["model"])
         card = Card.from_dict(config["card"])
+        fitted = config.get("neural_cache")
+        neural_cache = NeuralCacheConfig(**fitted) if fitted is not None else None
     except (KeyError, ConfigError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory / CONFIG}: {_reason(error)}") from error
     if tokenizer.vocab_size != model_config.vocab_size:
@@ -145,7 +149,7 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
             f"{model_config.vocab_size}; the two files belong to different models"
         )
     model = _read_model(directory / WEIGHTS, model_config, device)
-    return Checkpoint(directory.absolute().name, model, tokenizer, card)
+    return Checkpoint(directory.absolute().name, model, tokenizer, card, neural_cache)
 
 
 def _reason(error: Exception) -> str:

@@ -52,4 +52,4 @@ def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metr
     others = [metric for metric in checkpoint.card.metrics if metric.model not in names]
     card = replace(checkpoint.card, metrics=(*measured, *others))
     readme = card_text(directory.resolve().name, checkpoint.model, checkpoint.tokenizer, card)
-    save_card(directory, checkpoint.model, checkpoint.tokenizer, card, readme=readme)
+    save_card(directory, replace(checkpoint, card=card), readme=readme)

@@ -112,9 +112,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     fault = error.errors()[0]
     if fault["type"] in ("json_invalid", "model_type"):
         message = f"the body is no JSON object: {fault['msg']}"
-        return JSONResponse(
-            error_body(message, "invalid_request_error", None, "invalid_body"), 400
-        )
+        return JSONResponse(error_body(message, "invalid_request_error", None, "invalid_body"), 400)
     if fault["type"] == "unknown_field":
         name = str(fault["ctx"]["name"])[:100]
         body = error_body(str(fault["msg"])[:500], "invalid_request_error", name, "invalid_value")

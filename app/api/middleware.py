@@ -34,7 +34,7 @@ class RequestIdMiddleware:
             return
         request_id = _header(scope, b"x-request-id")
         if not _REQUEST_ID.fullmatch(request_id):
-            request_id = f"{self._prefix}-{next(self._numbers)}".encode()
+            request_id = f"{self._prefix}{next(self._numbers):016x}".encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
 
         async def send_with_id(message: Message) -> None:

@@ -26,7 +26,11 @@ def make_router(service: SessionService) -> APIRouter:
     async def open_session(body: SessionBody, request: Request) -> Response:
         """Begin a session: a text that stays on the server, so that what is typed costs only what is new."""
         opening = service.open(
-            model=body.model, text=body.text, state=body.state, caller=caller_of(request)
+            model=body.model,
+            text=body.text,
+            state=body.state,
+            adaptive=body.adaptive,
+            caller=caller_of(request),
         )
         return _answer(await while_connected(request, opening))
 

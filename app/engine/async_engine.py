@@ -16,7 +16,7 @@ from app.engine.errors import EngineError
 from app.engine.runner import Runner
 from app.engine.sequence import Looked, Outcome, Scored, Sequence, TextState, Written
 from app.engine.thread import EngineThread
-from models.native.sequence import SamplingParams
+from models.native.sequence import CacheView, SamplingParams
 from models.native.structures import Purpose
 
 Message = Outcome | EngineError
@@ -98,6 +98,11 @@ class AsyncEngine(EngineThread):
         self._is_idle = False
 
     @property
+    def hidden_size(self) -> int:
+        """Elements of a hidden state as a neural cache keeps it; 0 where there can be none."""
+        return self._runner.hidden_size
+
+    @property
     def num_running(self) -> int:
         """Sequences that hold a slot."""
         return len(self._engine.scheduler.running)
@@ -118,6 +123,7 @@ class AsyncEngine(EngineThread):
         caller: str = "",
         is_eager: bool = False,
         wants_state: bool = False,
+        cache: CacheView | None = None,
     ) -> Sequence:
         """Make a sequence for this engine's model; see `Sequence`."""
         return Sequence.make(
@@ -131,6 +137,7 @@ class AsyncEngine(EngineThread):
             caller=caller,
             is_eager=is_eager,
             wants_state=wants_state,
+            cache=cache,
         )
 
     def generate(self, sequences: Ids[Sequence]) -> list[TokenStream]:
@@ -147,6 +154,7 @@ class AsyncEngine(EngineThread):
         num_top: int = 0,
         caller: str = "",
         wants_state: bool = False,
+        cache: CacheView | None = None,
     ) -> Scored:
         """Give the log-probability of each token after those before it; with `count_end` of the end too."""
         ids = [*token_ids, self._boundary_id] if count_end else token_ids
@@ -159,6 +167,7 @@ class AsyncEngine(EngineThread):
             num_top=num_top,
             caller=caller,
             wants_state=wants_state,
+            cache=cache,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Scored)
@@ -172,6 +181,7 @@ class AsyncEngine(EngineThread):
         num_top: int = 0,
         caller: str = "",
         wants_state: bool = False,
+        cache: CacheView | None = None,
     ) -> Looked:
         """Give the natural log-probability of every token after these, and the likeliest in order."""
         sequence = self.sequence(
@@ -181,6 +191,7 @@ class AsyncEngine(EngineThread):
             num_top=num_top,
             caller=caller,
             wants_state=wants_state,
+            cache=cache,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Looked)

@@ -16,6 +16,9 @@ class Runner(Protocol):
 
     vocab_size: int
 
+    hidden_size: int
+    """Elements of a hidden state as a neural cache keeps it; 0 where the runner cannot blend with one."""
+
     def open(self, sequence: Sequence, packed: bytes | None) -> None:
         """Empty a sequence's slot, or fill it with a state.
 

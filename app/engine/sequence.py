@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.native.sequence import GREEDY, NativeSequence, SamplingParams
+from models.native.sequence import GREEDY, CacheView, NativeSequence, SamplingParams
 from models.native.structures import Purpose, Status
 
 FinishReason = Literal["stop", "length"]
@@ -47,12 +47,17 @@ class Written:
 
 @dataclass(frozen=True)
 class Scored:
-    """Natural log-probability, rank (1 = likeliest) and alternatives of each target."""
+    """Natural log-probability, rank (1 = likeliest) and alternatives of each target.
+
+    With a neural cache also the hidden state before each, [N, size], and what the cache alone gave it, [N].
+    """
 
     logprobs: list[float]
     ranks: list[int]
     top: list[Alternatives] = field(default_factory=list)
     state: TextState | None = None
+    hidden: NDArray[np.uint8] | None = None
+    cache_probs: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class Sequence:
         caller: str = "",
         is_eager: bool = False,
         wants_state: bool = False,
+        cache: CacheView | None = None,
     ) -> Sequence:
         """Begin a text with the boundary, or go on from where a state stands."""
         tokens = [boundary_id, *ids] if start is None else [*start.unread, *ids]
@@ -132,6 +138,7 @@ class Sequence:
             position=0 if start is None else start.position,
             params=params,
             num_top=num_top,
+            cache=cache,
         )
         return cls(native, start, caller, is_eager and purpose is Purpose.GENERATE, wants_state)
 
@@ -179,7 +186,8 @@ class Sequence:
         top = self._top(first, last)
         if native.purpose is Purpose.SCORE:
             assert native.ranks is not None
-            return Scored(logprobs, native.ranks.tolist(), top, state)
+            ranks = native.ranks.tolist()
+            return Scored(logprobs, ranks, top, state, native.hidden, native.cache_probs)
         given = native.struct.num_given
         token_ids = native.tokens[given + first : given + last].tolist()
         return Written(token_ids, logprobs, top, _REASONS.get(native.status), state)

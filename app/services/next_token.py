@@ -15,6 +15,7 @@ from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel, WordIndex
 from app.services.state_token import StateTokens
 from app.settings import Settings
+from models.native.sequence import CacheView
 from models.tokenizer import Tokenizer
 
 MAX_PREDICTIONS = 20_000
@@ -61,6 +62,7 @@ class NextTokenOptions:
     state: str | None = None
     wants_state: bool = False
     caller: str = ""
+    cache: CacheView | None = None
 
 
 class NextTokenService:
@@ -140,6 +142,7 @@ class NextTokenService:
             caller=options.caller,
             num_top=num_top_of(options.top_k, starts_with=options.starts_with),
             wants_state=options.wants_state or any(len(s) > 1 for each in spellings for s in each),
+            cache=options.cache,
         )
         scored = None
         if candidates is not None:
@@ -147,7 +150,7 @@ class NextTokenService:
             scored = list(
                 await asyncio.gather(
                     *(
-                        _score_candidate(loaded, looked, candidate, each, options.caller)
+                        _score_candidate(loaded, looked, candidate, each, options)
                         for candidate, each in pairs
                     )
                 )
@@ -228,13 +231,15 @@ async def _score_candidate(
     looked: Looked,
     candidate: str,
     spellings: list[list[int]],
-    caller: str,
+    options: NextTokenOptions,
 ) -> Prediction:
     found = []
     for tokens in spellings:
         rest: list[float] = []
         if len(tokens) > 1:
-            scored = await loaded.engine.score(tokens, start=looked.state, caller=caller)
+            scored = await loaded.engine.score(
+                tokens, start=looked.state, caller=options.caller, cache=options.cache
+            )
             rest = scored.logprobs[1:]
         found.append((tokens, [float(looked.log_probs[tokens[0]]), *rest]))
     return best_spelling(candidate, found, loaded.checkpoint.tokenizer.unk_id)

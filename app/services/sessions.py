@@ -8,17 +8,21 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field, replace
 
 from app.engine.sequence import TextState
 from app.services.encoding import encode
-from app.services.errors import TooManySessionsError, UnknownSessionError
+from app.services.errors import InvalidParameterError, TooManySessionsError, UnknownSessionError
 from app.services.next_token import NextToken, NextTokenOptions, NextTokenService
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
 from app.settings import Settings
+from models.neural_cache import NeuralCache, NeuralCacheConfig
 from models.tokenizer import Tokenizer
 
+REMEMBERED_AT_ONCE = 32
+"""Tokens of an adaptive session that are read together: they do not see one another in the cache."""
 MAX_WORD = 200
 """Letters after which a word is taken as it is, however it goes on."""
 _WORD_UNDER_WAY = re.compile(r"\s*\S*$")
@@ -36,6 +40,8 @@ class Session:
         The word under way, with the space before it: what comes may yet change how it is cut to tokens.
     num_tokens
         Tokens that the state stands for.
+    cache
+        What the text has had, if the session adapts to it.
     """
 
     id: str
@@ -45,6 +51,7 @@ class Session:
     last_used: float
     tail: str = ""
     num_tokens: int = 0
+    cache: NeuralCache | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -69,16 +76,18 @@ class SessionService:
         self._settings = settings
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._cache_bytes = 0
 
     async def open(
-        self, *, model: str | None, text: str, state: str | None, caller: str
+        self, *, model: str | None, text: str, state: str | None, adaptive: bool, caller: str
     ) -> Session:
-        """Begin a text, or go on from a state.
+        """Begin a text, or go on from a state; an adaptive one makes words that it has had likelier.
 
         Raises
         ------
         ServiceError
-            For an unknown model, a state that is none of it, too long a text, or too many sessions.
+            For an unknown model, a state that is none of it, too long a text, too many sessions, or a model that
+            cannot adapt.
         """
         self._expire()
         if len(self._sessions) >= self._settings.max_sessions:
@@ -87,7 +96,14 @@ class SessionService:
             )
         loaded, start = self._states.resolve(model, text, state)
         session = Session(secrets.token_urlsafe(16), loaded, caller, start, self._clock())
-        await self._append(session, text)
+        if adaptive:
+            session.cache = self._new_cache(loaded)
+        self._cache_bytes += _cache_bytes_of(session)
+        try:
+            await self._append(session, text)
+        except BaseException:
+            self._cache_bytes -= _cache_bytes_of(session)
+            raise
         self._sessions[session.id] = session
         return session
 
@@ -123,34 +139,76 @@ class SessionService:
         """Predict what may come next."""
         session = self.get(session_id, caller)
         async with session.lock:
+            view = session.cache.view() if session.cache else None
+            asked = replace(options, caller=caller, cache=view)
             found = await self._next_tokens.predict_after(
-                session.loaded, session.tail, session.state, replace(options, caller=caller)
+                session.loaded, session.tail, session.state, asked
             )
         return session, found
 
     def close(self, session_id: str, caller: str) -> None:
         """Forget a session."""
-        del self._sessions[self.get(session_id, caller).id]
+        self._forget(self.get(session_id, caller))
 
     async def _append(self, session: Session, text: str) -> None:
         tokenizer = session.loaded.checkpoint.tokenizer
         settled, tail = split_tail(tokenizer, session.tail + text)
         limit = self._settings.max_prompt_tokens
         encoding = await encode(tokenizer, settled, max_tokens=limit, param="text")
-        if encoding.ids:
+        if session.cache:
+            await _read_and_remember(session, session.cache, encoding.ids)
+        elif encoding.ids:
             session.state = await session.loaded.engine.read(
                 encoding.ids, start=session.state, caller=session.caller
             )
             session.num_tokens += len(encoding.ids)
         session.tail = tail
 
+    def _new_cache(self, loaded: LoadedLanguageModel) -> NeuralCache:
+        size = loaded.engine.hidden_size
+        if not size:
+            raise InvalidParameterError(
+                f"{loaded.checkpoint.name} runs in {loaded.precision}: only models in int8 adapt",
+                "adaptive",
+            )
+        config = loaded.checkpoint.neural_cache or NeuralCacheConfig()
+        room = self._settings.session_cache_bytes - self._cache_bytes
+        if NeuralCache.num_bytes(config, size) > room:
+            raise TooManySessionsError(
+                "the memory of adaptive sessions is full; close some, or open one that does not adapt"
+            )
+        return NeuralCache(config, size)
+
+    def _forget(self, session: Session) -> None:
+        del self._sessions[session.id]
+        self._cache_bytes -= _cache_bytes_of(session)
+
     def _expire(self) -> None:
         oldest = self._clock() - self._settings.session_idle_seconds
         while self._sessions:
-            session_id, session = next(iter(self._sessions.items()))
+            session = next(iter(self._sessions.values()))
             if session.last_used > oldest:
                 return
-            del self._sessions[session_id]
+            self._forget(session)
+
+
+def _cache_bytes_of(session: Session) -> int:
+    cache = session.cache
+    return NeuralCache.num_bytes(cache.config, cache.size) if cache else 0
+
+
+async def _read_and_remember(session: Session, cache: NeuralCache, ids: Ids[int]) -> None:
+    """Read tokens piece by piece, each blended with what came before it."""
+    for first in range(0, len(ids), REMEMBERED_AT_ONCE):
+        some = ids[first : first + REMEMBERED_AT_ONCE]
+        scored = await session.loaded.engine.score(
+            some, start=session.state, caller=session.caller, wants_state=True, cache=cache.view()
+        )
+        assert scored.hidden is not None
+        assert scored.cache_probs is not None
+        cache.append(scored.hidden, some, scored.logprobs, scored.cache_probs)
+        session.state = scored.state
+        session.num_tokens += len(some)
 
 
 def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:

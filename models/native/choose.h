@@ -7,6 +7,16 @@
 enum { GENERATE = 0, SCORE = 1, LOOK = 2 };
 enum { RUNNING = 0, STOPPED = 1, FULL = 2, ANSWERED = 3 };
 
+// Hidden states that a text has had, and the token that followed each; see cache.h.
+typedef struct {
+    const int8_t *keys;     // [num_entries][size]; 127 stands for 1
+    const int32_t *values;
+    int64_t size;           // of the last layer, padded
+    int32_t num_entries;
+    float flatness, weight;
+    int32_t unused;
+} Cache;
+
 // One text with a cursor: tokens[0 .. num_read) are in its slot. `position` counts tokens since the text's beginning.
 typedef struct {
     uint8_t *slot;
@@ -19,6 +29,9 @@ typedef struct {
     const int32_t *bias_ids;
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
+    uint8_t *hidden;        // SCORE: [.., size] the last layer's state before each token scored; may be null
+    float *cache_probs;     // SCORE with a cache: what the cache alone gives each token
+    Cache cache;            // without keys: none
     uint64_t seed;
     int64_t position;       // of tokens[0]
     double entropy;         // LOOK: of the whole distribution, in nats
@@ -38,6 +51,7 @@ typedef struct {
     uint64_t *seen;     // [V / 64 + 1] bits, all 0 between rows
     int32_t *sorted;    // [V]
     float *masses;      // [padded num_blocks]
+    float *weights;     // [MAX_ENTRIES]
 } Choosing;
 
 INLINE uint64_t mix(uint64_t value) {

@@ -1,5 +1,5 @@
 // The native part of Refrain: many sequences advance by many steps in one call that holds no lock of Python's.
-#include "choose.h"
+#include "cache.h"
 
 typedef struct {
     const Network *network;
@@ -24,8 +24,14 @@ static void answer_row(void *context, int32_t item, int32_t thread) {
     Workspace *workspace = answers->workspace;
     Choosing *choosing = &workspace->choosings[thread];
     int64_t num_blocks = choosing->num_blocks;
-    answer(workspace->sequences[workspace->logit_rows[item]], workspace->logits + item * num_blocks * COLUMNS,
-           sums_of_row(workspace->block_sums, item, num_blocks), choosing);
+    Sequence *sequence = workspace->sequences[workspace->logit_rows[item]];
+    float *logits = workspace->logits + item * num_blocks * COLUMNS;
+    BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
+    const Layer *last = &workspace->network->layers[workspace->network->num_layers - 1];
+    const uint8_t *hidden = sequence->slot + last->hidden_at[!sequence->parity];
+    if (sequence->hidden) memcpy(sequence->hidden + sequence->num_found * last->hidden_size, hidden, last->hidden_size);
+    if (sequence->cache.keys) blend(sequence, hidden, logits, sums, choosing);
+    answer(sequence, logits, sums, choosing);
 }
 
 static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.native.structures import Purpose, SequenceStruct, Status
+from models.native.structures import CacheStruct, Purpose, SequenceStruct, Status
+
+MAX_ENTRIES = 16_384
+"""Most entries of a neural cache."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,25 @@ class SamplingParams:
 GREEDY = SamplingParams(temperature=0.0)
 
 
+@dataclass(frozen=True)
+class CacheView:
+    """Entries of a neural cache as they are now, which only the integer form of a model can read.
+
+    Attributes
+    ----------
+    keys, values
+        Hidden states, int8 [.., size], and the token that followed each, int32; the first `num_entries` count.
+    flatness, weight
+        See `NeuralCacheConfig`.
+    """
+
+    keys: NDArray[np.int8]
+    values: NDArray[np.int32]
+    num_entries: int
+    flatness: float
+    weight: float
+
+
 class NativeSequence:
     """Tokens to read, what is wanted of them, and what was found out.
 
@@ -64,6 +86,8 @@ class NativeSequence:
         Likeliest tokens to report beside each one written or scored.
     vocab_size
         Number of tokens V, which a look at the next token is as long as.
+    cache
+        What the text has had, to blend predictions with; a score then tells hidden states too.
     """
 
     def __init__(
@@ -75,6 +99,7 @@ class NativeSequence:
         position: int = 0,
         params: SamplingParams = GREEDY,
         num_top: int = 0,
+        cache: CacheView | None = None,
     ) -> None:
         num_given = len(tokens)
         max_written = params.max_tokens if purpose is Purpose.GENERATE else 0
@@ -82,7 +107,6 @@ class NativeSequence:
         self.num_top = min(num_top, vocab_size)
         self.params = params
         self.purpose = purpose
-        self.num_top = min(num_top, vocab_size)
         self.tokens: NDArray[np.int32] = np.empty(num_given + max_written, np.int32)
         self.tokens[:num_given] = tokens
         self.logprobs: NDArray[np.float32] = np.empty(num_found, np.float32)
@@ -111,6 +135,10 @@ class NativeSequence:
             presence_penalty=params.presence_penalty,
         )
         self._constrain(params)
+        self.hidden: NDArray[np.uint8] | None = None
+        self.cache_probs: NDArray[np.float32] | None = None
+        if cache is not None:
+            self._adapt(cache, num_found)
         if purpose is Purpose.LOOK:
             self.log_probs = np.empty(vocab_size, np.float32)
             self.struct.log_probs = self.log_probs.ctypes.data
@@ -123,6 +151,24 @@ class NativeSequence:
             self.top_logprobs = np.empty((num_found, self.num_top), np.float32)
             self.struct.top_ids = self.top_ids.ctypes.data
             self.struct.top_logprobs = self.top_logprobs.ctypes.data
+
+    def _adapt(self, cache: CacheView, num_found: int) -> None:
+        """Hand over a cache, and keep its memory."""
+        self._kept.append(cache)
+        size = cache.keys.shape[1]
+        self.struct.cache = CacheStruct(
+            keys=cache.keys.ctypes.data,
+            values=cache.values.ctypes.data,
+            size=size,
+            num_entries=cache.num_entries,
+            flatness=cache.flatness,
+            weight=cache.weight,
+        )
+        if self.purpose is Purpose.SCORE:
+            self.hidden = np.empty((num_found, size), np.uint8)
+            self.cache_probs = np.empty(num_found, np.float32)
+            self.struct.hidden = self.hidden.ctypes.data
+            self.struct.cache_probs = self.cache_probs.ctypes.data
 
     def _constrain(self, params: SamplingParams) -> None:
         """Hand over biases and allowed tokens, and keep their memory."""

@@ -76,6 +76,20 @@ class NetworkStruct(Structure):
     )
 
 
+class CacheStruct(Structure):
+    """`Cache` of choose.h."""
+
+    _fields_ = (
+        ("keys", c_void_p),
+        ("values", c_void_p),
+        ("size", c_int64),
+        ("num_entries", c_int32),
+        ("flatness", c_float),
+        ("weight", c_float),
+        ("unused", c_int32),
+    )
+
+
 class SequenceStruct(Structure):
     """`Sequence` of choose.h."""
 
@@ -90,6 +104,9 @@ class SequenceStruct(Structure):
         ("bias_ids", c_void_p),
         ("bias_values", c_void_p),
         ("allowed", c_void_p),
+        ("hidden", c_void_p),
+        ("cache_probs", c_void_p),
+        ("cache", CacheStruct),
         ("seed", c_uint64),
         ("position", c_int64),
         ("entropy", c_double),
@@ -128,6 +145,7 @@ class ChoosingStruct(Structure):
         ("seen", c_void_p),
         ("sorted", c_void_p),
         ("masses", c_void_p),
+        ("weights", c_void_p),
     )
 
 

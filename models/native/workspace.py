@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.native.library import load_library
-from models.native.sequence import SequenceList
+from models.native.sequence import MAX_ENTRIES, SequenceList
 from models.native.structures import ChoosingStruct, NetworkStruct, WorkspaceStruct
 
 COLUMNS = 64
@@ -62,6 +62,7 @@ class Workspace:
                 seen=self._memory(vocab_size // 64 + 1, np.uint64),
                 sorted=self._memory(vocab_size, np.int32),
                 masses=self._memory(num_blocks + VECTOR, np.float32),
+                weights=self._memory(MAX_ENTRIES, np.float32),
             )
             for _ in range(num_threads)
         ]

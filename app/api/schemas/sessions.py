@@ -20,6 +20,11 @@ class SessionBody(Body):
     text: str = Field("", description="What has been written so far.")
     model: ModelName = None
     state: State = None
+    adaptive: bool = Field(
+        default=False,
+        description="Words that the text has had become likelier (a neural cache): for one who writes on his own "
+        "subjects. What is learned is the session's alone, and forgotten with it.",
+    )
 
 
 class AppendBody(Body):

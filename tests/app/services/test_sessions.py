@@ -47,7 +47,9 @@ def serve(checkpoints, body, **settings) -> None:
 
 
 def begin(sessions, **options):
-    return sessions.open(**{"model": None, "text": "", "state": None, "caller": "me", **options})
+    return sessions.open(
+        **{"model": None, "text": "", "state": None, "adaptive": False, "caller": "me", **options}
+    )
 
 
 @pytest.mark.parametrize("model", ["english", "bytes", "tang", "counts"])

@@ -1,0 +1,119 @@
+"""The continuous neural cache: words that a person has just used become likelier, with no training.
+
+Grave, Joulin & Usunier 2016, "Improving Neural Language Models with a Continuous Cache", equations 3 and 5. Whether it
+helps is weighed as the text goes on, in the manner of a mixture of two experts with a fixed share (Herbster & Warmuth
+1998): where the cache predicts worse than the model alone, its weight goes to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ConfigError
+from models.native.sequence import MAX_ENTRIES, CacheView
+
+
+@dataclass(frozen=True)
+class NeuralCacheConfig:
+    """How much a cache is heeded.
+
+    Attributes
+    ----------
+    weight
+        Share of the cache in the blend where it is trusted wholly, in [0, 1).
+    flatness
+        Factor of the products of hidden states: 0 counts words, large values heed the nearest states alone.
+    window
+        Tokens that are remembered.
+    doubt
+        Share of trust that every token takes back to a half, in (0, 1): how fast a change of mind is.
+    """
+
+    weight: float = 0.15
+    flatness: float = 0.3
+    window: int = 2_000
+    doubt: float = 0.001
+
+    def __post_init__(self) -> None:
+        is_sane = 0 <= self.weight < 1 and 0 <= self.flatness <= 100 and 0 < self.doubt < 1
+        if not is_sane or not 1 <= self.window <= MAX_ENTRIES:
+            raise ConfigError(
+                f"neural_cache: weight and doubt lie in [0, 1), flatness in [0, 100], window in "
+                f"[1, {MAX_ENTRIES}]: {self}"
+            )
+
+
+class NeuralCache:
+    """What one text has had: hidden states, the token that followed each, and how far they are trusted.
+
+    Parameters
+    ----------
+    size
+        Elements of a hidden state of the last layer, padded as in a slot.
+    """
+
+    def __init__(self, config: NeuralCacheConfig, size: int) -> None:
+        self.config = config
+        self.size = size
+        self._keys = np.zeros((config.window, size), np.int8)
+        self._values = np.zeros(config.window, np.int32)
+        self._num_seen = 0
+        self.trust = 0.5
+
+    @staticmethod
+    def num_bytes(config: NeuralCacheConfig, size: int) -> int:
+        """Tell how much memory a cache takes at most."""
+        return config.window * (size + 4)
+
+    def view(self) -> CacheView:
+        """Give what a native sequence reads: the entries and the weight of now."""
+        return CacheView(
+            self._keys,
+            self._values,
+            min(self._num_seen, self.config.window),
+            self.config.flatness,
+            self.config.weight * self.trust,
+        )
+
+    def append(
+        self,
+        hidden: NDArray[np.uint8],
+        values: Sequence[int],
+        logprobs: Sequence[float],
+        cache_probs: NDArray[np.float32],
+    ) -> None:
+        """Remember tokens that a view of this cache has just scored, and learn from how well it did.
+
+        Parameters
+        ----------
+        hidden
+            The state before each token, [N, size] with zero point 128.
+        values
+            The tokens, [N].
+        logprobs, cache_probs
+            What the blend and the cache alone gave them, [N].
+        """
+        weight = self.config.weight * self.trust if self._num_seen else 0.0
+        plain = (np.exp(np.array(logprobs)) - weight * cache_probs) / (1 - weight)
+        if self._num_seen:
+            for model, cache in zip(plain.tolist(), cache_probs.tolist(), strict=True):
+                self.trust = next_trust(self.trust, model, cache, self.config)
+        kept = slice(-self.config.window, None)
+        places = (self._num_seen + np.arange(len(values))[kept]) % self.config.window
+        self._keys[places] = (hidden[kept].astype(np.int16) - 128).astype(np.int8)
+        self._values[places] = values[kept]
+        self._num_seen += len(values)
+
+
+def next_trust(
+    trust: float, model_prob: float, cache_prob: float, config: NeuralCacheConfig
+) -> float:
+    """Weigh the blend against the model alone by what both gave a token; then let some doubt return."""
+    blend = (1 - config.weight) * model_prob + config.weight * cache_prob
+    total = trust * blend + (1 - trust) * model_prob
+    posterior = trust * blend / total if total > 0 else trust
+    return (1 - config.doubt) * posterior + config.doubt / 2
