@@ -29,11 +29,12 @@ from app.services.next_token import (
 )
 from app.services.registry import WordIndex
 from app.services.scoring import TextScore, text_score
-from app.services.sessions import split_tail
+from app.services.sessions import pieces_of, split_tail
 from models.checkpoint import load_checkpoint
 from models.classifier import Classifier
-from models.native.sequence import GREEDY, SamplingParams
+from models.native.sequence import GREEDY, CacheView, SamplingParams
 from models.native.structures import Purpose
+from models.neural_cache import NeuralCache, NeuralCacheConfig
 
 
 class LocalModel:
@@ -70,6 +71,7 @@ class LocalModel:
         self.precision, runner = make_runner(
             checkpoint.model, precision, config, boundary_id=self.tokenizer.eos_id
         )
+        self._runner = runner
         self._engine = Engine(runner, config)
         self._lock = threading.Lock()
         self._words = WordIndex.of(checkpoint)
@@ -99,20 +101,32 @@ class LocalModel:
         top_k: int = 10,
         candidates: Ids[str] | None = None,
         state: TextState | None = None,
+        cache: NeuralCache | None = None,
     ) -> list[Prediction]:
         """Predict what follows a prefix: the likeliest tokens, or the given candidates in their order."""
         shorter = prefix.rstrip() if self.tokenizer.kind == "words" else prefix
         ids = self.tokenizer.encode(shorter).ids
         num_top = num_top_of(top_k, starts_with="") if candidates is None else 0
-        looked = self.look(ids, state, num_top=num_top)
+        view = cache.view() if cache else None
+        looked = self.look(ids, state, num_top=num_top, cache=view)
         if candidates is None:
             return best_predictions(self.tokenizer, looked, top_k, self._words)
         is_inside = bool(prefix) or state is not None
-        return [self._candidate(looked, candidate, is_inside=is_inside) for candidate in candidates]
+        return [
+            self._candidate(looked, candidate, is_inside=is_inside, cache=view)
+            for candidate in candidates
+        ]
 
-    def look(self, ids: Ids[int], state: TextState | None = None, *, num_top: int = 0) -> Looked:
+    def look(
+        self,
+        ids: Ids[int],
+        state: TextState | None = None,
+        *,
+        num_top: int = 0,
+        cache: CacheView | None = None,
+    ) -> Looked:
         """Give the log-probability of every token after these, the likeliest, and the state to go on from."""
-        looked = self._run(Purpose.LOOK, ids, start=state, num_top=num_top)
+        looked = self._run(Purpose.LOOK, ids, start=state, num_top=num_top, cache=cache)
         assert isinstance(looked, Looked)
         return looked
 
@@ -123,18 +137,44 @@ class LocalModel:
         assert written.state is not None
         return written.state
 
-    def session(self, text: str = "") -> LocalSession:
-        """Begin a text that grows."""
-        session = LocalSession(self)
+    def session(self, text: str = "", *, adaptive: bool = False) -> LocalSession:
+        """Begin a text that grows; an adaptive one makes words that it has had likelier.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model cannot adapt: only those in int8 can.
+        """
+        session = LocalSession(self, self._new_cache() if adaptive else None)
         session.append(text)
         return session
 
-    def _candidate(self, looked: Looked, candidate: str, *, is_inside: bool) -> Prediction:
+    def remember(self, cache: NeuralCache, ids: Ids[int], state: TextState | None) -> TextState:
+        """Read tokens as `read` does, and keep them in a cache."""
+        scored = self._run(Purpose.SCORE, ids, start=state, cache=cache.view())
+        assert isinstance(scored, Scored)
+        assert scored.hidden is not None
+        assert scored.cache_probs is not None
+        assert scored.state is not None
+        cache.append(scored.hidden, ids, scored.logprobs, scored.cache_probs)
+        return scored.state
+
+    def _new_cache(self) -> NeuralCache:
+        if not self._runner.hidden_size:
+            raise InvalidParameterError(
+                f"{self.checkpoint.name} runs in {self.precision}: only models in int8 adapt"
+            )
+        config = self.checkpoint.neural_cache or NeuralCacheConfig()
+        return NeuralCache(config, self._runner.hidden_size)
+
+    def _candidate(
+        self, looked: Looked, candidate: str, *, is_inside: bool, cache: CacheView | None
+    ) -> Prediction:
         found = []
         for tokens in spellings_of(self.tokenizer, candidate, is_inside=is_inside):
             rest: list[float] = []
             if len(tokens) > 1:
-                scored = self._run(Purpose.SCORE, tokens, start=looked.state)
+                scored = self._run(Purpose.SCORE, tokens, start=looked.state, cache=cache)
                 assert isinstance(scored, Scored)
                 rest = scored.logprobs[1:]
             found.append((tokens, [float(looked.log_probs[tokens[0]]), *rest]))
@@ -148,6 +188,7 @@ class LocalModel:
         params: SamplingParams = GREEDY,
         start: TextState | None = None,
         num_top: int = 0,
+        cache: CacheView | None = None,
     ) -> Outcome:
         sequence = Sequence.make(
             purpose,
@@ -158,6 +199,7 @@ class LocalModel:
             start=start,
             num_top=num_top,
             wants_state=True,
+            cache=cache,
         )
         if not sequence.native.num_unread:
             raise InvalidParameterError("the text of this state has ended; give it more text")
@@ -179,23 +221,30 @@ class LocalSession:
         The memory of the text up to the word under way; it may be kept, sent, and gone on from.
     """
 
-    def __init__(self, model: LocalModel) -> None:
+    def __init__(self, model: LocalModel, cache: NeuralCache | None = None) -> None:
         self._model = model
+        self._cache = cache
         self.state: TextState | None = None
         self._tail = ""
 
     def append(self, text: str) -> None:
         """Add what was typed; a word may be cut anywhere."""
         settled, self._tail = split_tail(self._model.tokenizer, self._tail + text)
-        if ids := self._model.tokenizer.encode(settled).ids:
+        ids = self._model.tokenizer.encode(settled).ids
+        if self._cache:
+            for some in pieces_of(ids):
+                self.state = self._model.remember(self._cache, some, self.state)
+        elif ids:
             self.state = self._model.read(ids, self.state)
 
     def next(self, *, top_k: int = 10, candidates: Ids[str] | None = None) -> list[Prediction]:
         """Predict what comes next."""
-        return self._model.next(self._tail, top_k=top_k, candidates=candidates, state=self.state)
+        return self._model.next(
+            self._tail, top_k=top_k, candidates=candidates, state=self.state, cache=self._cache
+        )
 
     def fork(self) -> LocalSession:
         """Give a session that goes on from here by itself."""
-        other = LocalSession(self._model)
+        other = LocalSession(self._model, self._cache.copy() if self._cache else None)
         other.state, other._tail = self.state, self._tail
         return other

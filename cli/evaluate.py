@@ -40,29 +40,21 @@ def run(options: argparse.Namespace) -> int:
     """Measure and print a table beside the card's figures."""
     from models.checkpoint import load_checkpoint
     from training.card import update_card
-    from training.corpus import TextCorpus, read_text_file, split_text
-    from training.datasets import data_root, load_dataset
-    from training.errors import MissingDatasetError
+    from training.corpus import TextCorpus, read_text_file
+    from training.datasets import corpus_of
     from training.evaluate import evaluate_checkpoint
 
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
-    if options.data and options.data.is_file():
+    is_own_text = not card.recipe and options.data and options.data.name == card.dataset
+    if options.data and options.data.is_file() and not is_own_text:
         text = read_text_file(options.data)
-        if not card.recipe and options.data.name == card.dataset:
-            metrics = evaluate_checkpoint(checkpoint, split_text(text))
-        else:
-            whole = TextCorpus(documents={"test": [text]}, unit="documents")
-            metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
-            published = {}
-    elif not card.recipe:
-        raise MissingDatasetError(
-            f"{checkpoint.name} was trained on {card.dataset}; give that file with --data"
-        )
+        whole = TextCorpus(documents={"test": [text]}, unit="documents")
+        metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
+        published = {}
     else:
-        root = options.data or data_root(os.environ)
-        metrics = evaluate_checkpoint(checkpoint, load_dataset(card.dataset, root))
+        metrics = evaluate_checkpoint(checkpoint, corpus_of(card, options.data, os.environ))
     print(f"{'figure':26} {'split':12} {'measured':>12} {'card':>12}")
     for metric in metrics:
         said = published.get((metric.name, metric.split, metric.model))

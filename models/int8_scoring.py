@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.int8 import Int8LanguageModel
-from models.native.sequence import NativeSequence, SequenceList
+from models.native.sequence import CacheView, NativeSequence, SequenceList
 from models.native.structures import Purpose, Status
 from models.native.workspace import Workspace
 
@@ -17,13 +17,22 @@ MAX_STEPS = 1 << 20
 
 
 def log_probs_of(
+    model: Int8LanguageModel, texts: Iterable[Sequence[int]], *, boundary_id: int
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Give the log-probabilities of each text's tokens and of the boundary that ends it, with the text's number."""
+    for number, sequence in scored_texts(model, texts, boundary_id=boundary_id):
+        yield number, sequence.logprobs
+
+
+def scored_texts(
     model: Int8LanguageModel,
     texts: Iterable[Sequence[int]],
     *,
     boundary_id: int,
+    cache: CacheView | None = None,
     num_rows: int = 64,
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Give the log-probabilities of each text's tokens and of the boundary that ends it, with the text's number.
+) -> Iterator[tuple[int, NativeSequence]]:
+    """Score each text and the boundary that ends it; with a cache, an empty one too, hidden states are told.
 
     Texts come back as they are finished, short ones before long ones. No more than `num_rows` are held at a time.
     """
@@ -43,7 +52,9 @@ def log_probs_of(
             number, ids = item
             slot = free.pop()
             tokens = [boundary_id, *ids, boundary_id]
-            sequence = NativeSequence(Purpose.SCORE, tokens, vocab_size=model.vocab_size)
+            sequence = NativeSequence(
+                Purpose.SCORE, tokens, vocab_size=model.vocab_size, cache=cache
+            )
             model.layout.clear(slots[slot])
             sequence.struct.slot = slots[slot].ctypes.data
             running[slot] = (number, sequence)
@@ -52,6 +63,6 @@ def log_probs_of(
         workspace.run(SequenceList([sequence for _, sequence in running.values()]), MAX_STEPS)
         for slot, (number, sequence) in list(running.items()):
             if sequence.status is Status.ANSWERED:
-                yield number, sequence.logprobs
+                yield number, sequence
                 del running[slot]
                 free.append(slot)

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from models.errors import ConfigError
 from models.native.sequence import MAX_ENTRIES, CacheView
 
+SWITCH_OFF = 0.05
+"""Trust at which a cache has no say, until what it would have said was right again."""
+
 
 @dataclass(frozen=True)
 class NeuralCacheConfig:
@@ -69,15 +72,22 @@ class NeuralCache:
         """Tell how much memory a cache takes at most."""
         return config.window * (size + 4)
 
+    def copy(self) -> NeuralCache:
+        """Give one that goes on from here by itself."""
+        other = NeuralCache(self.config, self.size)
+        other._keys[:], other._values[:] = self._keys, self._values
+        other._num_seen, other.trust = self._num_seen, self.trust
+        return other
+
     def view(self) -> CacheView:
         """Give what a native sequence reads: the entries and the weight of now."""
-        return CacheView(
-            self._keys,
-            self._values,
-            min(self._num_seen, self.config.window),
-            self.config.flatness,
-            self.config.weight * self.trust,
-        )
+        num_entries = min(self._num_seen, self.config.window)
+        return CacheView(self._keys, self._values, num_entries, self.config.flatness, self.weight)
+
+    @property
+    def weight(self) -> float:
+        """The cache's share of the blend as far as it is trusted; 0 as long as there is nothing in it."""
+        return weight_of(self.trust, self.config) if self._num_seen else 0.0
 
     def append(
         self,
@@ -97,7 +107,7 @@ class NeuralCache:
         logprobs, cache_probs
             What the blend and the cache alone gave them, [N].
         """
-        weight = self.config.weight * self.trust if self._num_seen else 0.0
+        weight = self.weight
         plain = (np.exp(np.array(logprobs)) - weight * cache_probs) / (1 - weight)
         if self._num_seen:
             for model, cache in zip(plain.tolist(), cache_probs.tolist(), strict=True):
@@ -107,6 +117,11 @@ class NeuralCache:
         self._keys[places] = (hidden[kept].astype(np.int16) - 128).astype(np.int8)
         self._values[places] = values[kept]
         self._num_seen += len(values)
+
+
+def weight_of(trust: float, config: NeuralCacheConfig) -> float:
+    """Give a cache's share of the blend; one that is hardly trusted is switched off."""
+    return config.weight * trust if trust > SWITCH_OFF else 0.0
 
 
 def next_trust(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from training.corpus import LabelledCorpus, TextCorpus
+from models.card import Card
+from training.corpus import LabelledCorpus, TextCorpus, read_text_file, split_text
 from training.errors import CorruptDatasetError, MissingDatasetError, UnknownDatasetError
 from training.readers.chnsenticorp import (
     read_chinese_review_texts,
@@ -361,6 +362,32 @@ def load_dataset(name: str, root: Path, *, verify: bool = True) -> TextCorpus | 
         for file in dataset.files:
             _verify(root / file.path, file.sha256)
     return dataset.read(root)
+
+
+def corpus_of(
+    card: Card, data: Path | None, environ: Mapping[str, str]
+) -> TextCorpus | LabelledCorpus:
+    """Read the corpus that a checkpoint was trained on: its own text file, split as it was then, or a registered one.
+
+    Parameters
+    ----------
+    data
+        That file, or the folder of the corpora; None for the usual folder.
+
+    Raises
+    ------
+    MissingDatasetError
+        If it is another file, or not there.
+    """
+    if data and data.is_file():
+        if card.recipe or data.name != card.dataset:
+            raise MissingDatasetError(f"{data} is not what it was trained on: {card.dataset}")
+        return split_text(read_text_file(data))
+    if not card.recipe:
+        raise MissingDatasetError(
+            f"it was trained on a text file, {card.dataset}; give it with --data"
+        )
+    return load_dataset(card.dataset, data or data_root(environ))
 
 
 def _verify(path: Path, sha256: str) -> None:

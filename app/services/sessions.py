@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field, replace
 
@@ -197,10 +197,15 @@ def _cache_bytes_of(session: Session) -> int:
     return NeuralCache.num_bytes(cache.config, cache.size) if cache else 0
 
 
+def pieces_of(ids: Ids[int]) -> Iterator[Ids[int]]:
+    """Cut tokens to pieces that an adaptive session reads together."""
+    for first in range(0, len(ids), REMEMBERED_AT_ONCE):
+        yield ids[first : first + REMEMBERED_AT_ONCE]
+
+
 async def _read_and_remember(session: Session, cache: NeuralCache, ids: Ids[int]) -> None:
     """Read tokens piece by piece, each blended with what came before it."""
-    for first in range(0, len(ids), REMEMBERED_AT_ONCE):
-        some = ids[first : first + REMEMBERED_AT_ONCE]
+    for some in pieces_of(ids):
         scored = await session.loaded.engine.score(
             some, start=session.state, caller=session.caller, wants_state=True, cache=cache.view()
         )

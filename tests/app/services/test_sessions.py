@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from app.engine.config import EngineConfig
-from app.services.errors import TooManySessionsError, UnknownSessionError
+from app.local import LocalModel
+from app.services.errors import InvalidParameterError, TooManySessionsError, UnknownSessionError
 from app.services.next_token import NextTokenOptions, NextTokenService
 from app.services.registry import Registry, load
 from app.services.sessions import SessionService, split_tail
@@ -116,3 +117,55 @@ def test_a_word_without_end_is_taken_as_it_is(checkpoints) -> None:
     assert split_tail(tokenizer, "The ca") == ("The", " ca")
     assert split_tail(tokenizer, "The  ") == ("The", "  ")
     assert split_tail(tokenizer, "x" * 300) == ("x" * 300, "")
+
+
+def test_an_adaptive_session_finds_words_that_it_has_had_likelier_and_is_alone_with_them(
+    checkpoints,
+) -> None:
+    async def body(sessions, _, __) -> None:
+        plain = await begin(sessions, text=TEXT * 3 + " ")
+        adaptive = await begin(sessions, text=TEXT * 3 + " ", adaptive=True)
+        other = await begin(sessions, text=" ", adaptive=True)
+        options = NextTokenOptions(top_k=0, candidates=["cat", "lovely"])
+        found = [(await sessions.next(s.id, options, "me"))[1] for s in (plain, adaptive)]
+        before, after = ({c.token: c.probability for c in f.candidates} for f in found)
+        assert after["cat"] > before["cat"]
+        assert after["lovely"] < before["lovely"]
+        assert other.cache.view().num_entries == 0
+
+    serve(checkpoints, body)
+
+
+def test_the_memory_of_adaptive_sessions_is_bounded_and_comes_back(checkpoints) -> None:
+    async def body(sessions, _, clock) -> None:
+        first = await begin(sessions, adaptive=True)
+        with pytest.raises(TooManySessionsError, match="adaptive"):
+            await begin(sessions, adaptive=True)
+        sessions.close(first.id, "me")
+        await begin(sessions, adaptive=True)
+        clock.now = 10_000
+        await begin(sessions, adaptive=True)
+        clock.now = 20_000
+        with pytest.raises(InvalidParameterError):
+            await begin(sessions, adaptive=True, text="a " * 200, model="english")
+        await begin(sessions, adaptive=True)
+
+    serve(checkpoints, body, session_cache_bytes=50_000, max_prompt_tokens=100)
+
+
+def test_a_model_that_cannot_adapt_says_so(checkpoints) -> None:
+    async def body(sessions, _, __) -> None:
+        with pytest.raises(InvalidParameterError, match="only models in int8"):
+            await begin(sessions, model="counts", adaptive=True)
+
+    serve(checkpoints, body)
+
+
+def test_a_session_in_ones_own_process_adapts_too(checkpoints) -> None:
+    model = LocalModel(checkpoints / "english")
+    plain, adaptive = model.session(TEXT * 3), model.session(TEXT * 3, adaptive=True)
+    (before,), (after,) = (s.next(candidates=["cat"]) for s in (plain, adaptive))
+    fork = adaptive.fork()
+    fork.append(" mat" * 40)
+    assert after.probability > before.probability
+    assert adaptive.next(candidates=["cat"]) == [after]

@@ -1,0 +1,72 @@
+"""Fitting a neural cache: the figures are what sessions give."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import LanguageModelConfig
+from models.int8 import Int8LanguageModel
+from models.int8_scoring import scored_texts
+from models.language_model import LanguageModel
+from models.neural_cache import NeuralCache, NeuralCacheConfig
+from training.neural_cache import cache_probs, fit, perplexity, read_texts, shuffled_lines
+
+V, BOUNDARY = 60, 1
+
+
+def form() -> Int8LanguageModel:
+    torch.manual_seed(1)
+    sizes = {"embedding_size": 8, "hidden_size": 16, "num_layers": 1}
+    return Int8LanguageModel(LanguageModel(LanguageModelConfig(vocab_size=V, **sizes)))
+
+
+def document(seed: int, length: int = 120) -> list[int]:
+    """Tokens of a text that comes back to a few of its own words."""
+    draw = np.random.default_rng(seed)
+    own = draw.integers(2, V, 6)
+    ids: list[int] = draw.choice(own, length).tolist()
+    return ids
+
+
+def test_a_fitted_perplexity_is_that_of_texts_read_token_by_token() -> None:
+    model, ids = form(), document(1)
+    config = NeuralCacheConfig(weight=0.3, flatness=0.5, window=50, doubt=0.01)
+    texts = read_texts(model, [ids], BOUNDARY)
+    expected = perplexity(texts, [cache_probs(texts[0], 0.5, 50)], config)
+    cache = NeuralCache(config, model.layout.sizes[-1])
+    loss, targets = 0.0, [*ids, BOUNDARY]
+    for place in range(len(targets)):
+        ((_, sequence),) = scored_texts(
+            model,
+            [targets[: place + 1]],
+            boundary_id=BOUNDARY,
+            cache=cache.view(),
+        )
+        loss -= float(sequence.logprobs[place])
+        one = slice(place, place + 1)
+        cache.append(
+            sequence.hidden[one],
+            targets[one],
+            sequence.logprobs[one].tolist(),
+            sequence.cache_probs[one],
+        )
+    assert math.exp(loss / len(targets)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_fit_finds_that_texts_come_back_to_their_words() -> None:
+    texts = read_texts(form(), [document(seed) for seed in range(4)], BOUNDARY)
+    config = fit(texts, 100)
+    cached = [cache_probs(text, config.flatness, 100) for text in texts]
+    plain = NeuralCacheConfig(weight=0, window=100)
+    assert config.weight >= 0.3
+    assert perplexity(texts, cached, config) < 0.6 * perplexity(texts, cached, plain)
+
+
+def test_shuffling_keeps_every_line() -> None:
+    documents = ["a\nb\n\nc", "d\ne", "f\ng"]
+    shuffled = shuffled_lines(documents)
+    lines = sorted(line for text in shuffled for line in text.split("\n"))
+    assert lines == list("abcdefg")
+    assert shuffled != documents
