@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 SOURCE = Path("models/native/refrain.c")
 HEADERS = [
     str(SOURCE.with_name(f"{name}.h"))
-    for name in ("cache", "choose", "network", "product", "threads", "vector")
+    for name in ("cache", "candidates", "choose", "network", "product", "threads", "vector")
 ]
 VARIANTS = {"portable": []}
 if platform.machine() in ("x86_64", "AMD64"):

@@ -37,16 +37,17 @@ static float weigh_entries(const Cache *cache, const uint8_t *hidden, float *wei
 
 // Change the logits of a row to the logarithms of the blended distribution; tell what the cache alone gives the token
 // that is known to follow, if one is.
-static void blend(Sequence *sequence, const uint8_t *hidden, float *logits, BlockSums sums, Choosing *choosing) {
+static void blend(Sequence *sequence, int32_t place, const uint8_t *hidden, float *logits, BlockSums sums,
+                  Choosing *choosing) {
     const Cache *cache = &sequence->cache;
-    int32_t place = sequence->num_found, is_score = sequence->purpose == SCORE;
+    int is_score = sequence->purpose == SCORE;
     if (is_score) sequence->cache_probs[place] = 0;
     if (cache->num_entries == 0) return;
     float *shares = choosing->work, *weights = choosing->weights;
     memset(shares, 0, (size_t)choosing->num_blocks * COLUMNS * sizeof *shares);
     float total = weigh_entries(cache, hidden, weights);
     for (int32_t entry = 0; entry < cache->num_entries; entry++) shares[cache->values[entry]] += weights[entry] / total;
-    if (is_score) sequence->cache_probs[place] = shares[sequence->tokens[sequence->num_read + 1]];
+    if (is_score) sequence->cache_probs[place] = shares[sequence->tokens[place + 1]];
     if (cache->weight <= 0) return;
     float log_sum = (float)log_total(sums, choosing->num_blocks), kept = 1 - cache->weight;
     float shift = (float)log_of(kept) - log_sum;

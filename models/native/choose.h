@@ -25,10 +25,11 @@ typedef struct {
     int32_t *ranks;         // one a token scored; may be null
     int32_t *top_ids;       // [.., num_top]
     float *top_logprobs;
-    float *log_probs;       // LOOK: [V]
+    float *log_probs;       // LOOK: [V], or of the candidates alone
     const int32_t *bias_ids;
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
+    const int32_t *candidates;  // the tokens that a look or a score is restricted to; null for all
     uint8_t *hidden;        // SCORE: [.., size] the last layer's state before each token scored; may be null
     float *cache_probs;     // SCORE with a cache: what the cache alone gives each token
     Cache cache;            // without keys: none
@@ -38,7 +39,7 @@ typedef struct {
     int32_t purpose, status, parity;
     int32_t num_tokens, num_given, num_read, num_found;
     int32_t mark;           // the call returns when this many are read; -1 for never
-    int32_t max_written, num_bias, num_top, top_k, ignore_eos;
+    int32_t max_written, num_bias, num_top, top_k, ignore_eos, num_candidates, unused;
     float temperature, top_p, min_p;
     float repetition_penalty, frequency_penalty, presence_penalty;
 } Sequence;
@@ -389,9 +390,8 @@ INLINE int wants_logits(const Sequence *sequence) {
     return sequence->purpose == SCORE || sequence->num_read + 1 == sequence->num_tokens;
 }
 
-static void found(Sequence *sequence, const float *logits, BlockSums sums, double log_sum, int32_t token,
+static void found(Sequence *sequence, int64_t place, const float *logits, BlockSums sums, double log_sum, int32_t token,
                   const Choosing *choosing) {
-    int64_t place = sequence->num_found++;
     sequence->logprobs[place] = (float)(logits[token] - log_sum);
     if (sequence->ranks) sequence->ranks[place] = rank_of(logits, choosing->num_blocks, logits[token]);
     if (sequence->num_top)
@@ -399,10 +399,10 @@ static void found(Sequence *sequence, const float *logits, BlockSums sums, doubl
                  sequence->top_ids + place * sequence->num_top, sequence->top_logprobs + place * sequence->num_top);
 }
 
-// Use the logits that follow the token just read; `num_read` does not count it yet.
-static void answer(Sequence *sequence, float *logits, BlockSums sums, Choosing *choosing) {
+// Use logits: the `place`-th that the sequence has asked for. A score may be answered for several places at once, by
+// several threads: its cursor is moved by whoever asked.
+static void answer(Sequence *sequence, int32_t place, float *logits, BlockSums sums, Choosing *choosing) {
     double log_sum = log_total(sums, choosing->num_blocks);
-    int32_t next = sequence->num_read + 1;
     if (sequence->purpose == LOOK) {
         for (int32_t token = 0; token < choosing->vocab_size; token++)
             sequence->log_probs[token] = (float)(logits[token] - log_sum);
@@ -412,15 +412,22 @@ static void answer(Sequence *sequence, float *logits, BlockSums sums, Choosing *
                      sequence->top_logprobs);
         sequence->status = ANSWERED;
     } else if (sequence->purpose == SCORE) {
-        found(sequence, logits, sums, log_sum, sequence->tokens[next], choosing);
-        if (next + 1 == sequence->num_tokens) sequence->status = ANSWERED;
+        found(sequence, place, logits, sums, log_sum, sequence->tokens[place + 1], choosing);
     } else {
         int32_t token = choose(sequence, logits, sums, choosing);
-        found(sequence, logits, sums, log_sum, token, choosing);
+        found(sequence, place, logits, sums, log_sum, token, choosing);
+        sequence->num_found++;
         sequence->tokens[sequence->num_tokens++] = token;
         if (token == choosing->boundary) sequence->status = STOPPED;
         else if (sequence->num_tokens - sequence->num_given >= sequence->max_written) sequence->status = FULL;
     }
+}
+
+// Move the cursor of a score that was answered for its `place`-th token.
+static void move_on(Sequence *sequence, int32_t place) {
+    if (sequence->purpose != SCORE) return;
+    sequence->num_found = place + 1;
+    if (place + 2 == sequence->num_tokens) sequence->status = ANSWERED;
 }
 
 #endif

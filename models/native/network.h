@@ -94,15 +94,21 @@ INLINE void gru_units(const f32x16 *gates, float *carry, uint8_t *hidden) {
     store_hidden(hidden, next);
 }
 
+// A row of logits that is asked for: after which hidden state, and at which temperature it is summed up.
+typedef struct {
+    const uint8_t *hidden;
+    float inverse_temperature;
+    int32_t unused;
+} LogitRow;
+
 typedef struct {
     const Network *network;
     const Layer *layer, *below;
     const Row *rows;
-    int32_t num_rows;
-    const int32_t *logit_rows;  // which rows want logits
-    float *logits;              // [num_logit_rows][num_vocab_blocks * 64]
-    float *block_sums;          // [num_logit_rows][3][padded num_vocab_blocks]
-    const float *inverse_temperatures;
+    const LogitRow *logit_rows;
+    int32_t num_rows;           // of one or the other
+    float *logits;              // [num_rows][num_vocab_blocks * 64]
+    float *block_sums;          // [num_rows][3][padded num_vocab_blocks]
 } Step;
 
 #define AHEAD 2  // blocks between asking for a token's share and its use: the table is larger than the caches
@@ -188,10 +194,7 @@ static void logits_block(void *context, int32_t block, int32_t thread) {
     for (int32_t first = 0; first < step->num_rows; first += MAX_TILE) {
         int32_t num_rows = step->num_rows - first < MAX_TILE ? step->num_rows - first : MAX_TILE;
         const uint8_t *inputs[MAX_TILE];
-        for (int row = 0; row < num_rows; row++) {
-            const Row *source = &step->rows[step->logit_rows[first + row]];
-            inputs[row] = source->slot + last->hidden_at[!source->parity];
-        }
+        for (int row = 0; row < num_rows; row++) inputs[row] = step->logit_rows[first + row].hidden;
         Sums sums;
         start_sums(num_rows, sums, network->output_offset + block * COLUMNS);
         add_product(num_rows, sums, inputs, last->hidden_size, weight);
@@ -203,7 +206,7 @@ static void logits_block(void *context, int32_t block, int32_t thread) {
                 store16(logits + 16 * part, scaled(sums[row][part], network->output_scale + column, bias));
             }
             put_sum(sums_of_row(step->block_sums, first + row, network->num_vocab_blocks), block,
-                    sum_block(logits, step->inverse_temperatures[first + row]));
+                    sum_block(logits, step->logit_rows[first + row].inverse_temperature));
         }
     }
 }

@@ -1,37 +1,57 @@
 // The native part of Refrain: many sequences advance by many steps in one call that holds no lock of Python's.
 #include "cache.h"
+#include "candidates.h"
 
 typedef struct {
     const Network *network;
     Threads *threads;
     Choosing *choosings;  // one a thread
-    int32_t max_rows, unused;
+    int32_t max_rows, num_asked;
     Row *rows;
-    Sequence **sequences;        // those of this step, as rows
-    int32_t *logit_rows;
-    float *inverse_temperatures;
-    float *logits;               // [max_rows][num_blocks * 64]
-    float *block_sums;           // [max_rows][3][padded num_blocks]
+    Sequence **sequences;  // those of this step, as rows
+    LogitRow *logit_rows;  // rows of logits that are asked for, [max_rows]: for whom, and their how many-th
+    Sequence **asking;
+    int32_t *places;
+    uint8_t *kept;         // [max_rows][size of the last layer] hidden states of scores, which may wait for more rows
+    float *logits;         // [max_rows][num_blocks * 64]
+    float *block_sums;     // [max_rows][3][padded num_blocks]
 } Workspace;
 
-typedef struct {
-    Workspace *workspace;
-    int32_t num_logit_rows;
-} Answers;
+INLINE const Layer *last_layer(const Network *network) { return &network->layers[network->num_layers - 1]; }
 
 static void answer_row(void *context, int32_t item, int32_t thread) {
-    const Answers *answers = context;
-    Workspace *workspace = answers->workspace;
+    Workspace *workspace = context;
     Choosing *choosing = &workspace->choosings[thread];
     int64_t num_blocks = choosing->num_blocks;
-    Sequence *sequence = workspace->sequences[workspace->logit_rows[item]];
+    Sequence *sequence = workspace->asking[item];
+    int32_t place = workspace->places[item];
     float *logits = workspace->logits + item * num_blocks * COLUMNS;
     BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
-    const Layer *last = &workspace->network->layers[workspace->network->num_layers - 1];
-    const uint8_t *hidden = sequence->slot + last->hidden_at[!sequence->parity];
-    if (sequence->hidden) memcpy(sequence->hidden + sequence->num_found * last->hidden_size, hidden, last->hidden_size);
-    if (sequence->cache.keys) blend(sequence, hidden, logits, sums, choosing);
-    answer(sequence, logits, sums, choosing);
+    const uint8_t *hidden = workspace->logit_rows[item].hidden;
+    int64_t size = last_layer(workspace->network)->hidden_size;
+    if (sequence->hidden) memcpy(sequence->hidden + place * size, hidden, size);
+    if (sequence->cache.keys) blend(sequence, place, hidden, logits, sums, choosing);
+    answer(sequence, place, logits, sums, choosing);
+}
+
+// Compute the logits that are asked for, and answer.
+static void answer_all(Workspace *workspace) {
+    int32_t num_rows = workspace->num_asked;
+    Step step = {.network = workspace->network, .logit_rows = workspace->logit_rows, .num_rows = num_rows,
+                 .logits = workspace->logits, .block_sums = workspace->block_sums};
+    for_each(workspace->threads, num_rows, workspace->network->num_vocab_blocks, logits_block, &step);
+    for_each(workspace->threads, num_rows, num_rows, answer_row, workspace);
+    for (int32_t row = 0; row < num_rows; row++) move_on(workspace->asking[row], workspace->places[row]);
+    workspace->num_asked = 0;
+}
+
+// A look or a score among a few candidates: no other column of the output is touched.
+static void answer_restricted(void *context, int32_t item, int32_t thread) {
+    (void)thread;
+    Workspace *workspace = context;
+    Sequence *sequence = workspace->asking[workspace->max_rows - 1 - item];
+    const uint8_t *hidden = sequence->slot + last_layer(workspace->network)->hidden_at[!sequence->parity];
+    among_candidates(workspace->network, sequence, hidden, sequence->num_found);
 }
 
 static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
@@ -45,14 +65,17 @@ static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t n
     return num_rows;
 }
 
-static int32_t gather_logit_rows(Workspace *workspace, int32_t num_rows) {
-    int32_t num_logit_rows = 0;
-    for (int32_t row = 0; row < num_rows; row++) {
-        if (!wants_logits(workspace->sequences[row])) continue;
-        workspace->inverse_temperatures[num_logit_rows] = inverse_temperature_of(workspace->sequences[row]);
-        workspace->logit_rows[num_logit_rows++] = row;
-    }
-    return num_logit_rows;
+// Ask for the logits after a row's new hidden state; gives whether the sequence cannot go on without them. A score that is
+// not at its end can: the products of many of its tokens are made together.
+static int ask(Workspace *workspace, Sequence *sequence) {
+    const Layer *last = last_layer(workspace->network);
+    const uint8_t *hidden = sequence->slot + last->hidden_at[!sequence->parity];
+    int32_t row = workspace->num_asked++, is_score = sequence->purpose == SCORE;
+    if (is_score) hidden = memcpy(workspace->kept + row * last->hidden_size, hidden, last->hidden_size);
+    workspace->logit_rows[row] = (LogitRow){hidden, inverse_temperature_of(sequence), 0};
+    workspace->asking[row] = sequence;
+    workspace->places[row] = is_score ? sequence->num_read : sequence->num_found;
+    return !is_score || sequence->num_read + 2 == sequence->num_tokens;
 }
 
 static int advance(Workspace *workspace, int32_t num_rows) {
@@ -63,17 +86,17 @@ static int advance(Workspace *workspace, int32_t num_rows) {
         step.below = index ? &network->layers[index - 1] : NULL;
         for_each(workspace->threads, num_rows, step.layer->num_blocks, step_block, &step);
     }
-    step.logit_rows = workspace->logit_rows;
-    step.logits = workspace->logits;
-    step.block_sums = workspace->block_sums;
-    step.inverse_temperatures = workspace->inverse_temperatures;
-    step.num_rows = gather_logit_rows(workspace, num_rows);
-    if (step.num_rows) {
-        for_each(workspace->threads, step.num_rows, network->num_vocab_blocks, logits_block, &step);
-        Answers answers = {workspace, step.num_rows};
-        for_each(workspace->threads, step.num_rows, step.num_rows, answer_row, &answers);
+    if (workspace->num_asked + num_rows > workspace->max_rows) answer_all(workspace);
+    int is_urgent = 0, tells_something = 0;
+    int32_t num_restricted = 0;
+    for (int32_t row = 0; row < num_rows; row++) {
+        Sequence *sequence = workspace->sequences[row];
+        if (!wants_logits(sequence)) continue;
+        if (sequence->candidates) workspace->asking[workspace->max_rows - ++num_restricted] = sequence;
+        else is_urgent |= ask(workspace, sequence);
     }
-    int tells_something = 0;
+    if (is_urgent) answer_all(workspace);
+    if (num_restricted) for_each(workspace->threads, num_restricted, num_restricted, answer_restricted, workspace);
     for (int32_t row = 0; row < num_rows; row++) {
         Sequence *sequence = workspace->sequences[row];
         sequence->num_read++;
@@ -96,13 +119,13 @@ int32_t refrain_run(Workspace *workspace, Sequence **sequences, int32_t num_sequ
         num_steps++;
         if (tells_something || __atomic_load_n(interrupt, __ATOMIC_ACQUIRE)) break;
     }
+    if (workspace->num_asked) answer_all(workspace);
     return num_steps;
 }
 
 // Use logits that were computed elsewhere, [num_sequences][num_blocks * 64] and padded with -infinity.
 static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
-    const Answers *answers = context;
-    Workspace *workspace = answers->workspace;
+    Workspace *workspace = context;
     Choosing *choosing = &workspace->choosings[thread];
     Sequence *sequence = workspace->sequences[item];
     int64_t num_blocks = choosing->num_blocks;
@@ -110,13 +133,13 @@ static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
     BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
     for (int64_t block = 0; block < num_blocks; block++)
         put_sum(sums, block, sum_block(logits + block * COLUMNS, inverse_temperature_of(sequence)));
-    answer(sequence, logits, sums, choosing);
+    answer(sequence, sequence->num_found, logits, sums, choosing);
+    move_on(sequence, sequence->num_found);
 }
 
 void refrain_answer(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
     for (int32_t i = 0; i < num_sequences; i++) workspace->sequences[i] = sequences[i];
-    Answers answers = {workspace, num_sequences};
-    for_each(workspace->threads, num_sequences, num_sequences, sum_and_answer_row, &answers);
+    for_each(workspace->threads, num_sequences, num_sequences, sum_and_answer_row, workspace);
     for (int32_t i = 0; i < num_sequences; i++) sequences[i]->num_read++;
 }
 

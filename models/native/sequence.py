@@ -88,6 +88,8 @@ class NativeSequence:
         Number of tokens V, which a look at the next token is as long as.
     cache
         What the text has had, to blend predictions with; a score then tells hidden states too.
+    candidates
+        The tokens among which alone a look or a score is normalised; every target of a score is one of them.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class NativeSequence:
         params: SamplingParams = GREEDY,
         num_top: int = 0,
         cache: CacheView | None = None,
+        candidates: Ids[int] = (),
     ) -> None:
         num_given = len(tokens)
         max_written = params.max_tokens if purpose is Purpose.GENERATE else 0
@@ -139,8 +142,10 @@ class NativeSequence:
         self.cache_probs: NDArray[np.float32] | None = None
         if cache is not None:
             self._adapt(cache, num_found)
-        if purpose is Purpose.LOOK:
-            self.log_probs = np.empty(vocab_size, np.float32)
+        if len(candidates):
+            self._restrict(candidates)
+        if purpose is Purpose.LOOK or len(candidates):
+            self.log_probs = np.empty(len(candidates) or vocab_size, np.float32)
             self.struct.log_probs = self.log_probs.ctypes.data
         if purpose is Purpose.SCORE:
             self.ranks = np.empty(num_found, np.int32)
@@ -169,6 +174,13 @@ class NativeSequence:
             self.cache_probs = np.empty(num_found, np.float32)
             self.struct.hidden = self.hidden.ctypes.data
             self.struct.cache_probs = self.cache_probs.ctypes.data
+
+    def _restrict(self, candidates: Ids[int]) -> None:
+        """Hand over candidates, and keep their memory."""
+        ids = np.array(candidates, np.int32)
+        self._kept.append(ids)
+        self.struct.candidates = ids.ctypes.data
+        self.struct.num_candidates = len(ids)
 
     def _constrain(self, params: SamplingParams) -> None:
         """Hand over biases and allowed tokens, and keep their memory."""

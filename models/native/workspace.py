@@ -23,6 +23,10 @@ def num_blocks_of(size: int) -> int:
     return -(-size // COLUMNS)
 
 
+def _hidden_size(network: NetworkStruct | None) -> int:
+    return network.layers[network.num_layers - 1].hidden_size if network is not None else 0
+
+
 class Workspace:
     """What `refrain_run` and `refrain_answer` work on.
 
@@ -75,8 +79,10 @@ class Workspace:
             max_rows=max_rows,
             rows=self._memory(2 * max_rows, np.int64),
             sequences=self._memory(max_rows, np.int64),
-            logit_rows=self._memory(max_rows, np.int32),
-            inverse_temperatures=self._memory(max_rows, np.float32),
+            logit_rows=self._memory(2 * max_rows, np.int64),
+            asking=self._memory(max_rows, np.int64),
+            places=self._memory(max_rows, np.int32),
+            kept=self._memory(max_rows * _hidden_size(network), np.uint8),
             logits=self.logits.ctypes.data,
             block_sums=self._sums(max_rows, num_blocks),
         )
