@@ -26,6 +26,7 @@ from app.api import (
     next_token,
     rescore,
     score,
+    score_stream,
     sentiment,
     sessions,
 )
@@ -37,6 +38,7 @@ from app.services.generation import GenerationService
 from app.services.next_token import NextTokenService
 from app.services.registry import Registry, load
 from app.services.rescoring import RescoringService
+from app.services.score_stream import ScoreStreamService
 from app.services.scoring import ScoringService
 from app.services.sentiment import SentimentService
 from app.services.sessions import SessionService
@@ -91,7 +93,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     states = StateTokens(registry, _secret(settings))
     app.state.registry = registry
     app.include_router(generate.make_router(GenerationService(states, settings), states))
-    app.include_router(score.make_router(ScoringService(states, settings), states))
+    stream_service = ScoreStreamService(states, settings)
+    scoring_service = ScoringService(states, settings)
+    app.include_router(score.make_router(scoring_service, stream_service, states))
+    app.include_router(score_stream.make_router(stream_service, states))
     app.include_router(rescore.make_router(RescoringService(states, settings)))
     next_tokens = NextTokenService(states, settings)
     app.include_router(next_token.make_router(next_tokens, states))
@@ -103,7 +108,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/", _to_docs, include_in_schema=False)
     app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware, max_bytes=settings.max_body_bytes, unlimited=(score_stream.PATH,)
+    )
     app.add_middleware(RequestIdMiddleware)
     _describe_refusals(app)
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Collection
 from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,15 +47,22 @@ class RequestIdMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies over a limit with a 413, by their announced length or as they arrive."""
+    """Refuses bodies over a limit with a 413, by their announced length or as they arrive.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    Parameters
+    ----------
+    unlimited
+        Paths whose bodies are read as streams.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, unlimited: Collection[str] = ()) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._unlimited = unlimited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._unlimited:
             await self._app(scope, receive, send)
             return
         announced = _header(scope, b"content-length")

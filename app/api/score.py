@@ -8,13 +8,17 @@ from app.api.disconnect import while_connected
 from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.score import ScoreAnswer, ScoreBody, TextScoreAnswer, TokenScoreAnswer
+from app.api.score_stream import respond
 from app.engine.sequence import TextState
 from app.services.registry import LoadedLanguageModel
+from app.services.score_stream import ScoreStreamOptions, ScoreStreamService
 from app.services.scoring import ScoringOptions, ScoringService, TextScore
 from app.services.state_token import StateTokens
 
 
-def make_router(service: ScoringService, states: StateTokens) -> APIRouter:
+def make_router(
+    service: ScoringService, streams: ScoreStreamService, states: StateTokens
+) -> APIRouter:
     """Route to a service."""
     router = model_router("text")
 
@@ -25,6 +29,17 @@ def make_router(service: ScoringService, states: StateTokens) -> APIRouter:
     )
     async def score(body: ScoreBody, request: Request) -> Response:
         """Measure how likely texts are: perplexity, bits a character, and with `per_token` every token."""
+        if body.stride is not None:
+            assert isinstance(body.text, str)
+            stream_options = ScoreStreamOptions(
+                model=body.model,
+                stride=body.stride,
+                count_end=body.count_end,
+                state=body.state,
+                wants_state=body.return_state,
+                caller=caller_of(request),
+            )
+            return await respond(streams, request, stream_options, states, body.text)
         options = ScoringOptions(
             model=body.model,
             count_end=body.count_end,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
 
@@ -25,8 +26,20 @@ class ScoreBody(Body):
         default=False,
         description="Count the end of the text as one more token, as evaluation does.",
     )
+    stride: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="Of one text: answer as `/score/stream` does, with a line of JSON for every so many tokens.",
+    )
     state: State = None
     return_state: ReturnState = False
+
+    @model_validator(mode="after")
+    def _stream_one_text_as_a_whole(self) -> ScoreBody:
+        if self.stride is not None and (self.per_token or not isinstance(self.text, str)):
+            raise PydanticCustomError("stride", "stride takes one text, without per_token")
+        return self
 
 
 class TokenScoreAnswer(Answer):

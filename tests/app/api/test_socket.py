@@ -61,3 +61,27 @@ def test_a_caller_who_leaves_frees_the_slot(address, stream) -> None:
                 leaving.post("/generate", json=ENDLESS)
         answer = client.post("/next", json={"prefix": "The", "model": "english"})
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("is_sent_whole", [True, False])
+def test_a_caller_who_leaves_a_score_stream_frees_the_slot(address, is_sent_whole) -> None:
+    host, _, port = address.removeprefix("http://").partition(":")
+    text = b"The old cat sat on the mat. " * 40_000
+    with socket.create_connection((host, int(port)), timeout=20) as leaving:
+        length = len(text) if is_sent_whole else 10 * len(text)
+        path = "/score/stream?model=english&stride=100"
+        head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n"
+        leaving.sendall(head.encode())
+        threading.Thread(target=send_quietly, args=(leaving, text), daemon=True).start()
+        found = b""
+        while found.count(b'"final": false') < 3:
+            found += leaving.recv(4_096)
+    with httpx.Client(base_url=address, timeout=20) as client:
+        answer = client.post("/next", json={"prefix": "The", "model": "english"})
+        assert answer.status_code == 200
+        assert client.get("/health/ready").status_code == 200
+
+
+def send_quietly(connection: socket.socket, text: bytes) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(text)

@@ -1,0 +1,206 @@
+"""`POST /score/stream`: text of any length in, a line of JSON for every stride or every line out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from app.api.errors import body_of
+from app.api.router import REFUSALS, caller_of
+from app.engine.errors import EngineError
+from app.services.errors import ServiceError
+from app.services.score_stream import (
+    LineScore,
+    Progress,
+    ScoreStream,
+    ScoreStreamOptions,
+    ScoreStreamService,
+    Unit,
+)
+from app.services.state_token import StateTokens
+
+PATH = "/score/stream"
+CHARACTERS_AT_ONCE = 16_384
+"""Of a text that came in a body of JSON."""
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/plain": {
+                "schema": {"type": "string"},
+                "example": "The ship was built in 1910.\nIt sank in the war.\n",
+            }
+        },
+    }
+}
+
+
+def make_router(service: ScoreStreamService, states: StateTokens) -> APIRouter:
+    """Route to a service."""
+    router = APIRouter(tags=["text"], responses=REFUSALS)
+
+    @router.post(
+        PATH,
+        summary="Measure a text of any length, or any number of lines",
+        response_class=Response,
+        openapi_extra=_BODY,
+        responses={200: {"content": {"application/x-ndjson": {}}}},
+    )
+    async def score_stream(
+        request: Request,
+        model: str | None = None,
+        unit: Annotated[
+            Unit, Query(description="`text`: the body is one text; `line`: each line is one.")
+        ] = "text",
+        stride: Annotated[
+            int, Query(ge=1, le=65_536, description="Of one text: tokens between two answers.")
+        ] = 4_096,
+        count_end: Annotated[bool, Query(description="Count the end as one more token.")] = False,
+        return_state: Annotated[bool, Query(description="Of one text: end with a state.")] = False,
+    ) -> Response:
+        """Measure plain text (UTF-8) as it arrives, in constant memory; no limit of length holds here.
+
+        The answer is a line of JSON for every `stride` tokens of one text, each about all so far and the last with
+        `"final": true`; or one for every line of the body, in order. Read it while you send, as `curl -T` does.
+        A fault after the start is a last line `{"error": ...}`.
+        """
+        options = ScoreStreamOptions(
+            model=model,
+            unit=unit,
+            stride=stride,
+            count_end=count_end,
+            wants_state=return_state,
+            caller=caller_of(request),
+        )
+        return await respond(service, request, options, states)
+
+    return router
+
+
+async def respond(
+    service: ScoreStreamService,
+    request: Request,
+    options: ScoreStreamOptions,
+    states: StateTokens,
+    text: str | None = None,
+) -> Response:
+    """Answer with lines about the request's body, or about a text that was in it."""
+    body = _Body(request, text)
+    stream = await service.open(body.chunks(), options)
+    return _LineResponse(stream, body, states)
+
+
+class _Body:
+    """The chunks of a request, and after them the caller's leaving."""
+
+    def __init__(self, request: Request, text: str | None) -> None:
+        self._request = request
+        self._text = text
+        self._is_read = asyncio.Event()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Give the body as it arrives.
+
+        Raises
+        ------
+        ClientDisconnect
+            If the caller leaves before its end.
+        """
+        if self._text is None:
+            async for chunk in self._request.stream():
+                yield chunk
+        else:
+            for first in range(0, len(self._text), CHARACTERS_AT_ONCE):
+                yield self._text[first : first + CHARACTERS_AT_ONCE].encode()
+        self._is_read.set()
+
+    async def cancel_when_gone(self, task: asyncio.Task[None]) -> None:
+        """Cancel work whose caller leaves after the body was read."""
+        await self._is_read.wait()
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+
+class _LineResponse(Response):
+    """Writes lines while the body is still being read."""
+
+    def __init__(self, stream: ScoreStream, body: _Body, states: StateTokens) -> None:
+        super().__init__(media_type="application/x-ndjson")
+        del self.headers["content-length"]
+        self._stream = stream
+        self._body = body
+        self._states = states
+
+    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+        """Send lines to the end, or as long as anybody reads."""
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        work = asyncio.create_task(self._send_lines(send))
+        watch = asyncio.create_task(self._body.cancel_when_gone(work))
+        try:
+            await asyncio.wait([work])
+        finally:
+            work.cancel()
+            watch.cancel()
+            await asyncio.wait([work, watch])
+        if not work.cancelled() and not isinstance(work.exception(), ClientDisconnect):
+            work.result()
+
+    async def _send_lines(self, send: Send) -> None:
+        async with aclosing(lines(self._stream, self._states)) as found:
+            async for line in found:
+                packed = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+                await send({"type": "http.response.body", "body": packed, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def lines(
+    stream: ScoreStream, states: StateTokens
+) -> AsyncGenerator[dict[str, object], None]:
+    """Give each result as an object; what goes wrong after the start is the last one."""
+    try:
+        async with aclosing(stream.results()) as results:
+            async for result in results:
+                if isinstance(result, Progress):
+                    yield _progress(result, stream, states)
+                else:
+                    yield _line(result)
+    except (ServiceError, EngineError) as error:
+        yield body_of(error)
+
+
+def _progress(progress: Progress, stream: ScoreStream, states: StateTokens) -> dict[str, object]:
+    values: dict[str, object] = {
+        "model": stream.model.checkpoint.name,
+        "perplexity": progress.perplexity,
+        "log_likelihood": progress.log_likelihood,
+        "num_tokens": progress.num_tokens,
+        "num_unknown": progress.num_unknown,
+        "bits_per_character": progress.bits_per_character,
+        "final": progress.is_final,
+    }
+    if progress.state:
+        values["state"] = states.seal(stream.model, progress.state)
+    return values
+
+
+def _line(result: LineScore) -> dict[str, object]:
+    if isinstance(result.score, ServiceError):
+        return {"line": result.line, **body_of(result.score)}
+    score = result.score
+    return {
+        "line": result.line,
+        "perplexity": score.perplexity,
+        "log_likelihood": score.log_likelihood,
+        "num_tokens": score.num_tokens,
+        "num_unknown": score.num_unknown,
+        "bits_per_character": score.bits_per_character,
+    }
