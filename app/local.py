@@ -22,8 +22,11 @@ from app.engine.sequence import Looked, Outcome, Scored, Sequence, TextState, Wr
 from app.services.errors import InvalidParameterError
 from app.services.next_token import (
     Prediction,
+    among,
     best_predictions,
     best_spelling,
+    compared_predictions,
+    compared_tokens,
     num_top_of,
     spellings_of,
 )
@@ -100,18 +103,25 @@ class LocalModel:
         *,
         top_k: int = 10,
         candidates: Ids[str] | None = None,
+        among_candidates: bool = False,
         state: TextState | None = None,
         cache: NeuralCache | None = None,
     ) -> list[Prediction]:
-        """Predict what follows a prefix: the likeliest tokens, or the given candidates in their order."""
+        """Predict what follows a prefix: the likeliest tokens, or the given candidates in their order.
+
+        With `among_candidates` probabilities are those among the candidates alone, each of one token, which is
+        several times as fast.
+        """
         shorter = prefix.rstrip() if self.tokenizer.kind == "words" else prefix
         ids = self.tokenizer.encode(shorter).ids
         num_top = num_top_of(top_k, starts_with="") if candidates is None else 0
         view = cache.view() if cache else None
+        is_inside = bool(prefix) or state is not None
+        if candidates is not None and among_candidates:
+            return self._compare(ids, candidates, state, view, is_inside=is_inside)
         looked = self.look(ids, state, num_top=num_top, cache=view)
         if candidates is None:
             return best_predictions(self.tokenizer, looked, top_k, self._words)
-        is_inside = bool(prefix) or state is not None
         return [
             self._candidate(looked, candidate, is_inside=is_inside, cache=view)
             for candidate in candidates
@@ -167,6 +177,23 @@ class LocalModel:
         config = self.checkpoint.neural_cache or NeuralCacheConfig()
         return NeuralCache(config, self._runner.hidden_size)
 
+    def _compare(
+        self,
+        ids: Ids[int],
+        candidates: Ids[str],
+        state: TextState | None,
+        cache: CacheView | None,
+        *,
+        is_inside: bool,
+    ) -> list[Prediction]:
+        spellings = [spellings_of(self.tokenizer, each, is_inside=is_inside) for each in candidates]
+        compared = compared_tokens(candidates, spellings)
+        restricted = () if cache else compared
+        looked = self._run(Purpose.LOOK, ids, start=state, cache=cache, candidates=restricted)
+        assert isinstance(looked, Looked)
+        logprobs = dict(zip(compared, among(compared, looked).tolist(), strict=True))
+        return compared_predictions(candidates, spellings, logprobs, self.tokenizer.unk_id)
+
     def _candidate(
         self, looked: Looked, candidate: str, *, is_inside: bool, cache: CacheView | None
     ) -> Prediction:
@@ -189,6 +216,7 @@ class LocalModel:
         start: TextState | None = None,
         num_top: int = 0,
         cache: CacheView | None = None,
+        candidates: Ids[int] = (),
     ) -> Outcome:
         sequence = Sequence.make(
             purpose,
@@ -200,6 +228,7 @@ class LocalModel:
             num_top=num_top,
             wants_state=True,
             cache=cache,
+            candidates=candidates,
         )
         if not sequence.native.num_unread:
             raise InvalidParameterError("the text of this state has ended; give it more text")
@@ -237,10 +266,21 @@ class LocalSession:
         elif ids:
             self.state = self._model.read(ids, self.state)
 
-    def next(self, *, top_k: int = 10, candidates: Ids[str] | None = None) -> list[Prediction]:
-        """Predict what comes next."""
+    def next(
+        self,
+        *,
+        top_k: int = 10,
+        candidates: Ids[str] | None = None,
+        among_candidates: bool = False,
+    ) -> list[Prediction]:
+        """Predict what comes next, as `LocalModel.next` does."""
         return self._model.next(
-            self._tail, top_k=top_k, candidates=candidates, state=self.state, cache=self._cache
+            self._tail,
+            top_k=top_k,
+            candidates=candidates,
+            among_candidates=among_candidates,
+            state=self.state,
+            cache=self._cache,
         )
 
     def fork(self) -> LocalSession:

@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     states = StateTokens(registry, _secret(settings))
     app.state.registry = registry
+    app.state.request_timeout = settings.request_timeout
     app.include_router(generate.make_router(GenerationService(states, settings), states))
     stream_service = ScoreStreamService(states, settings)
     scoring_service = ScoringService(states, settings)

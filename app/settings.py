@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     max_classify_tokens: Limit = Field(8_192, description="longest text to classify, in tokens")
     max_tokens: Limit = Field(4_096, description="most tokens that one text may be continued by")
     max_texts: Limit = Field(128, description="most texts of one request, n counted")
+    request_timeout: float = Field(
+        0, ge=0, description="seconds after which any answer is a 504; 0 for no limit"
+    )
     prefix_cache_bytes: int = Field(
         33_554_432, ge=0, description="memory of one model for texts read before; 0 remembers none"
     )

@@ -1,6 +1,8 @@
 """Many requests of mixed kinds at random concurrency against the same requests alone: not one byte may differ.
 
-python -m benchmarks.invariance [--requests 10000] [--precision int8]
+    python -m benchmarks.invariance [--requests 10000] [--precision int8]
+
+Then texts that one process begins and another goes on with, from the state alone.
 """
 
 from __future__ import annotations
@@ -9,15 +11,23 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import httpx
 
 from app.main import create_app
 from app.settings import Settings
+from benchmarks.long_text import wait_until_ready
 from benchmarks.report import save
+from benchmarks.serving import free_port
 
+ROOT = Path(__file__).parents[1]
+NUM_TEXTS = 200
 TEXTS = ("The ship was built in", "春眠不觉晓，", "", "A small town of", "床前明月光", "In 1910 he")
 
 
@@ -25,11 +35,20 @@ def make_request(number: int) -> tuple[str, dict[str, object]]:
     """Give the n-th request: a route and a body."""
     draw = random.Random(number)
     text = draw.choice(TEXTS) + " of the" * draw.randrange(3)
-    kind = draw.randrange(4)
-    if kind == 0:
+    kind = draw.randrange(12)
+    if kind < 3:
         return "/score", {"text": text + " the war.", "per_token": True}
-    if kind == 1:
+    if kind < 5:
         return "/next", {"prefix": text, "top_k": draw.randrange(1, 20)}
+    if kind == 5:
+        hypotheses = [{"text": word} for word in ("town", "city", "small ship")]
+        return "/rescore", {"context": text, "hypotheses": hypotheses}
+    if kind == 6:
+        return "/generate", {
+            "prompt": text,
+            "num_beams": draw.randrange(2, 6),
+            "max_tokens": draw.randrange(1, 12),
+        }
     return "/generate", {
         "prompt": text,
         "seed": number,
@@ -89,6 +108,42 @@ async def run(precision: str, num_requests: int) -> tuple[int, float, float]:
     return sum(a != b for a, b in zip(crowd, alone, strict=True)), middle - start, end - middle
 
 
+def post(port: int, path: str, body: dict[str, object]) -> dict[str, object]:
+    """Ask a service."""
+    answer = httpx.post(f"http://127.0.0.1:{port}{path}", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def across_processes(precision: str, num_texts: int) -> int:
+    """Begin texts in one process and go on in another; give how many differ from those of one piece."""
+    ports = [free_port(), free_port()]
+    command = [sys.executable, "-m", "cli.main", "serve", "--precision", precision]
+    environment = {**os.environ, "REFRAIN_STATE_SECRET": "the same"}
+    servers = [
+        subprocess.Popen([*command, "--port", str(port)], env=environment, cwd=ROOT)
+        for port in ports
+    ]
+    num_different = 0
+    try:
+        for port in ports:
+            wait_until_ready(port)
+        for seed in range(num_texts):
+            asked = {"prompt": TEXTS[seed % len(TEXTS)], "seed": seed, "max_tokens": 24}
+            whole = post(ports[0], "/generate", {**asked, "ignore_eos": True})
+            half = {**asked, "max_tokens": 1 + seed % 23, "ignore_eos": True, "return_state": True}
+            (begun,) = post(ports[0], "/generate", half)["choices"]
+            rest = {"state": begun["state"], "seed": seed, "ignore_eos": True}
+            rest["max_tokens"] = 24 - half["max_tokens"]
+            (ended,) = post(ports[1], "/generate", rest)["choices"]
+            num_different += begun["text"] + ended["text"] != whole["choices"][0]["text"]
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(30)
+    return num_different
+
+
 def main() -> None:
     """Compare and save."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -101,6 +156,13 @@ def main() -> None:
         lines.append(
             f"{precision}: {options.requests:,} requests in crowds of 1 to 99 ({crowd:.0f} s) and alone "
             f"({alone:.0f} s): {num_different} answers differ."
+        )
+        print(lines[-1], flush=True)
+        assert not num_different
+        num_different = across_processes(precision, NUM_TEXTS)
+        lines.append(
+            f"{precision}: {NUM_TEXTS} texts begun in one process and gone on with in another: {num_different} differ "
+            "from those of one piece."
         )
         print(lines[-1], flush=True)
         assert not num_different

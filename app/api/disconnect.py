@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -15,19 +15,51 @@ class ClientLeftError(Exception):
     """Nobody waits for the answer any more."""
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for work, but cancel it as soon as the caller has left.
+class DeadlineError(Exception):
+    """The caller's time, or the server's patience, is over."""
+
+
+def seconds_left(request: Request, seconds: float | None) -> float | None:
+    """Give how long a request may take: what the caller says, and no longer than the server's own limit."""
+    limit: float = request.app.state.request_timeout
+    return seconds if not limit else min(seconds or limit, limit)
+
+
+async def in_time(work: Awaitable[Result], end: float | None) -> Result:
+    """Wait for work until a time of the event loop.
+
+    Raises
+    ------
+    DeadlineError
+        If that came first; the work is cancelled.
+    """
+    if end is None:
+        return await work
+    try:
+        async with asyncio.timeout_at(end):
+            return await work
+    except TimeoutError as error:
+        raise DeadlineError("the deadline passed before the answer was there") from error
+
+
+async def while_connected(
+    request: Request, work: Coroutine[Any, Any, Result], seconds: float | None = None
+) -> Result:
+    """Wait for work, but cancel it as soon as the caller has left or its time is over.
 
     Raises
     ------
     ClientLeftError
         If the caller left first.
+    DeadlineError
+        If the time was over first.
     """
     task = asyncio.current_task()
     assert task is not None
     watch = asyncio.ensure_future(_cancel_when_gone(request, task))
+    left = seconds_left(request, seconds)
     try:
-        return await work
+        return await in_time(work, task.get_loop().time() + left if left else None)
     except asyncio.CancelledError:
         if watch.done() and not watch.cancelled():
             task.uncancel()

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from app.api.disconnect import DeadlineError
 from app.engine.errors import (
     EngineError,
     EngineFailureError,
@@ -58,6 +59,7 @@ TABLE: dict[type[Exception], Row] = {
     StaleStateError: Row(412, "invalid_request_error", "stale_state"),
     UnknownSessionError: Row(404, "invalid_request_error", "session_not_found"),
     TooManySessionsError: Row(503, "overloaded_error", "too_many_sessions"),
+    DeadlineError: Row(504, "timeout_error", "deadline_passed"),
     ServiceError: Row(400, "invalid_request_error", "invalid_request"),
     RequestTooLargeError: Row(400, "invalid_request_error", "too_many_texts"),
     QueueFullError: Row(503, "overloaded_error", "overloaded"),
@@ -87,6 +89,7 @@ def install_error_handlers(app: FastAPI) -> None:
     """Let every error become a response of the one shape."""
     app.add_exception_handler(ServiceError, _known)
     app.add_exception_handler(EngineError, _known)
+    app.add_exception_handler(DeadlineError, _known)
     app.add_exception_handler(BodyTooLargeError, _too_large)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.disconnect import while_connected
+from app.api.disconnect import seconds_left, while_connected
 from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.generate import ChoiceAnswer, GenerateAnswer, GenerateBody
 from app.api.streaming import logprob_answers, stream_response, usage_answer
+from app.engine.beam_search import BeamParams
 from app.services.generation import GenerationOptions, GenerationService
 from app.services.state_token import StateTokens
 from models.native.sequence import SamplingParams
@@ -29,10 +30,14 @@ def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
         With `stream`, the answer is server-sent events: `data: {"index", "text", "finish_reason"}` for each piece,
         then `data: {"model", "seed", "usage"}`, then `data: [DONE]`.
         """
-        generation = await service.submit(_options(body, caller_of(request)))
+        options = _options(body, caller_of(request))
+        if options.beams:
+            generation = await while_connected(request, service.search(options), body.timeout)
+        else:
+            generation = await service.submit(options)
         if body.stream:
-            return stream_response(generation, states)
-        choices = await while_connected(request, generation.whole())
+            return stream_response(generation, states, seconds_left(request, body.timeout))
+        choices = await while_connected(request, generation.whole(), body.timeout)
         answer = GenerateAnswer(
             model=generation.model.checkpoint.name,
             choices=[
@@ -75,6 +80,7 @@ def _options(body: GenerateBody, caller: str) -> GenerationOptions:
         n=body.n,
         stops=as_list(body.stop),
         best_of=body.best_of,
+        beams=BeamParams(body.num_beams, body.length_penalty) if body.num_beams > 1 else None,
         logit_bias=body.logit_bias,
         allowed=body.allowed,
         num_logprobs=body.logprobs,

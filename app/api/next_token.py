@@ -31,12 +31,13 @@ def make_router(service: NextTokenService, states: StateTokens) -> APIRouter:
             top_k=body.top_k,
             starts_with=body.starts_with,
             candidates=body.candidates,
+            among_candidates=body.normalize == "candidates",
             state=body.state,
             wants_state=body.return_state,
             caller=caller_of(request),
         )
         model, results = await while_connected(
-            request, service.predict(as_list(body.prefix), options)
+            request, service.predict(as_list(body.prefix), options), body.timeout
         )
         answer = NextAnswer(
             model=model.checkpoint.name,

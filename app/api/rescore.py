@@ -25,12 +25,15 @@ def make_router(service: RescoringService) -> APIRouter:
             length_normalize=body.length_normalize,
             bos=body.bos,
             eos=body.eos,
+            among_hypotheses=body.normalize == "hypotheses",
             model=body.model,
             state=body.state,
             caller=caller_of(request),
         )
         hypotheses = [Hypothesis(each.text, each.score) for each in body.hypotheses]
-        loaded, rescored = await while_connected(request, service.rescore(hypotheses, options))
+        loaded, rescored = await while_connected(
+            request, service.rescore(hypotheses, options), body.timeout
+        )
         answers = [RescoredAnswer(**vars(each)) for each in rescored]
         return json_response(RescoreAnswer(model=loaded.checkpoint.name, hypotheses=answers))
 

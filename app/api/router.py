@@ -15,6 +15,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "No such model is loaded."},
     412: {"model": ErrorAnswer, "description": "The state is of another version of the model."},
     413: {"model": ErrorAnswer, "description": "The body is too large."},
+    504: {"model": ErrorAnswer, "description": "The deadline passed."},
     503: {
         "model": ErrorAnswer,
         "description": "Too many texts wait; come back after `Retry-After`.",

@@ -47,7 +47,9 @@ def make_router(
             wants_state=body.return_state,
             caller=caller_of(request),
         )
-        model, results = await while_connected(request, service.score(as_list(body.text), options))
+        model, results = await while_connected(
+            request, service.score(as_list(body.text), options), body.timeout
+        )
         answer = ScoreAnswer(
             model=model.checkpoint.name,
             results=[_answer(r, model, states, per_token=body.per_token) for r in results],

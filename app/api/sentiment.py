@@ -21,6 +21,7 @@ def make_router(service: SentimentService) -> APIRouter:
         results = await while_connected(
             request,
             service.classify(as_list(body.text), model=body.model, language=body.language),
+            body.timeout,
         )
         answers = [SentimentResult(**vars(result)) for result in results]
         return json_response(SentimentAnswer(results=answers))

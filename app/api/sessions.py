@@ -32,7 +32,7 @@ def make_router(service: SessionService) -> APIRouter:
             adaptive=body.adaptive,
             caller=caller_of(request),
         )
-        return _answer(await while_connected(request, opening))
+        return _answer(await while_connected(request, opening, body.timeout))
 
     @router.post(
         "/sessions/{session}/append", summary="Add what was typed", response_model=SessionAnswer
@@ -40,7 +40,7 @@ def make_router(service: SessionService) -> APIRouter:
     async def append(session: str, body: AppendBody, request: Request) -> Response:
         """Add text to a session, in pieces as they come: a word may be cut anywhere."""
         appending = service.append(session, body.text, caller_of(request))
-        return _answer(await while_connected(request, appending))
+        return _answer(await while_connected(request, appending, body.timeout))
 
     @router.post(
         "/sessions/{session}/next",
@@ -50,10 +50,13 @@ def make_router(service: SessionService) -> APIRouter:
     async def predict_next(session: str, body: SessionNextBody, request: Request) -> Response:
         """Predict what follows a session's text, as `/next` does of a whole prefix."""
         options = NextTokenOptions(
-            top_k=body.top_k, starts_with=body.starts_with, candidates=body.candidates
+            top_k=body.top_k,
+            starts_with=body.starts_with,
+            candidates=body.candidates,
+            among_candidates=body.normalize == "candidates",
         )
         predicting = service.next(session, options, caller_of(request))
-        found, result = await while_connected(request, predicting)
+        found, result = await while_connected(request, predicting, body.timeout)
         values: dict[str, object] = {
             "session": found.id,
             "model": found.loaded.checkpoint.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -9,6 +10,7 @@ from contextlib import aclosing
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.api.disconnect import DeadlineError, in_time
 from app.api.errors import body_of
 from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
 from app.engine.errors import EngineError
@@ -18,16 +20,18 @@ from app.services.state_token import StateTokens
 DONE = "data: [DONE]\n\n"
 
 
-def stream_response(generation: Generation, states: StateTokens) -> StreamingResponse:
-    """Answer with the events of a request that has been queued already."""
-    return _EventStream(generation, states)
+def stream_response(
+    generation: Generation, states: StateTokens, seconds: float | None
+) -> StreamingResponse:
+    """Answer with the events of a request that has been queued already, for so many seconds at most."""
+    return _EventStream(generation, states, seconds)
 
 
 class _EventStream(StreamingResponse):
     """Frees what is being written when the caller has left, even before the first event."""
 
-    def __init__(self, generation: Generation, states: StateTokens) -> None:
-        self._events = events(generation, states)
+    def __init__(self, generation: Generation, states: StateTokens, seconds: float | None) -> None:
+        self._events = events(generation, states, seconds)
         super().__init__(
             self._events,
             media_type="text/event-stream",
@@ -43,14 +47,17 @@ class _EventStream(StreamingResponse):
             self._generation.abort()
 
 
-async def events(generation: Generation, states: StateTokens) -> AsyncGenerator[str, None]:
+async def events(
+    generation: Generation, states: StateTokens, seconds: float | None
+) -> AsyncGenerator[str, None]:
     """Give one event a piece, one with seed and usage at the end, and `[DONE]`.
 
     A fault after the start is an event `{"error": ...}`, and the stream ends without `[DONE]`.
     """
+    end = asyncio.get_running_loop().time() + seconds if seconds else None
     try:
         async with aclosing(generation.pieces()) as pieces:
-            async for piece in pieces:
+            while (piece := await in_time(anext(pieces, None), end)) is not None:
                 if piece.text or piece.finish_reason or piece.logprobs:
                     values = _piece(piece)
                     if piece.state:
@@ -61,7 +68,7 @@ async def events(generation: Generation, states: StateTokens) -> AsyncGenerator[
             {"model": generation.model.checkpoint.name, "seed": generation.seed, "usage": usage}
         )
         yield DONE
-    except EngineError as error:
+    except (EngineError, DeadlineError) as error:
         yield _event(body_of(error))
 
 

@@ -10,11 +10,20 @@ from contextlib import suppress
 from functools import partial
 from types import TracebackType
 
+from app.engine.beam_search import BeamParams, BeamSearch
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
 from app.engine.errors import EngineError
 from app.engine.runner import Runner
-from app.engine.sequence import Looked, Outcome, Scored, Sequence, TextState, Written
+from app.engine.sequence import (
+    Looked,
+    Outcome,
+    Scored,
+    Searched,
+    Sequence,
+    TextState,
+    Written,
+)
 from app.engine.thread import EngineThread
 from models.native.sequence import CacheView, SamplingParams
 from models.native.structures import Purpose
@@ -124,6 +133,7 @@ class AsyncEngine(EngineThread):
         is_eager: bool = False,
         wants_state: bool = False,
         cache: CacheView | None = None,
+        candidates: Ids[int] = (),
     ) -> Sequence:
         """Make a sequence for this engine's model; see `Sequence`."""
         return Sequence.make(
@@ -138,12 +148,46 @@ class AsyncEngine(EngineThread):
             is_eager=is_eager,
             wants_state=wants_state,
             cache=cache,
+            candidates=candidates,
         )
 
     def generate(self, sequences: Ids[Sequence]) -> list[TokenStream]:
         """Submit texts to go on with, all or none; one stream for each. Each must be allowed one token at least."""
-        self._submit(sequences)
+        self._enter(sequences, lambda: self._engine.add(sequences))
         return [TokenStream(self, sequence) for sequence in sequences]
+
+    async def search(
+        self,
+        ids: Ids[int],
+        beams: BeamParams,
+        *,
+        params: SamplingParams,
+        start: TextState | None = None,
+        num_top: int = 0,
+        caller: str = "",
+        wants_state: bool = False,
+    ) -> Searched:
+        """Find the likeliest texts to go on with; of `params` only limits, biases and penalties count."""
+        rows = [
+            Sequence.make(
+                Purpose.BRANCH,
+                self._boundary_id,
+                ids,
+                vocab_size=self._runner.vocab_size,
+                params=params,
+                start=start,
+                num_top=num_top,
+                caller=caller,
+                wants_state=wants_state,
+                num_branches=2 * beams.num_beams,
+            )
+            for _ in range(beams.num_beams)
+        ]
+        root, *root.siblings = rows
+        search = BeamSearch(root, beams, self._boundary_id)
+        outcome = await self._wait(root, lambda: self._engine.add_search(root, search))
+        assert isinstance(outcome, Searched)
+        return outcome
 
     async def score(
         self,
@@ -155,8 +199,12 @@ class AsyncEngine(EngineThread):
         caller: str = "",
         wants_state: bool = False,
         cache: CacheView | None = None,
+        candidates: Ids[int] = (),
     ) -> Scored:
-        """Give the log-probability of each token after those before it; with `count_end` of the end too."""
+        """Give the log-probability of each token after those before it; with `count_end` of the end too.
+
+        With candidates it is that among them alone; every token and, if counted, the end must be one of them.
+        """
         ids = [*token_ids, self._boundary_id] if count_end else token_ids
         if not ids:
             return Scored([], [], state=start if wants_state else None)
@@ -168,6 +216,7 @@ class AsyncEngine(EngineThread):
             caller=caller,
             wants_state=wants_state,
             cache=cache,
+            candidates=candidates,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Scored)
@@ -182,8 +231,12 @@ class AsyncEngine(EngineThread):
         caller: str = "",
         wants_state: bool = False,
         cache: CacheView | None = None,
+        candidates: Ids[int] = (),
     ) -> Looked:
-        """Give the natural log-probability of every token after these, and the likeliest in order."""
+        """Give the natural log-probability of every token after these, and the likeliest in order.
+
+        With candidates only theirs, among them alone.
+        """
         sequence = self.sequence(
             Purpose.LOOK,
             token_ids,
@@ -192,6 +245,7 @@ class AsyncEngine(EngineThread):
             caller=caller,
             wants_state=wants_state,
             cache=cache,
+            candidates=candidates,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Looked)
@@ -224,7 +278,11 @@ class AsyncEngine(EngineThread):
     async def _ask(self, sequence: Sequence) -> Outcome:
         if (found := self._answer_at_once(sequence)) is not None:
             return found
-        self._submit([sequence])
+        return await self._wait(sequence, lambda: self._engine.add([sequence]))
+
+    async def _wait(self, sequence: Sequence, add: Callable[[], None]) -> Outcome:
+        """Queue a sequence and wait for its only outcome."""
+        self._enter([sequence], add)
         try:
             outcome: Outcome = await sequence.sink.get()
         except asyncio.CancelledError:
@@ -256,12 +314,13 @@ class AsyncEngine(EngineThread):
                 self._break(error)
                 raise self._failure or error from error
 
-    def _submit(self, sequences: Ids[Sequence]) -> None:
+    def _enter(self, sequences: Ids[Sequence], add: Callable[[], None]) -> None:
+        """Give sequences a mailbox each, and queue them with `add`."""
         for sequence in sequences:
             sequence.sink = Mailbox(partial(self._reader_is_ready, sequence))
         with self._condition:
             self._check_alive()
-            self._engine.add(sequences)
+            add()
             self._open.update(sequences)
             if self._engine.has_room:
                 self._wake()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.engine.beam_search import BeamSearch
 from app.engine.config import EngineConfig
 from app.engine.prefix_cache import PrefixCache
 from app.engine.runner import Runner
 from app.engine.scheduler import Scheduler
-from app.engine.sequence import MAX_UNTOLD, Outcome, Sequence, TextState, Written
+from app.engine.sequence import MAX_UNTOLD, Outcome, Searched, Sequence, TextState, Written
 from models.native.structures import Purpose, Status
 
 MIN_CACHED = 8
@@ -28,6 +29,7 @@ class Engine:
         self._free_slots = list(reversed(range(config.max_slots)))
         self.scheduler = Scheduler(config)
         self.prefix_cache = PrefixCache(config.prefix_cache_bytes)
+        self._searches: dict[Sequence, BeamSearch] = {}
 
     @property
     def has_room(self) -> bool:
@@ -38,10 +40,16 @@ class Engine:
         """Queue sequences, all or none."""
         self.scheduler.add(sequences)
 
+    def add_search(self, root: Sequence, search: BeamSearch) -> None:
+        """Queue the first text of a search."""
+        self.scheduler.add([root])
+        self._searches[root] = search
+
     def remove(self, sequence: Sequence) -> None:
-        """Drop a sequence and free its slot."""
+        """Drop a sequence and free its slots."""
+        self._searches.pop(sequence, None)
         if self.scheduler.remove(sequence):
-            self._free_slots.append(sequence.slot)
+            self._free_slots += [row.slot for row in (sequence, *sequence.siblings)]
 
     def admit(self) -> None:
         """Give free slots, emptied or filled with a known state, to those who wait."""
@@ -61,16 +69,37 @@ class Engine:
         advancing = [s for s in self.scheduler.running if not s.is_ahead]
         if not advancing:
             return []
-        self._runner.run(advancing, self._num_steps(advancing))
+        self._runner.run(self._rows(advancing), self._num_steps(advancing))
         outcomes: list[tuple[Sequence, Outcome]] = []
         for sequence in advancing:
             if sequence.native.struct.num_read == sequence.native.struct.mark:
                 self._remember(sequence)
-            if not sequence.is_running:
+            if sequence in self._searches:
+                outcomes += self._advance_search(sequence)
+            elif not sequence.is_running:
                 outcomes.append((sequence, self._close(sequence)))
             elif sequence.is_told and sequence.num_untold:
                 outcomes.append((sequence, sequence.outcome(None)))
         return outcomes
+
+    def _rows(self, sequences: list[Sequence]) -> list[Sequence]:
+        """Give what steps: of a search all of its live hypotheses."""
+        if not self._searches:
+            return sequences
+        rows: list[Sequence] = []
+        for sequence in sequences:
+            search = self._searches.get(sequence)
+            rows += search.rows if search else [sequence]
+        return rows
+
+    def _advance_search(self, root: Sequence) -> list[tuple[Sequence, Outcome]]:
+        search = self._searches[root]
+        if search.is_answered:
+            search.advance(self._runner)
+        if not search.is_done:
+            return []
+        self.remove(root)
+        return [(root, Searched(search.hypotheses))]
 
     def _num_steps(self, advancing: list[Sequence]) -> int:
         if any(sequence.is_told for sequence in advancing):

@@ -44,6 +44,12 @@ class Int8Runner:
         sequence.native.struct.slot = slot.ctypes.data
         sequence.native.struct.parity = 0
 
+    def fork(self, source: Sequence, target: Sequence) -> None:
+        slot = self._slots[target.slot]
+        slot[:] = self._slots[source.slot]
+        target.native.struct.slot = slot.ctypes.data
+        target.native.struct.parity = source.native.struct.parity
+
     def run(self, sequences: list[Sequence], max_steps: int) -> None:
         if sequences != self._listed:
             self._listed = list(sequences)

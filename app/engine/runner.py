@@ -33,6 +33,10 @@ class Runner(Protocol):
         """Advance every sequence, a token a step, until one is done or at its mark, or `interrupt` is set."""
         ...
 
+    def fork(self, source: Sequence, target: Sequence) -> None:
+        """Copy the state in a sequence's slot to that of another, which is of one size whatever was read."""
+        ...
+
     def pack(self, sequence: Sequence) -> bytes:
         """Give the state in a sequence's slot."""
         ...

@@ -21,14 +21,15 @@ class Scheduler:
         self._queues: OrderedDict[str, deque[Sequence]] = OrderedDict()
         self.running: list[Sequence] = []
         self.num_waiting = 0
+        self._num_taken = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether anybody runs or waits."""
         return bool(self.running or self.num_waiting)
 
-    def check_room(self, num_sequences: int) -> None:
-        """Refuse more sequences than the slots and the queue have room for.
+    def check_room(self, num_slots: int) -> None:
+        """Refuse more sequences than the slots and the queue have room for; a search counts for its hypotheses.
 
         Raises
         ------
@@ -38,9 +39,9 @@ class Scheduler:
             If there never will be.
         """
         room = self._config.max_slots + self._config.max_queue
-        if num_sequences > room:
-            raise RequestTooLargeError(f"{num_sequences} texts at once; there is room for {room}")
-        if len(self.running) + self.num_waiting + num_sequences > room:
+        if num_slots > room:
+            raise RequestTooLargeError(f"{num_slots} texts at once; there is room for {room}")
+        if self._num_taken + num_slots > room:
             raise QueueFullError(
                 f"{len(self.running)} texts are being served and {self.num_waiting} wait; come back later"
             )
@@ -48,20 +49,34 @@ class Scheduler:
     def add(self, sequences: Iterable[Sequence]) -> None:
         """Queue sequences, all or none."""
         sequences = list(sequences)
-        self.check_room(len(sequences))
+        num_slots = sum(sequence.num_slots for sequence in sequences)
+        self.check_room(num_slots)
+        largest = max((sequence.num_slots for sequence in sequences), default=0)
+        if largest > self._config.max_slots:
+            raise RequestTooLargeError(
+                f"a search of {largest} hypotheses; there are {self._config.max_slots} slots"
+            )
+        self._num_taken += num_slots
         for sequence in sequences:
             self._queues.setdefault(sequence.caller, deque()).append(sequence)
         self.num_waiting += len(sequences)
 
     def admit(self, free_slots: list[int]) -> list[Sequence]:
-        """Give free slots to those whose turn it is; they run from this step on."""
+        """Give free slots to those whose turn it is; they run from this step on.
+
+        Whose search needs more slots than are free keeps its turn until they are.
+        """
         admitted = []
         while self._queues and free_slots:
-            caller, queue = self._queues.popitem(last=False)
+            caller, queue = next(iter(self._queues.items()))
+            if queue[0].num_slots > len(free_slots):
+                break
             sequence = queue.popleft()
+            del self._queues[caller]
             if queue:
                 self._queues[caller] = queue
-            sequence.slot = free_slots.pop()
+            for row in (sequence, *sequence.siblings):
+                row.slot = free_slots.pop()
             admitted.append(sequence)
         self.num_waiting -= len(admitted)
         self.running.extend(admitted)
@@ -71,11 +86,13 @@ class Scheduler:
         """Take a sequence out; tells whether it held a slot."""
         if sequence in self.running:
             self.running.remove(sequence)
+            self._num_taken -= sequence.num_slots
             return True
         queue = self._queues.get(sequence.caller)
         if queue and sequence in queue:
             queue.remove(sequence)
             self.num_waiting -= 1
+            self._num_taken -= sequence.num_slots
             if not queue:
                 del self._queues[sequence.caller]
         return False

@@ -62,7 +62,10 @@ class Scored:
 
 @dataclass(frozen=True)
 class Looked:
-    """Natural log-probabilities of all tokens that may come next, float32 [V]; their entropy in nats; the top."""
+    """Natural log-probabilities of all tokens that may come next, float32 [V]; their entropy in nats; the top.
+
+    Among candidates it is their log-probabilities alone, [num_candidates], without entropy and top.
+    """
 
     log_probs: NDArray[np.float32]
     entropy: float
@@ -70,7 +73,26 @@ class Looked:
     state: TextState | None = None
 
 
-Outcome = Written | Scored | Looked
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that a search has found; `score` is what it was ranked by."""
+
+    token_ids: list[int]
+    logprobs: list[float]
+    top: list[Alternatives]
+    finish_reason: FinishReason
+    score: float
+    state: TextState | None = None
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search has found, best first."""
+
+    hypotheses: list[Hypothesis]
+
+
+Outcome = Written | Scored | Looked | Searched
 
 MAX_UNTOLD = 32
 """Tokens that a stream may be ahead of its reader."""
@@ -100,6 +122,8 @@ class Sequence:
         The state before the last token of a text that is only read: what is told of it.
     sink
         Where outcomes go: the engine only carries it.
+    siblings
+        Of the first text of a search: the slots that its other hypotheses take.
     """
 
     native: NativeSequence
@@ -112,6 +136,7 @@ class Sequence:
     num_told: int = 0
     state_before_last: TextState | None = None
     sink: Any = None
+    siblings: list[Sequence] = field(default_factory=list)
 
     @classmethod
     def make(
@@ -128,6 +153,8 @@ class Sequence:
         is_eager: bool = False,
         wants_state: bool = False,
         cache: CacheView | None = None,
+        candidates: Ids[int] = (),
+        num_branches: int = 0,
     ) -> Sequence:
         """Begin a text with the boundary, or go on from where a state stands."""
         tokens = [boundary_id, *ids] if start is None else [*start.unread, *ids]
@@ -139,8 +166,15 @@ class Sequence:
             params=params,
             num_top=num_top,
             cache=cache,
+            candidates=candidates,
+            num_branches=num_branches,
         )
         return cls(native, start, caller, is_eager and purpose is Purpose.GENERATE, wants_state)
+
+    @property
+    def num_slots(self) -> int:
+        """Slots that it takes."""
+        return 1 + len(self.siblings)
 
     @property
     def only_reads(self) -> bool:
@@ -191,6 +225,11 @@ class Sequence:
         given = native.struct.num_given
         token_ids = native.tokens[given + first : given + last].tolist()
         return Written(token_ids, logprobs, top, _REASONS.get(native.status), state)
+
+    @property
+    def next_top(self) -> Alternatives:
+        """Likeliest tokens after a text that is branched."""
+        return next(iter(self._top(0, 1)), [])
 
     def _top(self, first: int, last: int) -> list[Alternatives]:
         if self.native.top_ids is None or self.native.top_logprobs is None:

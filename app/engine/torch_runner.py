@@ -52,6 +52,10 @@ class TorchRunner:
             state = RecurrentState.from_bytes(packed, self._shapes).to(self._pool.device)
             self._pool.write(slots, state)
 
+    def fork(self, source: Sequence, target: Sequence) -> None:
+        slots = torch.tensor([source.slot, target.slot], device=self._pool.device)
+        self._pool.write(slots[1:], self._pool.read(slots[:1]))
+
     @torch.inference_mode()
     def run(self, sequences: list[Sequence], max_steps: int) -> None:
         for _ in range(max_steps):

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.async_engine import TokenStream
-from app.engine.sequence import Alternatives, FinishReason, TextState, Written
+from app.engine.beam_search import BeamParams
+from app.engine.sequence import Alternatives, FinishReason, Hypothesis, TextState, Written
 from app.services.encoding import encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
 from app.services.stop_strings import StopStrings
+from app.services.together import together
 from app.settings import Settings
 from models.native.sequence import SamplingParams
 from models.native.structures import Purpose
@@ -150,13 +152,38 @@ class Prompt:
         return bool(self.ids) or self.start is not None
 
 
+class FoundText:
+    """A text that a search has found, as a stream of one piece."""
+
+    def __init__(self, found: Hypothesis) -> None:
+        self._found: Hypothesis | None = found
+
+    def __aiter__(self) -> FoundText:
+        return self
+
+    async def __anext__(self) -> Written:
+        found, self._found = self._found, None
+        if found is None:
+            raise StopAsyncIteration
+        return Written(found.token_ids, found.logprobs, found.top, found.finish_reason, found.state)
+
+    async def __aenter__(self) -> FoundText:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.abort()
+
+    def abort(self) -> None:
+        """Nothing is being written."""
+
+
 class ChoiceWriter:
     """One choice: tokens to text, up to a stop string."""
 
     def __init__(
         self,
         index: int,
-        stream: TokenStream,
+        stream: TokenStream | FoundText,
         model: LoadedLanguageModel,
         prompt: Prompt,
         options: GenerationOptions,
@@ -260,6 +287,7 @@ class GenerationOptions:
     n: int = 1
     stops: Sequence[str] = ()
     best_of: int | None = None
+    beams: BeamParams | None = None
     logit_bias: Mapping[str, float] = field(default_factory=dict)
     allowed: Sequence[str] | None = None
     num_logprobs: int | None = None
@@ -286,6 +314,47 @@ class GenerationService:
         self._states = states
         self._settings = settings
 
+    async def search(self, options: GenerationOptions) -> Generation:
+        """Find the likeliest texts: a beam search for each prompt, to its end.
+
+        Raises
+        ------
+        ServiceError
+            For an unknown model, too many texts or tokens.
+        EngineError
+            If the queue is full or the engine has stopped.
+        """
+        beams = options.beams
+        assert beams is not None
+        self._check(options)
+        model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
+        model.engine.admit(len(options.prompts) * beams.num_beams)
+        prompts = [await self._prompt(model, text, start) for text in options.prompts]
+        sampling = self._constrained(model, options)
+        searched = await together(
+            model.engine.search(
+                prompt.ids,
+                beams,
+                params=sampling,
+                start=prompt.start,
+                num_top=options.num_logprobs or 0,
+                caller=options.caller,
+                wants_state=options.wants_state,
+            )
+            for prompt in prompts
+        )
+        found = [
+            (prompt, hypothesis)
+            for prompt, each in zip(prompts, searched, strict=True)
+            for hypothesis in each.hypotheses[: options.n]
+        ]
+        writers = [
+            ChoiceWriter(index, FoundText(hypothesis), model, prompt, options)
+            for index, (prompt, hypothesis) in enumerate(found)
+        ]
+        num_prompt = sum(len(prompt.ids) for prompt in prompts)
+        return Generation(model, writers, options.seed or 0, num_prompt, options)
+
     async def submit(self, options: GenerationOptions) -> Generation:
         """Check, admit, tokenize and queue a request; nothing is refused after this.
 
@@ -301,11 +370,7 @@ class GenerationService:
         model.engine.admit(len(options.prompts) * options.num_tried)
         seed = secrets.randbits(53) if options.seed is None else options.seed
         prompts = [await self._prompt(model, text, start) for text in options.prompts]
-        sampling = replace(
-            options.sampling,
-            logit_bias=_biases(model.checkpoint.tokenizer, options.logit_bias),
-            allowed=_allowed(model.checkpoint.tokenizer, options.allowed),
-        )
+        sampling = self._constrained(model, options)
         choices = [(prompt, choice) for prompt in prompts for choice in range(options.num_tried)]
         seeds = [
             seed_of(seed, index if options.seed is None else choice)
@@ -333,6 +398,16 @@ class GenerationService:
         num_prompt = sum(len(prompt.ids) for prompt in prompts)
         return Generation(model, writers, seed, num_prompt, options)
 
+    def _constrained(
+        self, model: LoadedLanguageModel, options: GenerationOptions
+    ) -> SamplingParams:
+        """Turn biases and allowed texts to those of tokens."""
+        return replace(
+            options.sampling,
+            logit_bias=_biases(model.checkpoint.tokenizer, options.logit_bias),
+            allowed=_allowed(model.checkpoint.tokenizer, options.allowed),
+        )
+
     async def _prompt(
         self, model: LoadedLanguageModel, text: str, start: TextState | None
     ) -> Prompt:
@@ -354,6 +429,12 @@ class GenerationService:
                 f"{settings.max_texts} texts",
                 name if options.num_tried > 1 else "prompt",
             )
+        if options.beams and options.beams.num_beams < options.n:
+            raise InvalidParameterError(
+                f"num_beams {options.beams.num_beams} is less than n {options.n}", "num_beams"
+            )
+        if options.beams and not options.sampling.max_tokens:
+            raise InvalidParameterError("a search writes one token at least", "max_tokens")
         if options.num_tried < options.n:
             raise InvalidParameterError(
                 f"best_of {options.best_of} is less than n {options.n}", "best_of"

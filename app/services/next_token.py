@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.engine.sequence import Looked, TextState
 from app.services.encoding import encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel, WordIndex
 from app.services.state_token import StateTokens
+from app.services.together import together
 from app.settings import Settings
 from models.native.sequence import CacheView
 from models.tokenizer import Tokenizer
@@ -59,6 +60,7 @@ class NextTokenOptions:
     top_k: int = 10
     starts_with: str = ""
     candidates: Sequence[str] | None = None
+    among_candidates: bool = False
     state: str | None = None
     wants_state: bool = False
     caller: str = ""
@@ -103,10 +105,10 @@ class NextTokenService:
         loaded.engine.admit(num_texts)
         if len(prefixes) == 1:
             return loaded, [await self.predict_after(loaded, prefixes[0], start, options)]
-        results = await asyncio.gather(
-            *(self.predict_after(loaded, prefix, start, options) for prefix in prefixes)
+        results = await together(
+            self.predict_after(loaded, prefix, start, options) for prefix in prefixes
         )
-        return loaded, list(results)
+        return loaded, results
 
     async def predict_after(
         self,
@@ -136,6 +138,8 @@ class NextTokenService:
             spellings_of(tokenizer, candidate, is_inside=is_inside)
             for candidate in candidates or ()
         ]
+        if options.among_candidates:
+            return await self._compare(loaded, ids, start, spellings, options)
         looked = await loaded.engine.look(
             ids,
             start=start,
@@ -147,13 +151,9 @@ class NextTokenService:
         scored = None
         if candidates is not None:
             pairs = zip(candidates, spellings, strict=True)
-            scored = list(
-                await asyncio.gather(
-                    *(
-                        _score_candidate(loaded, looked, candidate, each, options)
-                        for candidate, each in pairs
-                    )
-                )
+            scored = await together(
+                _score_candidate(loaded, looked, candidate, each, options)
+                for candidate, each in pairs
             )
         return NextToken(
             predictions=best_predictions(
@@ -161,6 +161,38 @@ class NextTokenService:
             ),
             entropy=looked.entropy,
             candidates=scored,
+            state=looked.state if options.wants_state else None,
+        )
+
+    async def _compare(
+        self,
+        loaded: LoadedLanguageModel,
+        ids: list[int],
+        start: TextState | None,
+        spellings: list[list[list[int]]],
+        options: NextTokenOptions,
+    ) -> NextToken:
+        """Give the candidates' probabilities among themselves; no other token's is computed."""
+        assert options.candidates is not None
+        compared = compared_tokens(options.candidates, spellings)
+        looked = await loaded.engine.look(
+            ids,
+            start=start,
+            caller=options.caller,
+            candidates=() if options.cache else compared,
+            cache=options.cache,
+            wants_state=options.wants_state,
+        )
+        log_probs = among(compared, looked)
+        return NextToken(
+            predictions=[],
+            entropy=entropy_of(log_probs),
+            candidates=compared_predictions(
+                options.candidates,
+                spellings,
+                dict(zip(compared, log_probs.tolist(), strict=True)),
+                loaded.checkpoint.tokenizer.unk_id,
+            ),
             state=looked.state if options.wants_state else None,
         )
 
@@ -189,6 +221,57 @@ def spellings_of(tokenizer: Tokenizer, candidate: str, *, is_inside: bool) -> li
     if not spellings:
         raise InvalidParameterError("a candidate is empty", "candidates")
     return spellings
+
+
+def compared_tokens(
+    candidates: Sequence[str], spellings: Sequence[Sequence[Sequence[int]]]
+) -> list[int]:
+    """Give the tokens of candidates that are to be compared with one another.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a candidate takes more than one token.
+    """
+    for candidate, each in zip(candidates, spellings, strict=True):
+        if all(len(tokens) > 1 for tokens in each):
+            raise InvalidParameterError(
+                f"{candidate[:50]!r} is more than one token of this model; only single tokens are compared "
+                "among themselves",
+                "candidates",
+            )
+    return sorted({tokens[0] for each in spellings for tokens in each if len(tokens) == 1})
+
+
+def among(compared: Sequence[int], looked: Looked) -> NDArray[np.float32]:
+    """Give the log-probabilities of compared tokens among themselves, from a look at them or at all tokens."""
+    log_probs = looked.log_probs
+    if len(log_probs) == len(compared):
+        return log_probs
+    chosen = log_probs[compared]
+    largest = chosen.max()
+    normalised: NDArray[np.float32] = chosen - largest - np.log(np.exp(chosen - largest).sum())
+    return normalised
+
+
+def compared_predictions(
+    candidates: Sequence[str],
+    spellings: Sequence[Sequence[Sequence[int]]],
+    logprobs: Mapping[int, float],
+    unk_id: int,
+) -> list[Prediction]:
+    """Give each candidate's probability among the compared tokens, in its likeliest spelling."""
+    found = []
+    for candidate, each in zip(candidates, spellings, strict=True):
+        single = [([*tokens], [logprobs[tokens[0]]]) for tokens in each if len(tokens) == 1]
+        found.append(best_spelling(candidate, single, unk_id))
+    return found
+
+
+def entropy_of(log_probs: NDArray[np.float32]) -> float:
+    """Give the entropy of a distribution, in nats."""
+    exact = log_probs.astype(np.float64)
+    return max(0.0, -float((np.exp(exact) * exact).sum()))
 
 
 def best_spelling(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from app.services.encoding import encode
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
+from app.services.together import together
 from app.settings import Settings
+from models.tokenizer import Encoding
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class RescoringOptions:
     length_normalize: bool = False
     bos: bool = True
     eos: bool = False
+    among_hypotheses: bool = False
     model: str | None = None
     state: str | None = None
     caller: str = ""
@@ -83,29 +85,44 @@ class RescoringService:
         context = await encode(tokenizer, options.context, max_tokens=limit, param="context")
         if context.ids:
             start = await loaded.engine.read(context.ids, start=start, caller=options.caller)
-        rescored = await asyncio.gather(
-            *(self._rescore_one(loaded, start, each, options) for each in hypotheses)
+        encodings = [await self._encode(loaded, start, each.text) for each in hypotheses]
+        words: set[int] = set()
+        if options.among_hypotheses:
+            words = {tokenizer.eos_id} if options.eos else set()
+            words.update(*(encoding.ids for encoding in encodings))
+        rescored = await together(
+            self._rescore_one(loaded, start, each, encoding, sorted(words), options)
+            for each, encoding in zip(hypotheses, encodings, strict=True)
         )
         return loaded, sorted(rescored, key=lambda each: -each.total)
+
+    async def _encode(
+        self, loaded: LoadedLanguageModel, start: TextState | None, text: str
+    ) -> Encoding:
+        tokenizer = loaded.checkpoint.tokenizer
+        needs_space = start is not None and text[:1].isalnum() and tokenizer.kind != "characters"
+        return await encode(
+            tokenizer,
+            f" {text}" if needs_space else text,
+            max_tokens=self._settings.max_prompt_tokens,
+            param="hypotheses",
+        )
 
     async def _rescore_one(
         self,
         loaded: LoadedLanguageModel,
         start: TextState | None,
         hypothesis: Hypothesis,
+        encoding: Encoding,
+        words: list[int],
         options: RescoringOptions,
     ) -> Rescored:
-        tokenizer = loaded.checkpoint.tokenizer
-        text = hypothesis.text
-        needs_space = start is not None and text[:1].isalnum() and tokenizer.kind != "characters"
-        encoding = await encode(
-            tokenizer,
-            f" {text}" if needs_space else text,
-            max_tokens=self._settings.max_prompt_tokens,
-            param="hypotheses",
-        )
         scored = await loaded.engine.score(
-            encoding.ids, count_end=options.eos, start=start, caller=options.caller
+            encoding.ids,
+            count_end=options.eos,
+            start=start,
+            caller=options.caller,
+            candidates=words,
         )
         logprobs = scored.logprobs
         if start is None and not options.bos:
@@ -115,7 +132,7 @@ class RescoringService:
             log_likelihood / max(1, len(logprobs)) if options.length_normalize else log_likelihood
         )
         return Rescored(
-            text,
+            hypothesis.text,
             hypothesis.score + options.weight * part,
             hypothesis.score,
             log_likelihood,

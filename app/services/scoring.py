@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from app.services.encoding import encode
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
+from app.services.together import together
 from app.settings import Settings
 from models.tokenizer import EOS, Encoding
 
@@ -102,20 +102,16 @@ async def _score_all(
     start: TextState | None,
     options: ScoringOptions,
 ) -> list[Scored]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                loaded.engine.score(
-                    encoding.ids,
-                    count_end=options.count_end,
-                    start=start,
-                    caller=options.caller,
-                    wants_state=options.wants_state,
-                )
-            )
-            for encoding in encodings
-        ]
-    return [task.result() for task in tasks]
+    return await together(
+        loaded.engine.score(
+            encoding.ids,
+            count_end=options.count_end,
+            start=start,
+            caller=options.caller,
+            wants_state=options.wants_state,
+        )
+        for encoding in encodings
+    )
 
 
 def text_score(text: str, encoding: Encoding, scored: Scored) -> TextScore:

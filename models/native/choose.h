@@ -4,7 +4,7 @@
 
 #include "network.h"
 
-enum { GENERATE = 0, SCORE = 1, LOOK = 2 };
+enum { GENERATE = 0, SCORE = 1, LOOK = 2, BRANCH = 3 };
 enum { RUNNING = 0, STOPPED = 1, FULL = 2, ANSWERED = 3 };
 
 // Hidden states that a text has had, and the token that followed each; see cache.h.
@@ -25,7 +25,10 @@ typedef struct {
     int32_t *ranks;         // one a token scored; may be null
     int32_t *top_ids;       // [.., num_top]
     float *top_logprobs;
-    float *log_probs;       // LOOK: [V], or of the candidates alone
+    float *log_probs;       // LOOK: [V]; of a look or score among candidates: [num_candidates]
+    int32_t *branch_ids;    // BRANCH: [num_branches] the tokens that a text may best go on with
+    float *branch_scores;   // their log-probabilities after biases, bans and penalties
+    float *branch_logprobs; // and without them
     const int32_t *bias_ids;
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
@@ -39,7 +42,7 @@ typedef struct {
     int32_t purpose, status, parity;
     int32_t num_tokens, num_given, num_read, num_found;
     int32_t mark;           // the call returns when this many are read; -1 for never
-    int32_t max_written, num_bias, num_top, top_k, ignore_eos, num_candidates, unused;
+    int32_t max_written, num_bias, num_top, top_k, ignore_eos, num_candidates, num_branches;
     float temperature, top_p, min_p;
     float repetition_penalty, frequency_penalty, presence_penalty;
 } Sequence;
@@ -335,15 +338,30 @@ static void keep_some(const Sequence *sequence, Choosing *choosing) {
     if (sequence->top_p < 1) keep_top_p(choosing, sequence->top_p, largest, inverse_temperature);
 }
 
+// Sum up the changed logits.
+static BlockSums sum_work(const Sequence *sequence, Choosing *choosing) {
+    BlockSums sums = sums_of_row(choosing->sums, 0, choosing->num_blocks);
+    for (int32_t block = 0; block < choosing->num_blocks; block++)
+        put_sum(sums, block, sum_block(choosing->work + block * COLUMNS, inverse_temperature_of(sequence)));
+    return sums;
+}
+
+// Find the tokens that a text may best go on with.
+static void find_branches(Sequence *sequence, const float *logits, double log_sum, Choosing *choosing) {
+    memcpy(choosing->work, logits, (size_t)choosing->num_blocks * COLUMNS * sizeof *logits);
+    change(sequence, choosing);
+    find_top(choosing->work, sum_work(sequence, choosing), choosing->num_blocks, log_sum, sequence->num_branches,
+             sequence->branch_ids, sequence->branch_scores);
+    for (int32_t branch = 0; branch < sequence->num_branches; branch++)
+        sequence->branch_logprobs[branch] = (float)(logits[sequence->branch_ids[branch]] - log_sum);
+}
+
 // Choose from a changed copy of the logits.
 static int32_t choose_from_copy(const Sequence *sequence, const float *logits, Choosing *choosing) {
     memcpy(choosing->work, logits, (size_t)choosing->num_blocks * COLUMNS * sizeof *logits);
     change(sequence, choosing);
     if (keeps_some(sequence, choosing)) keep_some(sequence, choosing);
-    BlockSums sums = sums_of_row(choosing->sums, 0, choosing->num_blocks);
-    for (int32_t block = 0; block < choosing->num_blocks; block++)
-        put_sum(sums, block, sum_block(choosing->work + block * COLUMNS, inverse_temperature_of(sequence)));
-    return draw_or_take(sequence, choosing->work, sums, choosing);
+    return draw_or_take(sequence, choosing->work, sum_work(sequence, choosing), choosing);
 }
 
 #define MAX_FEW 8
@@ -399,9 +417,31 @@ static void found(Sequence *sequence, int64_t place, const float *logits, BlockS
                  sequence->top_ids + place * sequence->num_top, sequence->top_logprobs + place * sequence->num_top);
 }
 
+// Normalise among candidates, whose logits are in `log_probs`: a look's answer, or the log-probability of a score's
+// `place`-th target, which is one of them.
+static void answer_among(Sequence *sequence, int32_t place, float target) {
+    float *log_probs = sequence->log_probs, largest = -INFINITY;
+    for (int32_t i = 0; i < sequence->num_candidates; i++) largest = fmaxf(largest, log_probs[i]);
+    double total = 0;
+    for (int32_t i = 0; i < sequence->num_candidates; i++) total += exp_of(log_probs[i] - largest);
+    double log_sum = largest + log_of(total);
+    if (sequence->purpose == SCORE) {
+        sequence->logprobs[place] = (float)(target - log_sum);
+        return;
+    }
+    for (int32_t i = 0; i < sequence->num_candidates; i++) log_probs[i] = (float)(log_probs[i] - log_sum);
+    sequence->status = ANSWERED;
+}
+
 // Use logits: the `place`-th that the sequence has asked for. A score may be answered for several places at once, by
 // several threads: its cursor is moved by whoever asked.
 static void answer(Sequence *sequence, int32_t place, float *logits, BlockSums sums, Choosing *choosing) {
+    if (sequence->candidates) {
+        for (int32_t i = 0; i < sequence->num_candidates; i++)
+            sequence->log_probs[i] = logits[sequence->candidates[i]];
+        answer_among(sequence, place, sequence->purpose == SCORE ? logits[sequence->tokens[place + 1]] : 0);
+        return;
+    }
     double log_sum = log_total(sums, choosing->num_blocks);
     if (sequence->purpose == LOOK) {
         for (int32_t token = 0; token < choosing->vocab_size; token++)
@@ -410,6 +450,12 @@ static void answer(Sequence *sequence, int32_t place, float *logits, BlockSums s
         if (sequence->num_top)
             find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
                      sequence->top_logprobs);
+        sequence->status = ANSWERED;
+    } else if (sequence->purpose == BRANCH) {
+        if (sequence->num_top)
+            find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
+                     sequence->top_logprobs);
+        find_branches(sequence, logits, log_sum, choosing);
         sequence->status = ANSWERED;
     } else if (sequence->purpose == SCORE) {
         found(sequence, place, logits, sums, log_sum, sequence->tokens[place + 1], choosing);

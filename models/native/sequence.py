@@ -90,6 +90,8 @@ class NativeSequence:
         What the text has had, to blend predictions with; a score then tells hidden states too.
     candidates
         The tokens among which alone a look or a score is normalised; every target of a score is one of them.
+    num_branches
+        Of a search: the tokens to report that the text may best go on with.
     """
 
     def __init__(
@@ -103,9 +105,12 @@ class NativeSequence:
         num_top: int = 0,
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
+        num_branches: int = 0,
     ) -> None:
+        assert (num_branches > 0) == (purpose is Purpose.BRANCH)
         num_given = len(tokens)
-        max_written = params.max_tokens if purpose is Purpose.GENERATE else 0
+        is_written = purpose in (Purpose.GENERATE, Purpose.BRANCH)
+        max_written = params.max_tokens if is_written else 0
         num_found = {Purpose.GENERATE: max_written, Purpose.SCORE: num_given - 1}.get(purpose, 0)
         self.num_top = min(num_top, vocab_size)
         self.params = params
@@ -148,10 +153,12 @@ class NativeSequence:
             self.log_probs = np.empty(len(candidates) or vocab_size, np.float32)
             self.struct.log_probs = self.log_probs.ctypes.data
         if purpose is Purpose.SCORE:
-            self.ranks = np.empty(num_found, np.int32)
+            self.ranks = np.zeros(num_found, np.int32)
             self.struct.ranks = self.ranks.ctypes.data
+        if num_branches:
+            self._branch(min(num_branches, vocab_size))
         if self.num_top:
-            num_found = 1 if purpose is Purpose.LOOK else num_found
+            num_found = 1 if purpose in (Purpose.LOOK, Purpose.BRANCH) else num_found
             self.top_ids = np.empty((num_found, self.num_top), np.int32)
             self.top_logprobs = np.empty((num_found, self.num_top), np.float32)
             self.struct.top_ids = self.top_ids.ctypes.data
@@ -175,6 +182,16 @@ class NativeSequence:
             self.struct.hidden = self.hidden.ctypes.data
             self.struct.cache_probs = self.cache_probs.ctypes.data
 
+    def _branch(self, num_branches: int) -> None:
+        """Make room for the tokens that the text may best go on with."""
+        self.branch_ids: NDArray[np.int32] = np.empty(num_branches, np.int32)
+        self.branch_scores: NDArray[np.float32] = np.empty(num_branches, np.float32)
+        self.branch_logprobs: NDArray[np.float32] = np.empty(num_branches, np.float32)
+        self.struct.branch_ids = self.branch_ids.ctypes.data
+        self.struct.branch_scores = self.branch_scores.ctypes.data
+        self.struct.branch_logprobs = self.branch_logprobs.ctypes.data
+        self.struct.num_branches = num_branches
+
     def _restrict(self, candidates: Ids[int]) -> None:
         """Hand over candidates, and keep their memory."""
         ids = np.array(candidates, np.int32)
@@ -195,6 +212,19 @@ class NativeSequence:
             self.struct.bias_ids = ctypes.addressof(bias_ids)
             self.struct.bias_values = ctypes.addressof(bias_values)
             self.struct.num_bias = len(ids)
+
+    def push(self, token_id: int) -> None:
+        """Go on with a token, which is to be read next."""
+        self.tokens[self.struct.num_tokens] = token_id
+        self.struct.num_tokens += 1
+        self.struct.status = Status.RUNNING
+
+    def copy_text(self, other: NativeSequence) -> None:
+        """Become the text of another sequence of the same capacity, as far as it has been read."""
+        count = other.struct.num_tokens
+        self.tokens[:count] = other.tokens[:count]
+        self.struct.num_tokens, self.struct.num_read = count, other.struct.num_read
+        self.struct.parity = other.struct.parity
 
     @property
     def status(self) -> Status:

@@ -25,11 +25,12 @@ class Kind(IntEnum):
 
 
 class Purpose(IntEnum):
-    """What a sequence is read for: to be gone on with, to be scored, or to look at what may come next."""
+    """What a sequence is read for: to be gone on with, scored, looked beyond, or branched in a search."""
 
     GENERATE = 0
     SCORE = 1
     LOOK = 2
+    BRANCH = 3
 
 
 class Status(IntEnum):
@@ -101,6 +102,9 @@ class SequenceStruct(Structure):
         ("top_ids", c_void_p),
         ("top_logprobs", c_void_p),
         ("log_probs", c_void_p),
+        ("branch_ids", c_void_p),
+        ("branch_scores", c_void_p),
+        ("branch_logprobs", c_void_p),
         ("bias_ids", c_void_p),
         ("bias_values", c_void_p),
         ("allowed", c_void_p),
@@ -125,7 +129,7 @@ class SequenceStruct(Structure):
         ("top_k", c_int32),
         ("ignore_eos", c_int32),
         ("num_candidates", c_int32),
-        ("unused", c_int32),
+        ("num_branches", c_int32),
         ("temperature", c_float),
         ("top_p", c_float),
         ("min_p", c_float),

@@ -45,6 +45,10 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
+    @classmethod
+    def _is_inherited(cls, name: str) -> bool:
+        return name not in cls.__annotations__
+
     @model_validator(mode="before")
     @classmethod
     def _know_every_field(cls, values: Any) -> Any:
@@ -55,11 +59,22 @@ class Body(BaseModel):
                 hint = (
                     f"did you mean {near[0]}?"
                     if near
-                    else f"there are {', '.join(cls.model_fields)}"
+                    else f"there are {', '.join(sorted(cls.model_fields, key=cls._is_inherited))}"
                 )
                 context = {"name": name, "hint": hint}
                 raise PydanticCustomError("unknown_field", "unknown field {name}; {hint}", context)
         return values
+
+
+class TimedBody(Body):
+    """A request body that says how long its caller waits."""
+
+    timeout: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        description="Seconds after which the answer is a 504 and the work ends; a stream ends with an error event.",
+    )
 
 
 class Answer(BaseModel):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
+from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class GenerateBody(Body):
+class GenerateBody(TimedBody):
     """What to go on with, and how."""
 
     model_config = ConfigDict(
@@ -69,6 +70,19 @@ class GenerateBody(Body):
         le=128,
         description="Texts to write for each prompt, of which the n likeliest (by the mean token) are returned.",
     )
+    num_beams: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Above 1: search for the likeliest texts with this many hypotheses (beam search) and return the n "
+        "best; nothing is drawn by chance, and nothing streams.",
+    )
+    length_penalty: float = Field(
+        1.0,
+        ge=-10,
+        le=10,
+        description="Of a search: texts are ranked by log-probability over length to this power.",
+    )
     logit_bias: dict[str, Annotated[float, Field(ge=-1000, le=1000)]] = Field(
         default_factory=dict,
         max_length=1000,
@@ -88,6 +102,23 @@ class GenerateBody(Body):
     state: State = None
     return_state: ReturnState = False
     ignore_eos: bool = Field(default=False, description="Never end before max_tokens.")
+
+    @model_validator(mode="after")
+    def _draw_or_search(self) -> GenerateBody:
+        if self.num_beams > 1:
+            for name in _DRAWN:
+                if name in self.model_fields_set:
+                    raise PydanticCustomError(
+                        "search",
+                        "a search draws nothing by chance: leave {name} out",
+                        {"name": name},
+                    )
+        elif "length_penalty" in self.model_fields_set:
+            raise PydanticCustomError("search", "length_penalty belongs to a search: num_beams > 1")
+        return self
+
+
+_DRAWN = ("temperature", "top_k", "top_p", "min_p", "best_of", "stream")
 
 
 class TokenAlternative(Answer):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
+from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
 
 
-class NextBody(Body):
+def check_comparison(normalize: str, candidates: list[str] | None) -> None:
+    """Refuse to compare candidates that are not given."""
+    if normalize == "candidates" and candidates is None:
+        raise PydanticCustomError("candidates", "normalize among candidates needs candidates")
+
+
+class NextBody(TimedBody):
     """What has been written so far, and what is asked of the next token."""
 
     model_config = ConfigDict(
@@ -31,8 +38,18 @@ class NextBody(Body):
     candidates: Annotated[list[str], Field(min_length=1, max_length=128)] | None = Field(
         None, description="Words or texts whose probability to report too."
     )
+    normalize: Literal["vocabulary", "candidates"] = Field(
+        "vocabulary",
+        description="`candidates`: probabilities among the candidates alone, each of one token; no other word's is "
+        "computed, which is several times as fast.",
+    )
     state: State = None
     return_state: ReturnState = False
+
+    @model_validator(mode="after")
+    def _compare_what_is_given(self) -> NextBody:
+        check_comparison(self.normalize, self.candidates)
+        return self
 
 
 class PredictionAnswer(Answer):
@@ -51,7 +68,7 @@ class NextTokenAnswer(Answer):
     """What may follow one prefix."""
 
     predictions: list[PredictionAnswer]
-    entropy: float = Field(description="Of the whole distribution, in nats.")
+    entropy: float = Field(description="Of the distribution, in nats.")
     candidates: list[PredictionAnswer] | None = None
     state: str | None = None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, Body, ModelName, State
+from app.api.schemas.body import Answer, Body, ModelName, State, TimedBody
 
 
 class HypothesisBody(Body):
@@ -18,7 +18,7 @@ class HypothesisBody(Body):
     )
 
 
-class RescoreBody(Body):
+class RescoreBody(TimedBody):
     """What to order."""
 
     model_config = ConfigDict(
@@ -50,6 +50,11 @@ class RescoreBody(Body):
         description="Without a context: a hypothesis begins a text. False leaves its first token out.",
     )
     eos: bool = Field(default=False, description="Count the end of the text after each.")
+    normalize: Literal["vocabulary", "hypotheses"] = Field(
+        "vocabulary",
+        description="`hypotheses`: every word's probability is that among the words of all hypotheses; no other word's "
+        "is computed, which is several times as fast, and a rougher measure.",
+    )
     model: ModelName = None
     state: State = None
 

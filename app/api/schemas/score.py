@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.schemas.body import Answer, Body, ModelName, ReturnState, State, Texts
+from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
 
 
-class ScoreBody(Body):
+class ScoreBody(TimedBody):
     """What to measure."""
 
     model_config = ConfigDict(

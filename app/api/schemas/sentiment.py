@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, Body, ModelName, Texts
+from app.api.schemas.body import Answer, ModelName, Texts, TimedBody
 
 
-class SentimentBody(Body):
+class SentimentBody(TimedBody):
     """What to classify."""
 
     model_config = ConfigDict(

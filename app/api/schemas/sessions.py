@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
-from app.api.schemas.body import Answer, Body, ModelName, State
-from app.api.schemas.next_token import NextTokenAnswer
+from app.api.schemas.body import Answer, ModelName, State, TimedBody
+from app.api.schemas.next_token import NextTokenAnswer, check_comparison
 
 
-class SessionBody(Body):
+class SessionBody(TimedBody):
     """How a session begins."""
 
     model_config = ConfigDict(
@@ -27,7 +27,7 @@ class SessionBody(Body):
     )
 
 
-class AppendBody(Body):
+class AppendBody(TimedBody):
     """What was typed since the last time."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": " the United"}]})
@@ -35,7 +35,7 @@ class AppendBody(Body):
     text: str
 
 
-class SessionNextBody(Body):
+class SessionNextBody(TimedBody):
     """What is asked of the next token."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"top_k": 3}]})
@@ -47,6 +47,16 @@ class SessionNextBody(Body):
     candidates: Annotated[list[str], Field(min_length=1, max_length=128)] | None = Field(
         None, description="Words or texts whose probability to report too."
     )
+    normalize: Literal["vocabulary", "candidates"] = Field(
+        "vocabulary",
+        description="`candidates`: probabilities among the candidates alone, each of one token; no other word's is "
+        "computed, which is several times as fast.",
+    )
+
+    @model_validator(mode="after")
+    def _compare_what_is_given(self) -> SessionNextBody:
+        check_comparison(self.normalize, self.candidates)
+        return self
 
 
 class SessionAnswer(Answer):

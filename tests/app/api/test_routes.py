@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from app.api.disconnect import DeadlineError
 from app.api.errors import TABLE, row_of
 from app.engine import errors as engine_errors
 from app.services import errors as service_errors
@@ -294,7 +295,7 @@ def leaves(kind: type[Exception]) -> list[type[Exception]]:
 
 def test_every_error_has_a_row_of_its_own() -> None:
     kinds = leaves(engine_errors.EngineError) + leaves(service_errors.ServiceError)
-    assert set(kinds) == set(TABLE)
+    assert {*kinds, DeadlineError} == set(TABLE)
     assert all(row_of(kind("x")).status not in (422, 501) for kind in kinds)
 
 
