@@ -34,8 +34,8 @@ def make_runner(
 ) -> tuple[str, Runner]:
     """Make what runs a model, and tell its precision.
 
-    "auto" takes int8 on a processor, if the model has such a form, and float32 elsewhere. An n-gram model counts, so
-    that its precision is always float32's.
+    "auto" takes int8 on a processor, if the model has such a form; bfloat16 on a CUDA device; and float32 elsewhere. An
+    n-gram model counts, so that its precision is always float32's.
 
     Raises
     ------
@@ -46,8 +46,9 @@ def make_runner(
         return "fp32", TorchRunner(model, config, boundary_id=boundary_id)
     is_on_processor = model.output_bias.device.type == "cpu"
     if precision == "auto":
-        is_fast = is_on_processor and has_int8_form(model) and best_variant() != "portable"
-        precision = "int8" if is_fast else "fp32"
+        is_fast = has_int8_form(model) and best_variant() != "portable"
+        on_processor: Precision = "int8" if is_fast else "fp32"
+        precision = on_processor if is_on_processor else "bf16"
     if precision == "int8":
         if not is_on_processor:
             raise PrecisionError("int8 runs on processors; use --precision bf16 or fp32 with cuda")

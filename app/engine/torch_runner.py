@@ -11,6 +11,7 @@ from torch import Tensor
 from app.engine.config import EngineConfig
 from app.engine.sequence import Sequence
 from app.engine.state_pool import StatePool
+from app.engine.torch_step import Step, make_step
 from models.native.sequence import SequenceList
 from models.native.structures import Purpose, Status
 from models.native.workspace import Workspace
@@ -43,6 +44,7 @@ class TorchRunner:
             for layer in model.zero_state(1).layers
         ]
         self._turn = 0
+        self._steps: dict[int, Step] = {}
 
     def open(self, sequence: Sequence, packed: bytes | None) -> None:
         if packed is None:
@@ -86,15 +88,14 @@ class TorchRunner:
 
     def _read(self, rows: list[Sequence], width: int) -> Tensor:
         """Read `width` tokens of each sequence of a tile: features_RTF. The cursors stay."""
-        device = self._pool.device
         padding = self._config.row_tile - len(rows)
         tokens = [_next_tokens(sequence, width) for sequence in rows]
-        tokens_RT = torch.tensor(tokens + [tokens[0]] * padding, device=device)
-        slots = torch.tensor([s.slot for s in rows] + [self._pool.spare] * padding, device=device)
-        features_RTF, state = self._model.read(tokens_RT, self._pool.read(slots))
-        kept = torch.arange(len(rows), device=device)
-        self._pool.write(slots[: len(rows)], state.gather(kept))
-        return features_RTF
+        slots = [sequence.slot for sequence in rows] + [self._pool.spare] * padding
+        tokens_RT = torch.tensor(tokens + [tokens[0]] * padding)
+        if width not in self._steps:
+            tile = self._config.row_tile
+            self._steps[width] = make_step(self._model, self._pool, tile, width)
+        return self._steps[width](tokens_RT, torch.tensor(slots))
 
     def _answer(self, rows: list[Sequence], features_RF: Tensor) -> None:
         """Move the cursors by one token, and use the logits of those who need them."""
