@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -46,6 +47,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Write a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def save_figure(name: str, figure: Any) -> None:
+    """Keep a matplotlib figure in `benchmarks/results`."""
+    import matplotlib
+
+    matplotlib.rcParams["svg.hashsalt"] = name
+    figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
 
 
 def save(name: str, title: str, *parts: str) -> None:

@@ -5,7 +5,8 @@
 Each server runs in a process of its own on 127.0.0.1, one after another, on the same cores as the callers. These keep
 one connection each and ask again as soon as they have an answer: 64 tokens of a short prompt, at temperature 1. Rounds
 of all servers alternate, and a figure is the median of its rounds. LitServe and the tutorial run the same weights with
-torch's fp32 `nn.LSTM`.
+torch's fp32 `nn.LSTM`; LitServe also ONNX Runtime's LSTM, and a GPT-2 of as many parameters with random weights. Then
+prompts of growing length, one caller at a time, and the memory of each server's processes with 64 callers.
 """
 
 from __future__ import annotations
@@ -21,17 +22,28 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.report import median, save, table
+from benchmarks.engine import products_and_step
+from benchmarks.report import median, save, save_figure, table
+from benchmarks.servers.writers import Transformer
+from models.checkpoint import load_checkpoint
+from models.int8 import Int8LanguageModel
+from models.language_model import LanguageModel
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (1, 8, 64, 256)
 TOKENS = 64
 PROMPT = "春眠不觉晓，"
-ROUNDS = 3
+LENGTHS = (8, 64, 256, 1024)
+BATCHED = (
+    ("torch", "LitServe, batches of 64", "torch"),
+    ("onnx", "LitServe, ONNX Runtime's LSTM", "onnxruntime"),
+    ("transformer", "LitServe, transformer", "transformers"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ def servers(port: int) -> list[Server]:
         "max_tokens": TOKENS,
         "ignore_eos": True,
     }
-    limits = ("--max-slots", "256", "--max-queue", "512", "--log-level", "warning")
+    limits = ("--max-slots=256", "--max-queue=512", "--prefix-cache-bytes=0", "--log-level=warning")
     refrain = ("-m", "cli.main", "serve", "--port", str(port), *limits)
     plain = {"prompt": PROMPT, "max_tokens": TOKENS}
     found = [
@@ -68,9 +80,11 @@ def servers(port: int) -> list[Server]:
             levels=(1, 8, 64),
         ),
     ]
-    if importlib.util.find_spec("litserve"):
-        command = ("-m", "benchmarks.servers.litserve_batches", str(port))
-        found.append(Server("LitServe, batches of 64", command, "/predict", plain))
+    for kind, name, package in BATCHED:
+        if importlib.util.find_spec("litserve") and importlib.util.find_spec(package):
+            command = ("-m", "benchmarks.servers.litserve_batches", str(port), kind)
+            levels = LEVELS[:3] if kind == "transformer" else LEVELS
+            found.append(Server(name, command, "/predict", plain, levels=levels))
     return found
 
 
@@ -170,74 +184,104 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
+@dataclass
+class Figures:
+    """What was measured of every server, by its name."""
+
+    speeds: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    waits: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
+    streams: dict[int, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+    first_tokens: dict[tuple[str, int], float] = field(default_factory=dict)
+    memory: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def measure_levels(server: Server, port: int, seconds: float, figures: Figures) -> None:
+    """Measure one server at every level."""
+    for level in server.levels:
+        found, took, _ = asyncio.run(load(server, port, level, seconds))
+        figures.speeds[server.name, level].append(len(found) * TOKENS / took)
+        figures.waits[server.name, level] += found
+        if server.stream_body:
+            *_, gaps = asyncio.run(load(server, port, level, seconds / 2, streams=True))
+            figures.streams[level] += gaps
+
+
+def measure_prompts(server: Server, port: int, figures: Figures) -> None:
+    """Measure the time to the first token of prompts of growing length, one caller at a time."""
+    for length in LENGTHS:
+        prompt = (PROMPT * (length // len(PROMPT) + 1))[:length]
+        asked = replace(server, body={**server.body, "prompt": prompt, "max_tokens": 1})
+        found, *_ = asyncio.run(load(asked, port, 1, 1.0))
+        figures.first_tokens[server.name, length] = percentile(found, 0.5)
+
+
+def memory_mb(group: int) -> float:
+    """Give the memory of all processes of a group, shared pages counted once, in MB."""
+    total = 0
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(directory.name)) == group:
+                rollup = (directory / "smaps_rollup").read_text()
+                total += int(rollup.split("Pss:")[1].split()[0])
+        except (OSError, IndexError):
+            continue
+    return total / 1e3
+
+
 def main() -> None:
     """Measure and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    speeds: dict[tuple[str, int], list[float]] = {}
-    waits: dict[tuple[str, int], list[float]] = {}
-    streams: dict[int, list[list[float]]] = {}
-    names = []
-    for _ in range(ROUNDS):
+    figures = Figures()
+    for number in range(options.rounds):
         port = free_port()
         for server in servers(port):
-            if server.name not in names:
-                names.append(server.name)
+            print(f"round {number + 1}: {server.name}", file=sys.stderr, flush=True)
             process = started(server, port)
             try:
-                for level in server.levels:
-                    found, seconds, _ = asyncio.run(load(server, port, level, options.seconds))
-                    speeds.setdefault((server.name, level), []).append(
-                        len(found) * TOKENS / seconds
-                    )
-                    waits.setdefault((server.name, level), []).extend(found)
-                    if server.stream_body:
-                        *_, gaps = asyncio.run(
-                            load(server, port, level, options.seconds / 2, streams=True)
-                        )
-                        streams.setdefault(level, []).extend(gaps)
+                before = memory_mb(process.pid)
+                measure_levels(server, port, options.seconds, figures)
+                figures.memory[server.name] = (before, memory_mb(process.pid))
+                if number == 0:
+                    measure_prompts(server, port, figures)
             finally:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait(30)
                 time.sleep(1)
-    save("serving", "Serving over HTTP", *report(names, speeds, waits, streams))
+    limit = products_limit()
+    save("serving", "Serving over HTTP", *report(figures, options.rounds, limit))
+    draw(figures, limit)
 
 
-def report(
-    names: list[str],
-    speeds: dict[tuple[str, int], list[float]],
-    waits: dict[tuple[str, int], list[float]],
-    streams: dict[int, list[list[float]]],
-) -> list[str]:
+def products_limit() -> float:
+    """Give the tokens a second that the int8 products of 64 rows alone would allow."""
+    model = load_checkpoint(ROOT / "checkpoints/tang").model
+    assert isinstance(model, LanguageModel)
+    network, num_threads = Int8LanguageModel(model), len(os.sched_getaffinity(0))
+    return 64 / median([products_and_step(network, 64, num_threads)[0] for _ in range(9)])
+
+
+def report(figures: Figures, num_rounds: int, limit: float) -> list[str]:
     """Write the tables."""
+    ours = next(iter(figures.memory))
     rows = []
-    ours = names[0]
-    for name in names:
-        for level in LEVELS:
-            if (name, level) not in speeds:
-                continue
-            speed = median(speeds[name, level])
-            rows.append(
-                [
-                    name,
-                    level,
-                    f"{speed:,.0f}",
-                    f"{median(speeds[ours, level]) / speed:.1f}",
-                    f"{1e3 * percentile(waits[name, level], 0.5):.1f}",
-                    f"{1e3 * percentile(waits[name, level], 0.99):.1f}",
-                ]
-            )
-    header = [
-        "server",
-        "callers",
-        "tokens/s",
-        "Refrain int8 / this",
-        "answer p50, ms",
-        "answer p99, ms",
-    ]
+    for (name, level), found in figures.speeds.items():
+        speed = median(found)
+        waits = figures.waits[name, level]
+        rows.append(
+            [
+                name,
+                level,
+                f"{speed:,.0f}",
+                f"{median(figures.speeds[ours, level]) / speed:.1f}",
+                *(f"{1e3 * percentile(waits, share):.1f}" for share in (0.5, 0.99)),
+            ]
+        )
+    header = ["server", "callers", "tokens/s", "Refrain int8 / this", "answer p50, ms", "p99"]
     stream_rows = []
-    for level, gaps in streams.items():
+    for level, gaps in figures.streams.items():
         first = [times[0] for times in gaps if times]
         between = [b - a for times in gaps for a, b in pairwise(times)]
         stream_rows.append(
@@ -247,19 +291,69 @@ def report(
                 *(f"{1e3 * percentile(between, share):.2f}" for share in (0.5, 0.99)),
             ]
         )
-    stream_header = [
-        "callers",
-        "first piece p50, ms",
-        "p99",
-        "between pieces p50, ms",
-        "p99",
+    stream_header = ["callers", "first piece p50, ms", "p99", "between pieces p50, ms", "p99"]
+    prompt_rows = [
+        [name, *(f"{1e3 * figures.first_tokens[name, length]:.1f}" for length in LENGTHS)]
+        for name in figures.memory
+    ]
+    memory_rows = [
+        [name, f"{before:,.0f}", f"{after:,.0f}"]
+        for name, (before, after) in figures.memory.items()
     ]
     return [
-        f"{TOKENS} tokens an answer, {ROUNDS} rounds, the load generator on the same cores.",
+        f"{TOKENS} tokens an answer, {num_rounds} rounds, the load generator on the same cores; no prefix cache.",
+        f"The int8 matrix products of 64 rows alone would allow {limit:,.0f} tokens/s.",
         table(header, rows),
         "Refrain int8, streamed (a piece is one token, or several where the reader was busy):",
         table(stream_header, stream_rows),
+        "Time to the first token of a prompt, one caller, p50 in ms, by the prompt's characters:",
+        table(["server", *LENGTHS], prompt_rows),
+        "Memory of the server's processes in MB, ready and after the last level (Refrain serves four models):",
+        table(["server", "ready", "after"], memory_rows),
+        memory_of_sequences(),
     ]
+
+
+def memory_of_sequences() -> str:
+    """Say what one text takes while it is served."""
+    model = load_checkpoint(ROOT / "checkpoints/tang").model
+    assert isinstance(model, LanguageModel)
+    slot = Int8LanguageModel(model).layout.num_bytes
+    plain = sum(8 * cell.hidden_size for cell in model.stack.layers)
+    cache = Transformer.bytes_of_token(model)
+    return (
+        f"One text takes a slot of {slot:,} bytes here, whatever its length; {plain:,} bytes in torch's or ONNX "
+        f"Runtime's LSTM; and {cache:,} bytes for each of its tokens in the transformer."
+    )
+
+
+def draw(figures: Figures, limit: float) -> None:
+    """Draw speed by callers, and the time to the first token by the prompt's length."""
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    for name in figures.memory:
+        levels = [level for level in LEVELS if (name, level) in figures.speeds]
+        speeds = [median(figures.speeds[name, level]) for level in levels]
+        times = [1e3 * figures.first_tokens[name, length] for length in LENGTHS]
+        style = {"linewidth": 2.4} if name.startswith("Refrain") else {"linewidth": 1.4}
+        left.plot(levels, speeds, marker="o", label=name, **style)
+        right.plot(LENGTHS, times, marker="o", label=name, **style)
+    left.axhline(limit, color="black", linestyle=":", linewidth=1)
+    left.annotate("int8 products of 64 rows alone", (1, limit), (0, 4), textcoords="offset points")
+    left.set(xscale="log", yscale="log", xlabel="callers", ylabel="tokens a second")
+    left.set_xticks(LEVELS, [str(level) for level in LEVELS])
+    right.set(
+        xscale="log", yscale="log", xlabel="characters of the prompt", ylabel="first token, ms"
+    )
+    right.set_xticks(LENGTHS, [str(length) for length in LENGTHS])
+    for axes in (left, right):
+        axes.minorticks_off()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(visible=True, alpha=0.25)
+    right.legend(frameon=False, fontsize=8)
+    figure.suptitle("tang, 64 tokens an answer, two cores shared with the callers", fontsize=10)
+    save_figure("serving", figure)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""LitServe with request batching: whole requests share a batch of the tutorial's loop."""
+"""LitServe with request batching: whole requests share a batch of a loop over one of several models.
+
+python -m benchmarks.servers.litserve_batches PORT [torch|onnx|transformer]
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 import litserve
 import torch
 
-from benchmarks.servers.tutorial import TorchModel
+from benchmarks.servers.writers import WRITERS, Writer
 from models.checkpoint import load_checkpoint
 from models.language_model import LanguageModel
 
@@ -16,11 +19,14 @@ from models.language_model import LanguageModel
 class Continue(litserve.LitAPI):
     """Continues prompts of one length, all in a batch."""
 
+    kind = "torch"
+
     def setup(self, device: str) -> None:
         """Load the weights."""
         checkpoint = load_checkpoint(Path("checkpoints/tang"), device)
         assert isinstance(checkpoint.model, LanguageModel)
-        self.model, self.tokenizer = TorchModel(checkpoint.model), checkpoint.tokenizer
+        self.model: Writer = WRITERS[self.kind](checkpoint.model)  # type: ignore[call-arg]
+        self.tokenizer = checkpoint.tokenizer
 
     def decode_request(self, request) -> tuple[list[int], int]:  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Read a body; LitServe looks at the annotation, and reads JSON where there is none."""
@@ -38,6 +44,7 @@ class Continue(litserve.LitAPI):
 
 
 if __name__ == "__main__":
+    Continue.kind = sys.argv[2] if len(sys.argv) > 2 else "torch"
     api = Continue(max_batch_size=64, batch_timeout=0.01)
     server = litserve.LitServer(api, accelerator="cpu", timeout=120)
     server.run(

@@ -3,10 +3,10 @@
 #define REFRAIN_THREADS_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "vector.h"
 
@@ -19,13 +19,14 @@ typedef struct {
     atomic_int next_item, num_done;
     atomic_int round;       // odd: items are being replaced; even: items may be taken
     atomic_int num_inside;  // workers that look at the current items
-    atomic_int num_asleep, is_stopping;
+    atomic_int num_asleep, is_caller_asleep, is_stopping;
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
+    pthread_cond_t wake, finished;
     pthread_t *workers;
 } Threads;
 
-#define SPINS 4000  // about 50 microseconds: phases of a step follow one another faster
+#define SPINS 4000         // about 50 microseconds: phases of a step follow one another faster
+#define CALLER_SPINS 1000  // longer than an item takes: its worker was kept from running
 
 INLINE void relax(void) {
 #if defined(__x86_64__)
@@ -33,18 +34,34 @@ INLINE void relax(void) {
 #endif
 }
 
-// Wait for a worker: a while awake; then asleep, which leaves it this processor if it has lost its own.
-INLINE void wait_a_little(int spin) {
-    if (spin < SPINS) relax();
-    else nanosleep(&(struct timespec){0, 10000}, NULL);
+static void wake_caller(Threads *threads) {
+    pthread_mutex_lock(&threads->mutex);
+    pthread_cond_signal(&threads->finished);
+    pthread_mutex_unlock(&threads->mutex);
 }
 
 static void take_items(Threads *threads, int32_t thread) {
     int32_t item;
     while ((item = atomic_fetch_add(&threads->next_item, 1)) < threads->num_items) {
         threads->work(threads->context, item, thread);
-        atomic_fetch_add(&threads->num_done, 1);
+        int32_t num_done = atomic_fetch_add(&threads->num_done, 1) + 1;
+        if (num_done == threads->num_items && atomic_load(&threads->is_caller_asleep)) wake_caller(threads);
     }
+}
+
+// Wait until the workers have done their last items: a while awake; then asleep, which leaves this processor to a worker
+// that has lost its own.
+static void wait_for_items(Threads *threads) {
+    for (int spin = 0; spin < CALLER_SPINS; spin++) {
+        if (atomic_load(&threads->num_done) == threads->num_items) return;
+        relax();
+    }
+    pthread_mutex_lock(&threads->mutex);
+    atomic_store(&threads->is_caller_asleep, 1);
+    while (atomic_load(&threads->num_done) < threads->num_items)
+        pthread_cond_wait(&threads->finished, &threads->mutex);
+    atomic_store(&threads->is_caller_asleep, 0);
+    pthread_mutex_unlock(&threads->mutex);
 }
 
 static int is_open(int32_t round, int32_t seen) { return round != seen && round % 2 == 0; }
@@ -96,7 +113,10 @@ static void open_round(Threads *threads) {
 // Close the last round and wait until no worker looks at its items.
 static void close_round(Threads *threads) {
     atomic_fetch_add(&threads->round, 1);
-    for (int spin = 0; atomic_load(&threads->num_inside); spin++) wait_a_little(spin);
+    for (int spin = 0; atomic_load(&threads->num_inside); spin++) {
+        if (spin < CALLER_SPINS) relax();
+        else sched_yield();
+    }
 }
 
 #define ROWS_FOR_ONE 4  // so few rows are done sooner than another thread is awake
@@ -115,7 +135,7 @@ static void for_each(Threads *threads, int32_t num_rows, int32_t num_items, Work
     atomic_store(&threads->next_item, 0);
     open_round(threads);
     take_items(threads, 0);
-    for (int spin = 0; atomic_load(&threads->num_done) < num_items; spin++) wait_a_little(spin);
+    wait_for_items(threads);
 }
 
 static Threads *start_threads(int32_t num_threads) {
@@ -124,6 +144,7 @@ static Threads *start_threads(int32_t num_threads) {
     threads->workers = calloc(num_threads, sizeof *threads->workers);
     pthread_mutex_init(&threads->mutex, NULL);
     pthread_cond_init(&threads->wake, NULL);
+    pthread_cond_init(&threads->finished, NULL);
     for (int32_t thread = 1; thread < num_threads; thread++) {
         Worker *worker = malloc(sizeof *worker);
         *worker = (Worker){threads, thread};
@@ -145,6 +166,7 @@ static void stop_threads(Threads *threads) {
         pthread_join(threads->workers[thread], NULL);
     pthread_mutex_destroy(&threads->mutex);
     pthread_cond_destroy(&threads->wake);
+    pthread_cond_destroy(&threads->finished);
     free(threads->workers);
     free(threads);
 }
