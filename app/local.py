@@ -25,6 +25,7 @@ from app.services.next_token import (
     among,
     best_predictions,
     best_spelling,
+    blended,
     compared_predictions,
     compared_tokens,
     num_top_of,
@@ -203,7 +204,7 @@ class LocalModel:
             if len(tokens) > 1:
                 scored = self._run(Purpose.SCORE, tokens, start=looked.state, cache=cache)
                 assert isinstance(scored, Scored)
-                rest = scored.logprobs[1:]
+                rest = blended(scored, cache)[1:]
             found.append((tokens, [float(looked.log_probs[tokens[0]]), *rest]))
         return best_spelling(candidate, found, self.tokenizer.unk_id)
 

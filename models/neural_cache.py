@@ -7,6 +7,7 @@ helps is weighed as the text goes on, in the manner of a mixture of two experts 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from models.errors import ConfigError
 from models.native.sequence import MAX_ENTRIES, CacheView
 
+TINY = 1e-300
 SWITCH_OFF = 0.05
 """Trust at which a cache has no say, until what it would have said was right again."""
 
@@ -62,7 +64,7 @@ class NeuralCache:
     def __init__(self, config: NeuralCacheConfig, size: int) -> None:
         self.config = config
         self.size = size
-        self._keys = np.zeros((config.window, size), np.int8)
+        self._keys = np.zeros((config.window, size), np.uint8)
         self._values = np.zeros(config.window, np.int32)
         self._num_seen = 0
         self.trust = 0.5
@@ -81,8 +83,12 @@ class NeuralCache:
 
     def view(self) -> CacheView:
         """Give what a native sequence reads: the entries and the weight of now."""
-        num_entries = min(self._num_seen, self.config.window)
-        return CacheView(self._keys, self._values, num_entries, self.config.flatness, self.weight)
+        window = self.config.window
+        first = self._num_seen % window if self._num_seen > window else 0
+        num_entries = min(self._num_seen, window)
+        return CacheView(
+            self._keys, self._values, first, num_entries, self.config.flatness, self.weight
+        )
 
     @property
     def weight(self) -> float:
@@ -95,8 +101,10 @@ class NeuralCache:
         values: Sequence[int],
         logprobs: Sequence[float],
         cache_probs: NDArray[np.float32],
-    ) -> None:
-        """Remember tokens that a view of this cache has just scored, and learn from how well it did.
+    ) -> list[float]:
+        """Remember tokens that were scored after all before them, and learn from how well the cache did.
+
+        However a text is cut to calls, the cache is the same in the end.
 
         Parameters
         ----------
@@ -105,18 +113,26 @@ class NeuralCache:
         values
             The tokens, [N].
         logprobs, cache_probs
-            What the blend and the cache alone gave them, [N].
+            What the model and the cache alone gave them, [N].
+
+        Returns
+        -------
+        list[float]
+            The log-probabilities of the blend, each with the trust of its time.
         """
-        weight = self.weight
-        plain = (np.exp(np.array(logprobs)) - weight * cache_probs) / (1 - weight)
-        if self._num_seen:
-            for model, cache in zip(plain.tolist(), cache_probs.tolist(), strict=True):
+        blended = []
+        for model, cache in zip(map(math.exp, logprobs), cache_probs.tolist(), strict=True):
+            weight = self.weight
+            blended.append(math.log(max((1 - weight) * model + weight * cache, TINY)))
+            if self._num_seen:
                 self.trust = next_trust(self.trust, model, cache, self.config)
+            self._num_seen += 1
         kept = slice(-self.config.window, None)
-        places = (self._num_seen + np.arange(len(values))[kept]) % self.config.window
-        self._keys[places] = (hidden[kept].astype(np.int16) - 128).astype(np.int8)
+        first = self._num_seen - len(values)
+        places = (first + np.arange(len(values))[kept]) % self.config.window
+        self._keys[places] = hidden[kept]
         self._values[places] = values[kept]
-        self._num_seen += len(values)
+        return blended
 
 
 def weight_of(trust: float, config: NeuralCacheConfig) -> float:

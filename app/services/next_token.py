@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.sequence import Looked, TextState
+from app.engine.sequence import Looked, Scored, TextState
 from app.services.encoding import encode_prompt, require_something_to_read
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel, WordIndex
@@ -274,6 +274,17 @@ def entropy_of(log_probs: NDArray[np.float32]) -> float:
     return max(0.0, -float((np.exp(exact) * exact).sum()))
 
 
+def blended(scored: Scored, cache: CacheView | None) -> list[float]:
+    """Give the log-probabilities of a score as a cache of this weight would have them."""
+    if cache is None or scored.cache_probs is None or not cache.weight:
+        return scored.logprobs
+    model = np.exp(np.array(scored.logprobs))
+    found: list[float] = np.log(
+        (1 - cache.weight) * model + cache.weight * scored.cache_probs
+    ).tolist()
+    return found
+
+
 def best_spelling(
     candidate: str, found: Sequence[tuple[list[int], list[float]]], unk_id: int
 ) -> Prediction:
@@ -323,6 +334,6 @@ async def _score_candidate(
             scored = await loaded.engine.score(
                 tokens, start=looked.state, caller=options.caller, cache=options.cache
             )
-            rest = scored.logprobs[1:]
+            rest = blended(scored, options.cache)[1:]
         found.append((tokens, [float(looked.log_probs[tokens[0]]), *rest]))
     return best_spelling(candidate, found, loaded.checkpoint.tokenizer.unk_id)

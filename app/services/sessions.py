@@ -21,8 +21,8 @@ from app.settings import Settings
 from models.neural_cache import NeuralCache, NeuralCacheConfig
 from models.tokenizer import Tokenizer
 
-REMEMBERED_AT_ONCE = 32
-"""Tokens of an adaptive session that are read together: they do not see one another in the cache."""
+REMEMBERED_AT_ONCE = 256
+"""Tokens of an adaptive session that are read in one go."""
 MAX_WORD = 200
 """Letters after which a word is taken as it is, however it goes on."""
 _WORD_UNDER_WAY = re.compile(r"\s*\S*$")

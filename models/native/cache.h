@@ -9,23 +9,52 @@
 
 #include "choose.h"
 
-// A dot product in units of 1/127 * 1/127; `a` with zero point 128.
-static int32_t dot(const uint8_t *a, const int8_t *b, int64_t size) {
+// A dot product in units of 1/127 * 1/127; both with zero point 128.
+static int32_t dot(const uint8_t *a, const uint8_t *b, int64_t size) {
     int32_t sum = 0;
-    for (int64_t i = 0; i < size; i++) sum += ((int16_t)a[i] - 128) * (int16_t)b[i];
+    for (int64_t i = 0; i < size; i++) sum += ((int16_t)a[i] - 128) * ((int16_t)b[i] - 128);
     return sum;
 }
 
+// What a state is compared with, from the oldest to the newest: entries of the cache, and what the sequence itself has
+// scored before its `place`-th token; no more than the window.
+typedef struct {
+    const Cache *cache;
+    const uint8_t *own_keys;
+    const int32_t *own_values;
+    int32_t num_skipped, num_old, num_all;
+} Past;
+
+static Past past_of(const Sequence *sequence, int32_t place) {
+    const Cache *cache = &sequence->cache;
+    int32_t num_own = sequence->purpose == SCORE ? place : 0;
+    int32_t num_all = cache->num_entries + num_own, num_skipped = num_all > cache->window ? num_all - cache->window : 0;
+    return (Past){cache, sequence->hidden, sequence->tokens + 1, num_skipped, cache->num_entries, num_all};
+}
+
+INLINE const uint8_t *key_of(const Past *past, int32_t entry) {
+    const Cache *cache = past->cache;
+    if (entry >= past->num_old) return past->own_keys + (entry - past->num_old) * cache->size;
+    return cache->keys + (cache->first + entry) % cache->window * cache->size;
+}
+
+INLINE int32_t value_of(const Past *past, int32_t entry) {
+    const Cache *cache = past->cache;
+    if (entry >= past->num_old) return past->own_values[entry - past->num_old];
+    return cache->values[(cache->first + entry) % cache->window];
+}
+
 // Write exp(score - largest score) of every entry to `weights`, padded to whole vectors with 0; gives their sum.
-static float weigh_entries(const Cache *cache, const uint8_t *hidden, float *weights) {
+static float weigh_entries(const Past *past, const uint8_t *hidden, float *weights) {
+    const Cache *cache = past->cache;
     float largest = -INFINITY;
-    for (int32_t entry = 0; entry < cache->num_entries; entry++) {
-        int32_t product = dot(hidden, cache->keys + entry * cache->size, cache->size);
+    int32_t num_entries = past->num_all - past->num_skipped, end = (num_entries + 15) / 16 * 16;
+    for (int32_t entry = 0; entry < num_entries; entry++) {
+        int32_t product = dot(hidden, key_of(past, past->num_skipped + entry), cache->size);
         weights[entry] = cache->flatness * ((float)product / (127.0f * 127.0f));
         largest = fmaxf(largest, weights[entry]);
     }
-    int32_t end = (cache->num_entries + 15) / 16 * 16;
-    for (int32_t entry = cache->num_entries; entry < end; entry++) weights[entry] = -INFINITY;
+    for (int32_t entry = num_entries; entry < end; entry++) weights[entry] = -INFINITY;
     f32x16 total = splat(0);
     for (int32_t entry = 0; entry < end; entry += 16) {
         f32x16 some = exp16(load16(weights + entry) - largest);
@@ -35,20 +64,27 @@ static float weigh_entries(const Cache *cache, const uint8_t *hidden, float *wei
     return sum_of(total);
 }
 
-// Change the logits of a row to the logarithms of the blended distribution; tell what the cache alone gives the token
-// that is known to follow, if one is.
-static void blend(Sequence *sequence, int32_t place, const uint8_t *hidden, float *logits, BlockSums sums,
-                  Choosing *choosing) {
+// Tell what the cache alone gives the `place`-th target of a score.
+static void recall(Sequence *sequence, int32_t place, const uint8_t *hidden, Choosing *choosing) {
+    Past past = past_of(sequence, place);
+    float *weights = choosing->weights, found = 0;
+    sequence->cache_probs[place] = 0;
+    if (past.num_all == 0) return;
+    float total = weigh_entries(&past, hidden, weights);
+    for (int32_t entry = 0; entry < past.num_all - past.num_skipped; entry++)
+        if (value_of(&past, past.num_skipped + entry) == sequence->tokens[place + 1]) found += weights[entry];
+    sequence->cache_probs[place] = found / total;
+}
+
+// Change the logits of a row to the logarithms of the blended distribution.
+static void blend(const Sequence *sequence, const uint8_t *hidden, float *logits, BlockSums sums, Choosing *choosing) {
     const Cache *cache = &sequence->cache;
-    int is_score = sequence->purpose == SCORE;
-    if (is_score) sequence->cache_probs[place] = 0;
-    if (cache->num_entries == 0) return;
+    if (cache->num_entries == 0 || cache->weight <= 0) return;
+    Past past = past_of(sequence, 0);
     float *shares = choosing->work, *weights = choosing->weights;
     memset(shares, 0, (size_t)choosing->num_blocks * COLUMNS * sizeof *shares);
-    float total = weigh_entries(cache, hidden, weights);
-    for (int32_t entry = 0; entry < cache->num_entries; entry++) shares[cache->values[entry]] += weights[entry] / total;
-    if (is_score) sequence->cache_probs[place] = shares[sequence->tokens[place + 1]];
-    if (cache->weight <= 0) return;
+    float total = weigh_entries(&past, hidden, weights);
+    for (int32_t entry = 0; entry < cache->num_entries; entry++) shares[value_of(&past, entry)] += weights[entry] / total;
     float log_sum = (float)log_total(sums, choosing->num_blocks), kept = 1 - cache->weight;
     float shift = (float)log_of(kept) - log_sum;
     for (int32_t block = 0; block < choosing->num_blocks; block++) {

@@ -9,10 +9,10 @@ enum { RUNNING = 0, STOPPED = 1, FULL = 2, ANSWERED = 3 };
 
 // Hidden states that a text has had, and the token that followed each; see cache.h.
 typedef struct {
-    const int8_t *keys;     // [num_entries][size]; 127 stands for 1
+    const uint8_t *keys;    // [window][size], a ring; 128 stands for 0 and 255 for 1
     const int32_t *values;
     int64_t size;           // of the last layer, padded
-    int32_t num_entries;
+    int32_t window, first, num_entries;  // the oldest entry is `first`
     float flatness, weight;
     int32_t unused;
 } Cache;
@@ -33,8 +33,8 @@ typedef struct {
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
     const int32_t *candidates;  // the tokens that a look or a score is restricted to; null for all
-    uint8_t *hidden;        // SCORE: [.., size] the last layer's state before each token scored; may be null
-    float *cache_probs;     // SCORE with a cache: what the cache alone gives each token
+    uint8_t *hidden;        // SCORE with a cache: [.., size] the last layer's state before each token
+    float *cache_probs;     // SCORE with a cache: what the cache alone gives each token; log-probabilities stay plain
     Cache cache;            // without keys: none
     uint64_t seed;
     int64_t position;       // of tokens[0]

@@ -28,9 +28,8 @@ static void answer_row(void *context, int32_t item, int32_t thread) {
     float *logits = workspace->logits + item * num_blocks * COLUMNS;
     BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
     const uint8_t *hidden = workspace->logit_rows[item].hidden;
-    int64_t size = last_layer(workspace->network)->hidden_size;
-    if (sequence->hidden) memcpy(sequence->hidden + place * size, hidden, size);
-    if (sequence->cache.keys) blend(sequence, place, hidden, logits, sums, choosing);
+    if (sequence->cache_probs) recall(sequence, place, hidden, choosing);
+    else if (sequence->cache.keys) blend(sequence, hidden, logits, sums, choosing);
     answer(sequence, place, logits, sums, choosing);
 }
 
@@ -71,7 +70,11 @@ static int ask(Workspace *workspace, Sequence *sequence) {
     const Layer *last = last_layer(workspace->network);
     const uint8_t *hidden = sequence->slot + last->hidden_at[!sequence->parity];
     int32_t row = workspace->num_asked++, is_score = sequence->purpose == SCORE;
-    if (is_score) hidden = memcpy(workspace->kept + row * last->hidden_size, hidden, last->hidden_size);
+    if (is_score) {
+        uint8_t *kept = sequence->hidden ? sequence->hidden + sequence->num_read * last->hidden_size
+                                         : workspace->kept + row * last->hidden_size;
+        hidden = memcpy(kept, hidden, last->hidden_size);
+    }
     workspace->logit_rows[row] = (LogitRow){hidden, inverse_temperature_of(sequence), 0};
     workspace->asking[row] = sequence;
     workspace->places[row] = is_score ? sequence->num_read : sequence->num_found;
@@ -123,6 +126,15 @@ int32_t refrain_run(Workspace *workspace, Sequence **sequences, int32_t num_sequ
     return num_steps;
 }
 
+// A network in floating point may overflow: what is no number is as unlikely as can be. -infinity, the padding, stays.
+static void make_finite(float *logits, int64_t size) {
+    const f32x16 largest = splat(1e30f);
+    for (int64_t column = 0; column < size; column += 16) {
+        f32x16 some = load16(logits + column);
+        store16(logits + column, min16(select16(some == some, some, -largest), largest));
+    }
+}
+
 // Use logits that were computed elsewhere, [num_sequences][num_blocks * 64] and padded with -infinity.
 static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
     Workspace *workspace = context;
@@ -131,6 +143,7 @@ static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
     int64_t num_blocks = choosing->num_blocks;
     float *logits = workspace->logits + item * num_blocks * COLUMNS;
     BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
+    make_finite(logits, num_blocks * COLUMNS);
     for (int64_t block = 0; block < num_blocks; block++)
         put_sum(sums, block, sum_block(logits + block * COLUMNS, inverse_temperature_of(sequence)));
     answer(sequence, sequence->num_found, logits, sums, choosing);

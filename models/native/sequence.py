@@ -61,13 +61,16 @@ class CacheView:
     Attributes
     ----------
     keys, values
-        Hidden states, int8 [.., size], and the token that followed each, int32; the first `num_entries` count.
+        A ring of hidden states, uint8 [window, size] with zero point 128, and of the token that followed each, int32.
+    first, num_entries
+        Place of the oldest entry, and how many there are.
     flatness, weight
         See `NeuralCacheConfig`.
     """
 
-    keys: NDArray[np.int8]
+    keys: NDArray[np.uint8]
     values: NDArray[np.int32]
+    first: int
     num_entries: int
     flatness: float
     weight: float
@@ -87,7 +90,8 @@ class NativeSequence:
     vocab_size
         Number of tokens V, which a look at the next token is as long as.
     cache
-        What the text has had, to blend predictions with; a score then tells hidden states too.
+        What the text has had, to blend predictions with. A score stays the model's own, and tells hidden states and
+        what the cache alone gives each token, those of the same call before it counted.
     candidates
         The tokens among which alone a look or a score is normalised; every target of a score is one of them.
     num_branches
@@ -172,6 +176,8 @@ class NativeSequence:
             keys=cache.keys.ctypes.data,
             values=cache.values.ctypes.data,
             size=size,
+            window=len(cache.keys),
+            first=cache.first,
             num_entries=cache.num_entries,
             flatness=cache.flatness,
             weight=cache.weight,

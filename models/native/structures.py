@@ -84,6 +84,8 @@ class CacheStruct(Structure):
         ("keys", c_void_p),
         ("values", c_void_p),
         ("size", c_int64),
+        ("window", c_int32),
+        ("first", c_int32),
         ("num_entries", c_int32),
         ("flatness", c_float),
         ("weight", c_float),

@@ -1,5 +1,6 @@
 """The neural cache: the native blend against an independent computation, and a trust that never costs much."""
 
+import itertools
 import math
 import random
 
@@ -28,41 +29,84 @@ def form(cell: str) -> Int8LanguageModel:
     return Int8LanguageModel(LanguageModel(config))
 
 
-def view(entries: int, size: int, weight: float = 0.3, flatness: float = 0.7) -> CacheView:
+def view(entries: int, size: int, weight: float = 0.3, window: int = 500) -> CacheView:
+    """A cache whose oldest entry stands somewhere in the ring."""
     generator = np.random.default_rng(5)
-    keys = generator.integers(-127, 128, (entries, size)).astype(np.int8)
-    values = generator.integers(0, V // 3, entries).astype(np.int32)
-    return CacheView(keys, values, entries, flatness, weight)
+    keys = generator.integers(1, 256, (window, size)).astype(np.uint8)
+    values = generator.integers(0, V // 3, window).astype(np.int32)
+    return CacheView(keys, values, 490 if entries == window else 0, entries, 0.7, weight)
 
 
-def expected_shares(cache: CacheView, hidden: np.ndarray) -> np.ndarray:
+def entries_of(cache: CacheView) -> list[tuple[np.ndarray, int]]:
+    """Keys and values from the oldest to the newest."""
+    places = [(cache.first + n) % len(cache.keys) for n in range(cache.num_entries)]
+    return [(cache.keys[place], int(cache.values[place])) for place in places]
+
+
+def expected_shares(entries, hidden: np.ndarray, flatness: float = 0.7) -> np.ndarray:
     """Equation 3 of Grave et al. 2016, written out in float64."""
-    scores = cache.flatness * (cache.keys / 127.0) @ ((hidden.astype(float) - 128) / 127)
+    keys = (np.array([key for key, _ in entries], float) - 128) / 127
+    scores = flatness * keys @ ((hidden.astype(float) - 128) / 127)
     weights = np.exp(scores - scores.max())
     shares = np.zeros(V)
-    np.add.at(shares, cache.values, weights / weights.sum())
+    np.add.at(shares, [value for _, value in entries], weights / weights.sum())
     return shares
 
 
-def score(model: Int8LanguageModel, ids: list[int], cache: CacheView) -> NativeSequence:
+def score(model: Int8LanguageModel, ids: list[int], cache: CacheView | None) -> NativeSequence:
     ((_, sequence),) = scored_texts(model, [ids], boundary_id=BOUNDARY, cache=cache)
     return sequence
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
-@pytest.mark.parametrize("entries", [1, 15, 16, 200])
-def test_a_score_is_the_blend_of_the_model_and_the_cache(cell, entries) -> None:
-    model, ids = form(cell), [5, 9, 33, 5, 140, 2]
-    size = model.layout.sizes[-1]
-    plain = score(model, ids, view(entries, size, weight=0.0))
-    cache = view(entries, size)
+@pytest.mark.parametrize("entries", [0, 1, 15, 16, 200, 497, 500])
+def test_a_score_tells_what_the_cache_and_its_own_tokens_give(cell, entries) -> None:
+    model, ids = form(cell), [5, 9, 33, 5, 140, 2, 5, 9]
+    cache = view(entries, model.layout.sizes[-1])
     found = score(model, ids, cache)
-    assert (found.hidden == plain.hidden).all()
+    assert found.logprobs.tolist() == score(model, ids, None).logprobs.tolist()
+    past = entries_of(cache)
     for place, target in enumerate([*ids, BOUNDARY]):
-        share = expected_shares(cache, found.hidden[place])[target]
-        blend = 0.7 * math.exp(plain.logprobs[place]) + 0.3 * share
-        assert found.cache_probs[place] == pytest.approx(share, rel=1e-4, abs=1e-7)
-        assert found.logprobs[place] == pytest.approx(math.log(blend), abs=1e-5)
+        expected = expected_shares(past[-500:], found.hidden[place])[target] if past else 0
+        assert found.cache_probs[place] == pytest.approx(expected, rel=1e-4, abs=1e-7)
+        past.append((found.hidden[place], target))
+
+
+@pytest.mark.parametrize("sizes", [[1] * 40, [7, 1, 30, 2], [13, 27]])
+def test_a_text_remembered_in_pieces_is_the_text_of_one_piece_to_the_byte(sizes) -> None:
+    model = form("lstm")
+    draw = np.random.default_rng(2)
+    ids = draw.integers(2, 12, 40).tolist()
+    config = NeuralCacheConfig(weight=0.3, flatness=0.7, window=25)
+
+    def remember(pieces: list[list[int]]) -> tuple[NeuralCache, list[float]]:
+        cache, told, before = NeuralCache(config, model.layout.sizes[-1]), [], [BOUNDARY]
+        slot = np.zeros(model.layout.num_bytes, np.uint8)
+        model.layout.clear(slot)
+        workspace = Workspace(
+            vocab_size=V, boundary_id=BOUNDARY, max_rows=8, num_threads=2, network=model.struct
+        )
+        parity = 0
+        for piece in pieces:
+            sequence = NativeSequence(
+                Purpose.SCORE, [before[-1], *piece], vocab_size=V, cache=cache.view()
+            )
+            sequence.struct.slot, sequence.struct.parity = slot.ctypes.data, parity
+            workspace.run(SequenceList([sequence]), 1000)
+            parity = sequence.struct.parity
+            logprobs = sequence.logprobs.tolist()
+            told += cache.append(sequence.hidden, piece, logprobs, sequence.cache_probs)
+            before += piece
+        return cache, told
+
+    starts = np.cumsum([0, *sizes])
+    pieces = [ids[a:b] for a, b in itertools.pairwise(starts)]
+    (whole, told), (cut, told_in_pieces) = remember([ids]), remember(pieces)
+    assert told == told_in_pieces
+    assert whole.trust == cut.trust
+    assert (whole.view().keys == cut.view().keys).all()
+    assert (whole.view().values == cut.view().values).all()
+    assert whole.trust != 0.5
 
 
 def test_a_look_sums_to_one_and_reports_the_top_of_the_blend() -> None:
@@ -76,8 +120,16 @@ def test_a_look_sums_to_one_and_reports_the_top_of_the_blend() -> None:
         vocab_size=V, boundary_id=BOUNDARY, max_rows=1, num_threads=1, network=model.struct
     )
     workspace.run(SequenceList([look]), 10)
+    plain = NativeSequence(Purpose.LOOK, [BOUNDARY, 7], vocab_size=V)
+    model.layout.clear(slot)
+    plain.struct.slot = slot.ctypes.data
+    workspace.run(SequenceList([plain]), 10)
+    hidden = score(model, [7, 3], cache).hidden[1]
+    expected = 0.7 * np.exp(plain.log_probs.astype(float))
+    expected += 0.3 * expected_shares(entries_of(cache), hidden)
     probabilities = np.exp(look.log_probs.astype(float))
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert probabilities == pytest.approx(expected, rel=1e-4, abs=1e-8)
     assert look.top_ids[0].tolist() == np.argsort(-look.log_probs, kind="stable")[:5].tolist()
     entropy = -(probabilities * look.log_probs).sum()
     assert look.struct.entropy == pytest.approx(entropy, abs=1e-4)
@@ -90,11 +142,8 @@ def test_a_cache_of_a_window_keeps_the_last_tokens() -> None:
         values = list(range(first, first + 3))
         hidden = np.array([[128 + value, 128 - value] for value in values], np.uint8)
         cache.append(hidden, values, [-1.0] * 3, np.full(3, 0.2, np.float32))
-    now = cache.view()
-    assert now.num_entries == 4
-    kept = {(int(k[0]), int(v)) for k, v in zip(now.keys, now.values, strict=True)}
-    assert kept == {(8, 8), (9, 9), (10, 10), (11, 11)}
-    assert (now.keys[:, 0] == -now.keys[:, 1]).all()
+    kept = [(int(key[0]), int(key[1]), value) for key, value in entries_of(cache.view())]
+    assert kept == [(128 + n, 128 - n, n) for n in (8, 9, 10, 11)]
 
 
 def test_a_cache_that_is_always_wrong_is_switched_off_and_costs_less_than_a_bit() -> None:
