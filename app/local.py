@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence as Ids
+from dataclasses import replace
 from pathlib import Path
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
 from app.engine.precision import Precision, make_runner
 from app.engine.sequence import Looked, Outcome, Scored, Sequence, TextState, Written
+from app.services.encoding import cut_blanks, without_unknown
 from app.services.errors import InvalidParameterError
 from app.services.next_token import (
     Prediction,
@@ -83,9 +85,11 @@ class LocalModel:
     def generate(
         self, prompt: str = "", params: SamplingParams = GREEDY, state: TextState | None = None
     ) -> str:
-        """Continue a prompt."""
-        ids = self.tokenizer.encode(prompt).ids
-        written = self._run(Purpose.GENERATE, ids, params=params, start=state)
+        """Continue a prompt; `<unk>` is never written."""
+        text, _ = cut_blanks(self.tokenizer, prompt)
+        ids = self.tokenizer.encode(text).ids
+        sampling = replace(params, logit_bias=without_unknown(self.tokenizer, params.logit_bias))
+        written = self._run(Purpose.GENERATE, ids, params=sampling, start=state)
         assert isinstance(written, Written)
         return self.tokenizer.decode(written.token_ids)
 
@@ -93,10 +97,10 @@ class LocalModel:
         """Measure how likely a text is."""
         encoding = self.tokenizer.encode(text)
         if not encoding.ids:
-            return text_score(text, encoding, Scored([], []))
+            return text_score(text, encoding, Scored([], []), per_token=True)
         scored = self._run(Purpose.SCORE, encoding.ids, start=state)
         assert isinstance(scored, Scored)
-        return text_score(text, encoding, scored)
+        return text_score(text, encoding, scored, per_token=True)
 
     def next(
         self,
@@ -113,8 +117,8 @@ class LocalModel:
         With `among_candidates` probabilities are those among the candidates alone, each of one token, which is
         several times as fast.
         """
-        shorter = prefix.rstrip() if self.tokenizer.kind == "words" else prefix
-        ids = self.tokenizer.encode(shorter).ids
+        text, _ = cut_blanks(self.tokenizer, prefix)
+        ids = self.tokenizer.encode(text).ids
         num_top = num_top_of(top_k, starts_with="") if candidates is None else 0
         view = cache.view() if cache else None
         is_inside = bool(prefix) or state is not None

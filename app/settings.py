@@ -18,6 +18,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    trusted_proxies: str = Field(
+        "",
+        description="addresses of proxies, by commas, whose X-Forwarded-For tells callers apart; * for any",
+    )
     models: Path = Field(
         Path("checkpoints"), description="folder of checkpoints, each a sub-folder"
     )

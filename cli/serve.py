@@ -85,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         app,
         log_level=settings.log_level,
         access_log=settings.log_level == "debug",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     host, port = listener.getsockname()[:2]

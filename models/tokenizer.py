@@ -29,6 +29,8 @@ from models.errors import TokenizerError
 TokenizerKind = Literal["characters", "words", "bpe", "whitespace"]
 
 UNK, EOS = "<unk>", "<eos>"
+MAX_SURFACE = 1_000
+"""Characters above which no text is one token."""
 
 # A newline, an unknown word of the corpus, an English clitic, a word or a number with the space before it,
 # one other sign, or a space on its own.
@@ -165,6 +167,14 @@ class Tokenizer:
         if token_id == self.unk_id:
             return sign.encode()
         return bytes(self._byte_of[character] for character in sign)
+
+    def id_of(self, text: str) -> int | None:
+        """Give the token that a text is, if it is one."""
+        if self.kind in ("characters", "whitespace") and text not in (UNK, EOS):
+            token_id: int | None = self._fast.token_to_id(text)
+            return token_id
+        ids = self.encode(text).ids if len(text) <= MAX_SURFACE else []
+        return ids[0] if len(ids) == 1 and ids[0] != self.unk_id else None
 
     def stream(self, *, follows_text: bool = False) -> DecodeStream:
         """Start to decode a text that arrives token by token, at its beginning or after other text."""

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from app.api.disconnect import DeadlineError
 from app.engine.errors import (
+    EndedTextError,
     EngineError,
     EngineFailureError,
     EngineStoppedError,
@@ -62,6 +63,7 @@ TABLE: dict[type[Exception], Row] = {
     DeadlineError: Row(504, "timeout_error", "deadline_passed"),
     ServiceError: Row(400, "invalid_request_error", "invalid_request"),
     RequestTooLargeError: Row(400, "invalid_request_error", "too_many_texts"),
+    EndedTextError: Row(400, "invalid_request_error", "ended_text"),
     QueueFullError: Row(503, "overloaded_error", "overloaded"),
     EngineStoppedError: Row(503, "overloaded_error", "stopping"),
     EngineFailureError: Row(500, "server_error", "engine_failure"),
@@ -120,10 +122,15 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         name = str(fault["ctx"]["name"])[:100]
         body = error_body(str(fault["msg"])[:500], "invalid_request_error", name, "invalid_value")
         return JSONResponse(body, 400)
-    place = [str(part) for part in fault["loc"] if part != "body"]
+    place = [str(part) for part in fault["loc"] if _is_field(part)]
     param = ".".join(place) or None
     message = f"{param or 'body'}: {fault['msg']}"
     return JSONResponse(error_body(message, "invalid_request_error", param, "invalid_value"), 400)
+
+
+def _is_field(part: int | str) -> bool:
+    """Tell names of fields and places in lists from what pydantic and FastAPI say beside them."""
+    return isinstance(part, int) or (part.isidentifier() and part not in ("body", "query", "str"))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

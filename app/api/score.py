@@ -43,6 +43,7 @@ def make_router(
         options = ScoringOptions(
             model=body.model,
             count_end=body.count_end,
+            per_token=body.per_token,
             state=body.state,
             wants_state=body.return_state,
             caller=caller_of(request),

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.errors import body_of
 from app.api.router import REFUSALS, caller_of
 from app.engine.errors import EngineError
-from app.services.errors import ServiceError
+from app.services.errors import InvalidParameterError, ServiceError
 from app.services.score_stream import (
     LineScore,
     Progress,
@@ -27,6 +27,7 @@ from app.services.score_stream import (
 from app.services.state_token import StateTokens
 
 PATH = "/score/stream"
+PARAMETERS = frozenset({"model", "unit", "stride", "count_end", "return_state"})
 CHARACTERS_AT_ONCE = 16_384
 """Of a text that came in a body of JSON."""
 _BODY = {
@@ -71,6 +72,11 @@ def make_router(service: ScoreStreamService, states: StateTokens) -> APIRouter:
         `"final": true`; or one for every line of the body, in order. Read it while you send, as `curl -T` does.
         A fault after the start is a last line `{"error": ...}`.
         """
+        for name in request.query_params.keys() - PARAMETERS:
+            known = ", ".join(sorted(PARAMETERS))
+            raise InvalidParameterError(
+                f"unknown parameter {name[:50]}; there are {known}", name[:50]
+            )
         options = ScoreStreamOptions(
             model=model,
             unit=unit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -9,7 +10,12 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
+from app.api.disconnect import ClientLeftError
+
+LONG_BODY = 100_000
+"""Bytes above which a body is read on another thread."""
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
@@ -25,7 +31,8 @@ def parse_body(kind: type[BodyT], body: bytes) -> BodyT:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False)) from error
+        faults = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError(faults[:1]) from error
 
 
 class StrictJSONRoute(APIRoute):
@@ -44,7 +51,14 @@ class StrictJSONRoute(APIRoute):
         assert issubclass(kind, BaseModel)
 
         async def handle(request: Request) -> Response:
-            body = parse_body(kind, await request.body())
+            try:
+                packed = await request.body()
+            except ClientDisconnect as error:
+                raise ClientLeftError from error
+            if len(packed) > LONG_BODY:
+                body = await asyncio.to_thread(parse_body, kind, packed)
+            else:
+                body = parse_body(kind, packed)
             response: Response = await self.endpoint(
                 body=body, request=request, **request.path_params
             )

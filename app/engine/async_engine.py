@@ -295,7 +295,7 @@ class AsyncEngine(EngineThread):
 
         To wake a thread and to be woken by it takes longer than a few steps of one row.
         """
-        if sequence.native.num_unread > MAX_AT_ONCE:
+        if not self._runner.is_quick or sequence.native.num_unread > MAX_AT_ONCE:
             return None
         with self._condition:
             self._check_alive()
@@ -324,6 +324,8 @@ class AsyncEngine(EngineThread):
             self._open.update(sequences)
             if self._engine.has_room:
                 self._wake()
+            else:
+                self._condition.notify()
 
     def _check_room(self, num_items: int) -> None:
         self._check_alive()
@@ -360,9 +362,9 @@ class AsyncEngine(EngineThread):
     def _has_work(self) -> bool:
         if self._is_stopping or self._aborted:
             return True
-        if self._engine.has_room and self._engine.scheduler.num_waiting:
+        if self._engine.scheduler.num_waiting and self._engine.has_room:
             return True
-        return self._engine.can_step
+        return self._engine.can_step or self._engine.scheduler.has_somebody_to_move
 
     def _deliver(self, outcomes: Ids[tuple[Sequence, Message]]) -> None:
         """Hand outcomes over, with one call for each event loop."""

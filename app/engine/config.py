@@ -22,6 +22,8 @@ class EngineConfig:
         finished text, a new one, a caller who left, a stream whose reader is ready for more.
     prefix_cache_bytes
         Memory for the states of texts that were read before; 0 for none.
+    turn_steps
+        Tokens after which a text gives its slot up, if somebody of another caller with fewer slots waits for one.
     row_tile, block_width, max_block_rows
         Of the runner that works with torch. Rows of every matrix product: fewer are filled up, more are cut, so that a
         row's numbers do not depend on how many rows share its step. Tokens that a sequence with much unread text
@@ -33,6 +35,7 @@ class EngineConfig:
     num_threads: int = 1
     max_steps: int = 64
     prefix_cache_bytes: int = 0
+    turn_steps: int = 256
     row_tile: int = 16
     block_width: int = 32
     max_block_rows: int = 16

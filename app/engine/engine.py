@@ -52,7 +52,10 @@ class Engine:
             self._free_slots += [row.slot for row in (sequence, *sequence.siblings)]
 
     def admit(self) -> None:
-        """Give free slots, emptied or filled with a known state, to those who wait."""
+        """Give free slots, emptied or filled with a known state, to those who wait; free some first, if it is time."""
+        for sequence in self.scheduler.give_up(len(self._free_slots)):
+            sequence.parked = self._runner.pack(sequence)
+            self._free_slots.append(sequence.slot)
         for sequence in self.scheduler.admit(self._free_slots):
             self._open(sequence)
 
@@ -110,8 +113,13 @@ class Engine:
     def _open(self, sequence: Sequence) -> None:
         """Fill the slot; skip what the caller has had read before."""
         native = sequence.native
+        sequence.num_read_before = native.struct.num_read
+        if sequence.parked is not None:
+            self._runner.open(sequence, sequence.parked)
+            sequence.parked = None
+            return
         packed = sequence.start.packed if sequence.start else None
-        is_cached = self._is_cached(sequence) and native.purpose is not Purpose.SCORE
+        is_cached = self._is_cached(sequence)
         if is_cached:
             tokens = native.tokens[: native.struct.num_given]
             if found := self.prefix_cache.find(sequence.caller, tokens):
@@ -124,7 +132,9 @@ class Engine:
 
     def _is_cached(self, sequence: Sequence) -> bool:
         is_long = sequence.native.struct.num_given > MIN_CACHED
-        return self.prefix_cache.is_enabled and sequence.start is None and is_long
+        is_score = sequence.native.purpose is Purpose.SCORE
+        is_whole = sequence.start is None and not is_score
+        return self.prefix_cache.is_enabled and is_whole and is_long
 
     def _remember(self, sequence: Sequence) -> None:
         """Keep the state before the last given token: for the caller's next text, and for who looks beyond this one."""

@@ -3,6 +3,7 @@
 * EngineError
   - QueueFullError        the caller may come back later
   - RequestTooLargeError  the caller asks for more at once than there is room for
+  - EndedTextError        nothing can be scored after the end of a text
   - EngineStoppedError    nobody is left to answer
   - EngineFailureError    a step broke
 """
@@ -18,6 +19,10 @@ class QueueFullError(EngineError):
 
 class RequestTooLargeError(EngineError):
     """More sequences at once than slots and queue hold, however long one waits."""
+
+
+class EndedTextError(EngineError):
+    """Nothing can be scored after the end of a text: the model said that there is no more."""
 
 
 class EngineStoppedError(EngineError):

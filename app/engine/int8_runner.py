@@ -18,6 +18,7 @@ class Int8Runner:
 
     def __init__(self, model: Int8LanguageModel, config: EngineConfig, *, boundary_id: int) -> None:
         self.vocab_size = model.vocab_size
+        self.is_quick = True
         self.hidden_size = model.layout.sizes[-1]
         self._model = model
         self._workspace = Workspace(

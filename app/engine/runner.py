@@ -16,6 +16,9 @@ class Runner(Protocol):
 
     vocab_size: int
 
+    is_quick: bool
+    """Whether a few steps of one row take less time than to hand them to another thread."""
+
     hidden_size: int
     """Elements of a hidden state as a neural cache keeps it; 0 where the runner cannot blend with one."""
 

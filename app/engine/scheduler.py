@@ -1,8 +1,8 @@
-"""Who gets a slot. Knows no tensors."""
+"""Who gets a slot, and who gives one up. Knows no tensors."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 
 from app.engine.config import EngineConfig
@@ -13,20 +13,30 @@ from app.engine.sequence import Sequence
 class Scheduler:
     """Callers take turns at free slots, each with its longest-waiting text; who holds a slot advances at every step.
 
-    A slot's memory has a fixed size, so nothing is ever moved out again: a text keeps its slot until it is done.
+    A text keeps its slot until it is done, unless somebody waits: then one whose reader does not read gives its slot
+    up, and so does one that has had a turn of `turn_steps` tokens, if its caller holds more slots than who waits. A
+    slot is a few kilobytes, so to give it up and to go on later costs next to nothing, and changes nothing.
     """
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
         self._queues: OrderedDict[str, deque[Sequence]] = OrderedDict()
         self.running: list[Sequence] = []
+        self._parked: list[Sequence] = []
         self.num_waiting = 0
         self._num_taken = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether anybody runs or waits."""
-        return bool(self.running or self.num_waiting)
+        return bool(self.running or self.num_waiting or self._parked)
+
+    @property
+    def has_somebody_to_move(self) -> bool:
+        """Whether a parked text may go on, or one that its reader has left behind may make room."""
+        is_any_back = any(not sequence.is_ahead for sequence in self._parked)
+        is_any_ahead = any(sequence.is_ahead for sequence in self.running)
+        return is_any_back or bool(self.num_waiting and is_any_ahead)
 
     def check_room(self, num_slots: int) -> None:
         """Refuse more sequences than the slots and the queue have room for; a search counts for its hypotheses.
@@ -58,14 +68,57 @@ class Scheduler:
             )
         self._num_taken += num_slots
         for sequence in sequences:
-            self._queues.setdefault(sequence.caller, deque()).append(sequence)
-        self.num_waiting += len(sequences)
+            self._enqueue(sequence)
+
+    def _enqueue(self, sequence: Sequence) -> None:
+        self._queues.setdefault(sequence.caller, deque()).append(sequence)
+        self.num_waiting += 1
+
+    def give_up(self, num_free: int) -> list[Sequence]:
+        """Choose who gives a slot up, if so many are not enough for who is next, and let them wait in turn."""
+        if not self._queues or next(iter(self._queues.values()))[0].num_slots <= num_free:
+            return []
+        given_up = [s for s in self.running if s.is_ahead and not s.siblings]
+        if not given_up:
+            given_up = self._had_their_turn()
+        for sequence in given_up:
+            self.running.remove(sequence)
+            if sequence.is_ahead:
+                self._parked.append(sequence)
+            else:
+                self._enqueue(sequence)
+        return given_up
+
+    def _had_their_turn(self) -> list[Sequence]:
+        """Give as many texts as callers wait, of those who hold the most slots and more than who waits."""
+        num_held = Counter(sequence.caller for sequence in self.running)
+        found: list[Sequence] = []
+        for caller in self._queues:
+            greediest, most = max(num_held.items(), key=lambda item: item[1])
+            if most <= num_held[caller] + 1:
+                continue
+            had_turn = [
+                sequence
+                for sequence in self.running
+                if sequence.caller == greediest
+                and not sequence.siblings
+                and sequence not in found
+                and sequence.num_read_since >= self._config.turn_steps
+            ]
+            if had_turn:
+                found.append(max(had_turn, key=lambda sequence: sequence.num_read_since))
+                num_held[greediest] -= 1
+                num_held[caller] += 1
+        return found
 
     def admit(self, free_slots: list[int]) -> list[Sequence]:
         """Give free slots to those whose turn it is; they run from this step on.
 
         Whose search needs more slots than are free keeps its turn until they are.
         """
+        for sequence in [s for s in self._parked if not s.is_ahead]:
+            self._parked.remove(sequence)
+            self._enqueue(sequence)
         admitted = []
         while self._queues and free_slots:
             caller, queue = next(iter(self._queues.items()))
@@ -88,6 +141,10 @@ class Scheduler:
             self.running.remove(sequence)
             self._num_taken -= sequence.num_slots
             return True
+        if sequence in self._parked:
+            self._parked.remove(sequence)
+            self._num_taken -= sequence.num_slots
+            return False
         queue = self._queues.get(sequence.caller)
         if queue and sequence in queue:
             queue.remove(sequence)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.errors import EndedTextError
 from models.native.sequence import GREEDY, CacheView, NativeSequence, SamplingParams
 from models.native.structures import Purpose, Status
 
@@ -122,6 +123,10 @@ class Sequence:
         The state before the last token of a text that is only read: what is told of it.
     sink
         Where outcomes go: the engine only carries it.
+    parked
+        The packed state of one that has given its slot up, to go on with later.
+    num_read_before
+        Tokens that it had read when it got its slot.
     siblings
         Of the first text of a search: the slots that its other hypotheses take.
     """
@@ -136,6 +141,8 @@ class Sequence:
     num_told: int = 0
     state_before_last: TextState | None = None
     sink: Any = None
+    parked: bytes | None = None
+    num_read_before: int = 0
     siblings: list[Sequence] = field(default_factory=list)
 
     @classmethod
@@ -156,7 +163,15 @@ class Sequence:
         candidates: Ids[int] = (),
         num_branches: int = 0,
     ) -> Sequence:
-        """Begin a text with the boundary, or go on from where a state stands."""
+        """Begin a text with the boundary, or go on from where a state stands.
+
+        Raises
+        ------
+        EndedTextError
+            If it is to be scored from its first token on, and the state's text has ended.
+        """
+        if purpose is Purpose.SCORE and start is not None and not start.unread:
+            raise EndedTextError("the text of this state has ended; what follows cannot be scored")
         tokens = [boundary_id, *ids] if start is None else [*start.unread, *ids]
         native = NativeSequence(
             purpose,
@@ -185,6 +200,12 @@ class Sequence:
     def is_mute(self) -> bool:
         """Whether nothing is wanted but the state after it."""
         return self.native.purpose is Purpose.GENERATE and not self.native.params.max_tokens
+
+    @property
+    def num_read_since(self) -> int:
+        """Tokens read since it got its slot."""
+        num_read: int = self.native.struct.num_read - self.num_read_before
+        return num_read
 
     @property
     def num_untold(self) -> int:

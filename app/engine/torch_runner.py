@@ -28,6 +28,7 @@ class TorchRunner:
 
     def __init__(self, model: TokenPredictor, config: EngineConfig, *, boundary_id: int) -> None:
         self.vocab_size = model.vocab_size
+        self.is_quick = False
         self.hidden_size = 0
         self._model = model
         self._config = config

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import math
+from collections.abc import Iterable
 
 from app.engine.sequence import TextState
 from app.services.errors import InvalidParameterError, TextTooLongError
 from models.tokenizer import Encoding, Tokenizer
 
-_BLANKS_AT_END = re.compile(r"[^\S\n]+$")
 LONG_TEXT = 2_000
 """Characters above which a text is tokenized on another thread."""
 
@@ -40,9 +40,26 @@ async def encode_prompt(
 
     In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
     """
-    shorter = _BLANKS_AT_END.sub("", text) if tokenizer.kind == "words" else text
+    shorter, has_space = cut_blanks(tokenizer, text)
     encoding = await encode(tokenizer, shorter, max_tokens=max_tokens, param=param)
-    return encoding.ids, shorter != text
+    return encoding.ids, has_space
+
+
+def cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:
+    """Set the blanks at the end of a text of words aside, but for newlines; tell whether there were any."""
+    if tokenizer.kind != "words":
+        return text, False
+    end = len(text)
+    while end and text[end - 1].isspace() and text[end - 1] != "\n":
+        end -= 1
+    return text[:end], end < len(text)
+
+
+def without_unknown(
+    tokenizer: Tokenizer, biases: Iterable[tuple[int, float]] = ()
+) -> tuple[tuple[int, float], ...]:
+    """Give biases with which `<unk>` is never written."""
+    return (*biases, (tokenizer.unk_id, -math.inf))
 
 
 def require_something_to_read(state: TextState | None, ids: list[int], param: str) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.engine.async_engine import TokenStream
 from app.engine.beam_search import BeamParams
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, TextState, Written
-from app.services.encoding import encode_prompt, require_something_to_read
+from app.services.encoding import encode_prompt, require_something_to_read, without_unknown
 from app.services.errors import InvalidParameterError
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
@@ -97,7 +97,10 @@ class Generation:
     async def whole(self) -> list[Choice]:
         """Wait for every choice; of more than were asked for the likeliest are kept, by the mean token."""
         try:
-            choices = [await writer.whole() for writer in self._writers]
+            if len(self._writers) == 1:
+                choices = [await self._writers[0].whole()]
+            else:
+                choices = await together(writer.whole() for writer in self._writers)
         finally:
             self.abort()
         num_tried, n = self._options.num_tried, self._options.n
@@ -212,8 +215,10 @@ class ChoiceWriter:
             async for written in self.stream:
                 piece = self._take(written)
                 if piece.finish_reason and self._options.wants_state:
-                    is_cut = self._stops.is_stopped
-                    self._state = await self._read_again() if is_cut else written.state
+                    self._state = written.state
+                    if self._stops.is_stopped:
+                        self.stream.abort()  # its slot may be the one that the reading waits for
+                        self._state = await self._read_again()
                     piece = replace(piece, state=self._state)
                 yield piece
                 if piece.finish_reason:
@@ -371,11 +376,8 @@ class GenerationService:
         seed = secrets.randbits(53) if options.seed is None else options.seed
         prompts = [await self._prompt(model, text, start) for text in options.prompts]
         sampling = self._constrained(model, options)
-        choices = [(prompt, choice) for prompt in prompts for choice in range(options.num_tried)]
-        seeds = [
-            seed_of(seed, index if options.seed is None else choice)
-            for index, (_, choice) in enumerate(choices)
-        ]
+        choices = [prompt for prompt in prompts for _ in range(options.num_tried)]
+        seeds = [seed_of(seed, index) for index in range(len(choices))]
         streams = model.engine.generate(
             [
                 model.engine.sequence(
@@ -388,12 +390,12 @@ class GenerationService:
                     is_eager=options.is_streamed or bool(options.stops),
                     wants_state=options.wants_state,
                 )
-                for (prompt, _), choice_seed in zip(choices, seeds, strict=True)
+                for prompt, choice_seed in zip(choices, seeds, strict=True)
             ]
         )
         writers = [
             ChoiceWriter(index, stream, model, prompt, options)
-            for index, (stream, (prompt, _)) in enumerate(zip(streams, choices, strict=True))
+            for index, (stream, prompt) in enumerate(zip(streams, choices, strict=True))
         ]
         num_prompt = sum(len(prompt.ids) for prompt in prompts)
         return Generation(model, writers, seed, num_prompt, options)
@@ -450,16 +452,16 @@ class GenerationService:
 
 
 def _token_of(tokenizer: Tokenizer, text: str, param: str) -> int:
-    ids = tokenizer.encode(text).ids
-    if len(ids) != 1 or ids[0] == tokenizer.unk_id:
+    token_id = tokenizer.id_of(text)
+    if token_id is None:
         raise InvalidParameterError(f"{text[:50]!r} is not one token of this model", param)
-    return ids[0]
+    return token_id
 
 
 def _biases(tokenizer: Tokenizer, biases: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
     """Turn texts of one token to ids; `<unk>` is never written."""
-    given = tuple((_token_of(tokenizer, t, "logit_bias"), value) for t, value in biases.items())
-    return (*given, (tokenizer.unk_id, -math.inf))
+    given = ((_token_of(tokenizer, t, "logit_bias"), value) for t, value in biases.items())
+    return without_unknown(tokenizer, given)
 
 
 def _allowed(tokenizer: Tokenizer, texts: Sequence[str] | None) -> NDArray[np.uint64] | None:
@@ -472,9 +474,9 @@ def _allowed(tokenizer: Tokenizer, texts: Sequence[str] | None) -> NDArray[np.ui
     return bits
 
 
-def seed_of(seed: int, choice: int) -> int:
-    """Give the seed of a choice: the request's own for the first, a hash of both for the others."""
-    if choice == 0:
+def seed_of(seed: int, index: int) -> int:
+    """Give the seed of a choice by its index: the request's own for the first, a hash of both for the others."""
+    if index == 0:
         return seed
-    digest = hashlib.blake2b(f"{seed}/{choice}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

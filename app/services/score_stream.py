@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import codecs
 import math
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
-from app.engine.sequence import TextState
+from app.engine.errors import EndedTextError, QueueFullError
+from app.engine.sequence import Scored, TextState
 from app.services.encoding import encode
 from app.services.errors import InvalidParameterError, ServiceError, TextTooLongError
 from app.services.registry import LoadedLanguageModel
-from app.services.scoring import TextScore, text_score
+from app.services.scoring import TextScore, perplexity_of, text_score
 from app.services.sessions import split_tail
 from app.services.state_token import StateTokens
 from app.settings import Settings
@@ -23,6 +23,9 @@ from app.settings import Settings
 Unit = Literal["text", "line"]
 LINES_AT_ONCE = 32
 """Lines that are scored together: half of the slots, so that others are served beside them."""
+PAUSE_SECONDS = 0.05
+BLOCK = 16_384
+"""Characters that are looked at together: where a text is cut depends on it alone, and not on how it arrives."""
 _ANY = 1 << 62
 
 
@@ -53,7 +56,7 @@ class Progress:
     @property
     def perplexity(self) -> float | None:
         """Of the tokens so far."""
-        return math.exp(-self.log_likelihood / self.num_tokens) if self.num_tokens else None
+        return perplexity_of(self.log_likelihood, self.num_tokens)
 
     @property
     def bits_per_character(self) -> float | None:
@@ -94,29 +97,42 @@ class ScoreStream:
 
     async def _text(self) -> AsyncGenerator[Progress, None]:
         reader = _TextReader(self.model, self._start, self._options)
-        async for chunk in self._chunks:
-            async for progress in reader.push(chunk):
+        async for block in _blocks(self._chunks):
+            async for progress in reader.push(block):
                 yield progress
         async for progress in reader.finish():
             yield progress
 
     async def _lines(self) -> AsyncGenerator[LineScore, None]:
-        tasks: deque[asyncio.Task[LineScore]] = deque()
+        """Score lines side by side and tell them in order, each as soon as it is its turn."""
+        tasks: asyncio.Queue[asyncio.Task[LineScore] | None] = asyncio.Queue(LINES_AT_ONCE)
+        reader = asyncio.create_task(self._begin_lines(tasks))
+        task: asyncio.Task[LineScore] | None = None
+        try:
+            while (task := await tasks.get()) is not None:
+                yield await task
+            await reader
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+            left = [task, *(tasks.get_nowait() for _ in range(tasks.qsize()))]
+            for each in filter(None, left):
+                each.cancel()
+
+    async def _begin_lines(self, tasks: asyncio.Queue[asyncio.Task[LineScore] | None]) -> None:
+        """Begin to score each line that arrives; what is wrong with the stream comes after the lines before it."""
         number = 0
         try:
             async with aclosing(self._split()) as lines:
                 async for line in lines:
                     number += 1
-                    tasks.append(asyncio.create_task(self._score_line(number, line)))
-                    while tasks and (len(tasks) >= LINES_AT_ONCE or tasks[0].done()):
-                        yield await tasks.popleft()
-            while tasks:
-                yield await tasks.popleft()
-        finally:
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
+                    await tasks.put(asyncio.create_task(self._score_line(number, line)))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            await tasks.put(None)
+            raise
+        await tasks.put(None)
 
     async def _split(self) -> AsyncGenerator[str, None]:
         rest = ""
@@ -142,10 +158,19 @@ class ScoreStream:
             )
         except ServiceError as error:
             return LineScore(number, error)
-        scored = await model.engine.score(
-            encoding.ids, count_end=options.count_end, caller=options.caller
+        scored = await _score_in_turn(
+            model, encoding.ids, count_end=options.count_end, caller=options.caller
         )
         return LineScore(number, text_score(line, encoding, scored))
+
+
+async def _score_in_turn(model: LoadedLanguageModel, ids: list[int], **options: Any) -> Scored:
+    """Score tokens; a stream that has been admitted waits where the queue is full for a moment."""
+    while True:
+        try:
+            return await model.engine.score(ids, **options)
+        except QueueFullError:
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 @dataclass
@@ -190,7 +215,8 @@ class _TextReader:
         ids, self._ids = self._ids[:num_tokens], self._ids[num_tokens:]
         ends, self._ends = self._ends[:num_tokens], self._ends[num_tokens:]
         unknown_id = self.model.checkpoint.tokenizer.unk_id
-        scored = await self.model.engine.score(
+        scored = await _score_in_turn(
+            self.model,
             ids,
             start=self.state,
             count_end=count_end,
@@ -228,10 +254,8 @@ class ScoreStreamService:
         chunks = aiter(_decoded(body))
         first = await anext(chunks, "")
         model, start = self._states.resolve(options.model, first, options.state)
-        if start is not None and (options.unit == "line" or not start.unread):
-            raise InvalidParameterError(
-                "lines begin anew; and after the end of a text nothing follows", "state"
-            )
+        if start is not None and not start.unread:
+            raise EndedTextError("the text of this state has ended; what follows cannot be scored")
         model.engine.admit(1)
         return ScoreStream(model, _chained(first, chunks), start, options, self._settings)
 
@@ -256,6 +280,18 @@ async def _decoded(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
         raise InvalidParameterError(
             f"the text is not UTF-8: after byte {num_bytes + error.start}", "body"
         ) from error
+
+
+async def _blocks(chunks: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Cut a text to blocks of one size, whatever its chunks."""
+    held = ""
+    async for chunk in chunks:
+        held += chunk
+        while len(held) >= BLOCK:
+            yield held[:BLOCK]
+            held = held[BLOCK:]
+    if held:
+        yield held
 
 
 async def _chained(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:

@@ -15,6 +15,8 @@ from app.services.together import together
 from app.settings import Settings
 from models.tokenizer import EOS, Encoding
 
+MAX_EXPONENT = 700
+
 
 @dataclass(frozen=True)
 class TokenScore:
@@ -46,6 +48,7 @@ class ScoringOptions:
 
     model: str | None = None
     count_end: bool = False
+    per_token: bool = False
     state: str | None = None
     wants_state: bool = False
     caller: str = ""
@@ -74,10 +77,6 @@ class ScoringService:
             raise InvalidParameterError(f"at most {self._settings.max_texts} texts", "text")
         sample = "".join(text[:500] for text in texts)
         loaded, start = self._states.resolve(options.model, sample, options.state)
-        if start is not None and not start.unread:
-            raise InvalidParameterError(
-                "the text of this state has ended; nothing follows", "state"
-            )
         loaded.engine.admit(len(texts))
         encodings = [
             await encode(
@@ -90,7 +89,7 @@ class ScoringService:
         ]
         scores = await _score_all(loaded, encodings, start, options)
         results = [
-            text_score(text, encoding, scored)
+            text_score(text, encoding, scored, per_token=options.per_token)
             for text, encoding, scored in zip(texts, encodings, scores, strict=True)
         ]
         return loaded, results
@@ -114,25 +113,38 @@ async def _score_all(
     )
 
 
-def text_score(text: str, encoding: Encoding, scored: Scored) -> TextScore:
-    """Sum up what was found out about a text."""
+def perplexity_of(log_likelihood: float, num_tokens: int) -> float | None:
+    """Give exp of the mean negative log-probability; None for no tokens, or where it is beyond all numbers."""
+    if not num_tokens or -log_likelihood / num_tokens > MAX_EXPONENT:
+        return None
+    return math.exp(-log_likelihood / num_tokens)
+
+
+def text_score(
+    text: str, encoding: Encoding, scored: Scored, *, per_token: bool = False
+) -> TextScore:
+    """Sum up what was found out about a text, and with `per_token` about each of its tokens."""
     num_tokens = len(scored.logprobs)
     log_likelihood = math.fsum(scored.logprobs)
+    return TextScore(
+        perplexity=perplexity_of(log_likelihood, num_tokens),
+        log_likelihood=log_likelihood,
+        num_tokens=num_tokens,
+        num_unknown=encoding.num_unknown,
+        bits_per_character=-log_likelihood / math.log(2) / len(text) if text else None,
+        tokens=_token_scores(text, encoding, scored) if per_token else [],
+        state=scored.state,
+    )
+
+
+def _token_scores(text: str, encoding: Encoding, scored: Scored) -> list[TokenScore]:
+    num_tokens = len(scored.logprobs)
     pieces = [text[start:end] for start, end in encoding.offsets]
     offsets = list(encoding.offsets)
     if num_tokens > len(pieces):
         pieces.append(EOS)
         offsets.append((len(text), len(text)))
     rows = zip(pieces, scored.logprobs, scored.ranks, offsets, strict=True)
-    return TextScore(
-        perplexity=math.exp(-log_likelihood / num_tokens) if num_tokens else None,
-        log_likelihood=log_likelihood,
-        num_tokens=num_tokens,
-        num_unknown=encoding.num_unknown,
-        bits_per_character=-log_likelihood / math.log(2) / len(text) if text else None,
-        tokens=[
-            TokenScore(token, logprob, rank, start, end)
-            for token, logprob, rank, (start, end) in rows
-        ],
-        state=scored.state,
-    )
+    return [
+        TokenScore(token, logprob, rank, start, end) for token, logprob, rank, (start, end) in rows
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import time
 from collections import OrderedDict
@@ -25,7 +24,8 @@ REMEMBERED_AT_ONCE = 256
 """Tokens of an adaptive session that are read in one go."""
 MAX_WORD = 200
 """Letters after which a word is taken as it is, however it goes on."""
-_WORD_UNDER_WAY = re.compile(r"\s*\S*$")
+MAX_BLANKS = 200
+"""Blanks before a word that may still become part of its token."""
 
 
 @dataclass
@@ -99,12 +99,12 @@ class SessionService:
         if adaptive:
             session.cache = self._new_cache(loaded)
         self._cache_bytes += _cache_bytes_of(session)
+        self._sessions[session.id] = session
         try:
             await self._append(session, text)
         except BaseException:
-            self._cache_bytes -= _cache_bytes_of(session)
+            self._forget(session)
             raise
-        self._sessions[session.id] = session
         return session
 
     def get(self, session_id: str, caller: str) -> Session:
@@ -155,14 +155,15 @@ class SessionService:
         settled, tail = split_tail(tokenizer, session.tail + text)
         limit = self._settings.max_prompt_tokens
         encoding = await encode(tokenizer, settled, max_tokens=limit, param="text")
-        if session.cache:
-            await _read_and_remember(session, session.cache, encoding.ids)
+        cache, state = session.cache, session.state
+        if cache:
+            cache, state = await _read_and_remember(session, cache, encoding.ids)
         elif encoding.ids:
-            session.state = await session.loaded.engine.read(
-                encoding.ids, start=session.state, caller=session.caller
+            state = await session.loaded.engine.read(
+                encoding.ids, start=state, caller=session.caller
             )
-            session.num_tokens += len(encoding.ids)
-        session.tail = tail
+        session.cache, session.state, session.tail = cache, state, tail
+        session.num_tokens += len(encoding.ids)
 
     def _new_cache(self, loaded: LoadedLanguageModel) -> NeuralCache:
         size = loaded.engine.hidden_size
@@ -203,25 +204,37 @@ def pieces_of(ids: Ids[int]) -> Iterator[Ids[int]]:
         yield ids[first : first + REMEMBERED_AT_ONCE]
 
 
-async def _read_and_remember(session: Session, cache: NeuralCache, ids: Ids[int]) -> None:
-    """Read tokens piece by piece, each blended with what came before it."""
+async def _read_and_remember(
+    session: Session, cache: NeuralCache, ids: Ids[int]
+) -> tuple[NeuralCache, TextState | None]:
+    """Read tokens piece by piece; give the cache and the state after them. The session stays what it is."""
+    state = session.state
+    if len(ids) > REMEMBERED_AT_ONCE:
+        cache = cache.copy()  # a caller who leaves half-way leaves the session as it was
     for some in pieces_of(ids):
         scored = await session.loaded.engine.score(
-            some, start=session.state, caller=session.caller, wants_state=True, cache=cache.view()
+            some, start=state, caller=session.caller, wants_state=True, cache=cache.view()
         )
         assert scored.hidden is not None
         assert scored.cache_probs is not None
         cache.append(scored.hidden, some, scored.logprobs, scored.cache_probs)
-        session.state = scored.state
-        session.num_tokens += len(some)
+        state = scored.state
+    return cache, state
 
 
 def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
-    """Split a text to what no letter to come can change any more, and the word under way with the space before it."""
+    """Split a text to what no letter to come can change any more, and the word under way with the blanks before it.
+
+    A word of more than `MAX_WORD` letters is taken as it is; of more blanks than `MAX_BLANKS` the last few count.
+    """
     if tokenizer.kind == "characters":
         return text, ""
-    if len(text) - max(text.rfind(" "), text.rfind("\n")) > MAX_WORD:
-        return text, ""
-    found = _WORD_UNDER_WAY.search(text)
-    assert found is not None
-    return text[: found.start()], text[found.start() :]
+    word = len(text)
+    while word and not text[word - 1].isspace():
+        word -= 1
+        if len(text) - word > MAX_WORD:
+            return text, ""
+    blanks = word
+    while blanks and text[blanks - 1].isspace() and word - blanks < MAX_BLANKS:
+        blanks -= 1
+    return text[:blanks], text[blanks:]

@@ -113,6 +113,7 @@ class NativeSequence:
     ) -> None:
         assert (num_branches > 0) == (purpose is Purpose.BRANCH)
         num_given = len(tokens)
+        assert num_given > (purpose is Purpose.SCORE)
         is_written = purpose in (Purpose.GENERATE, Purpose.BRANCH)
         max_written = params.max_tokens if is_written else 0
         num_found = {Purpose.GENERATE: max_written, Purpose.SCORE: num_given - 1}.get(purpose, 0)

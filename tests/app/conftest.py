@@ -1,13 +1,16 @@
 """Tiny checkpoints with random weights, and a service that serves them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import torch
+import uvicorn
 
 from app.main import create_app
 from app.settings import Settings
@@ -86,3 +89,26 @@ def serve(checkpoints) -> Callable[..., None]:
         asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+def address(checkpoints) -> Iterator[str]:
+    """A service with one slot on a free port."""
+    settings = Settings(models=checkpoints, max_slots=1, max_queue=4, max_tokens=10**9)
+    config = uvicorn.Config(create_app(settings), log_level="warning", ws="none")
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    started = threading.Event()
+    server.startup, startup = lambda sockets: wait_for(startup, sockets, started), server.startup
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    assert started.wait(30)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+async def wait_for(startup, sockets, started: threading.Event) -> None:
+    await startup(sockets)
+    started.set()

@@ -48,3 +48,22 @@ def test_a_session_in_pieces_and_its_fork_are_the_whole_text(checkpoints) -> Non
 def test_a_classifier_is_refused(checkpoints) -> None:
     with pytest.raises(InvalidParameterError, match="classifier"):
         LocalModel(checkpoints / "sentiment-en")
+
+
+def test_a_model_in_process_answers_as_the_service_does(checkpoints, serve) -> None:
+    model = LocalModel(checkpoints / "english")
+
+    async def body(client) -> None:
+        for prefix in ("The cat ", "The cat\n", "The  cat", ""):
+            asked = {"prefix": prefix, "model": "english", "top_k": 5}
+            found = (await client.post("/next", json=asked)).json()["results"][0]["predictions"]
+            assert [each.token for each in model.next(prefix, top_k=5)] == [
+                p["token"] for p in found
+            ]
+            asked = {"prompt": prefix, "model": "english", "seed": 4, "max_tokens": 30}
+            (choice,) = (await client.post("/generate", json=asked)).json()["choices"]
+            written = model.generate(prefix, SamplingParams(seed=4, max_tokens=30))
+            assert written.strip() == choice["text"].strip()
+            assert "<unk>" not in written
+
+    serve(body)

@@ -55,7 +55,7 @@ class Body(BaseModel):
         """Refuse an unknown field with a word on those that there are."""
         for name in values if isinstance(values, dict) else ():
             if name not in cls.model_fields:
-                near = get_close_matches(name, cls.model_fields, n=1)
+                near = get_close_matches(name[:50], cls.model_fields, n=1)
                 hint = (
                     f"did you mean {near[0]}?"
                     if near

@@ -46,7 +46,11 @@ class GenerateBody(TimedBody):
         0.0, ge=0, le=1, description="Keep tokens with this share of the likeliest's probability."
     )
     repetition_penalty: float = Field(
-        1.0, gt=0, le=100, description="Above 1 makes tokens that the text has already less likely."
+        1.0,
+        ge=0.01,
+        le=100,
+        description="Above 1 makes tokens that the text has already less likely; of a text that goes on from a state "
+        "the tokens since then.",
     )
     frequency_penalty: float = Field(
         0.0, ge=-100, le=100, description="Taken off a token's logit for each time it was written."

@@ -1,5 +1,6 @@
 """Texts of any length scored as they arrive: the same figures as in one piece, whatever the chunks."""
 
+import http.client
 import json
 
 import pytest
@@ -132,5 +133,83 @@ def test_an_empty_body_is_an_empty_text(serve) -> None:
         (only,) = await stream(client, "", model="english")
         assert (only["num_tokens"], only["perplexity"], only["final"]) == (0, None, True)
         assert await stream(client, "", unit="line", model="english") == []
+
+    serve(body)
+
+
+def test_a_line_is_answered_before_the_next_one_is_sent(address) -> None:
+    host, _, port = address.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection.putrequest("POST", "/score/stream?unit=line&model=english")
+    connection.putheader("transfer-encoding", "chunked")
+    connection.endheaders()
+    response = None
+    for number, line in enumerate((b"The cat\n", b"sat on\n", b"the mat\n"), start=1):
+        connection.send(b"%x\r\n%s\r\n" % (len(line), line))
+        response = response or connection.getresponse()
+        assert json.loads(response.readline())["line"] == number
+    connection.send(b"0\r\n\r\n")
+    assert response.read() == b""
+    connection.close()
+
+
+def test_lines_before_a_fault_are_answered(serve) -> None:
+    async def broken():
+        yield b"The cat sat on the mat.\n" * 50
+        yield b"\xff"
+
+    async def body(client) -> None:
+        params = {"unit": "line", "model": "english"}
+        response = await client.post("/score/stream", content=broken(), params=params)
+        *lines, last = [json.loads(line) for line in response.text.splitlines()]
+        assert [line["line"] for line in lines] == list(range(1, 51))
+        assert "UTF-8" in last["error"]["message"]
+
+    serve(body)
+
+
+def test_a_stream_waits_where_the_queue_is_full_for_a_moment(serve) -> None:
+    async def body(client) -> None:
+        found = await stream(client, "The cat sat.\n" * 100, unit="line", model="english")
+        assert [each["line"] for each in found] == list(range(1, 101))
+        assert all("error" not in each for each in found)
+
+    serve(body, max_slots=1, max_queue=1)
+
+
+BLANKS = {"tabs": "\t", "no-break": "\u00a0", "wide": "\u3000", "several": " \t  ", "lines": "\n\n"}
+
+
+@pytest.mark.parametrize("blanks", BLANKS.values(), ids=BLANKS)
+@pytest.mark.parametrize("size", [3, 997])
+def test_whatever_parts_words_the_chunks_do_not_matter(serve, blanks, size) -> None:
+    text = blanks.join(ENGLISH.split() * 40)
+
+    async def body(client) -> None:
+        whole = (await client.post("/score", json={"text": text, "model": "english"})).json()
+        (*_, last) = await stream(client, text, size, model="english")
+        check_same(last, whole["results"][0])
+
+    serve(body)
+
+
+def test_endless_blanks_and_words_are_read_in_bounded_time_and_memory(serve) -> None:
+    async def body(client) -> None:
+        for text in ("\n" * 400_000, " " * 400_000, "a" * 400_000, ("a" * 300 + " ") * 1_000):
+            (*_, last) = await stream(client, text, 65_536, model="english")
+            assert last["final"] is True
+            again = await stream(client, text, 1_000, model="english")
+            assert again[-1] == last
+
+    serve(body)
+
+
+def test_an_unknown_parameter_is_refused(serve) -> None:
+    async def body(client) -> None:
+        response = await client.post("/score/stream", content=b"a", params={"modle": "english"})
+        assert response.status_code == 400
+        assert response.json()["error"]["param"] == "modle"
+        response = await client.post("/score/stream", content=b"a", params={"stride": 0})
+        assert response.json()["error"]["param"] == "stride"
 
     serve(body)

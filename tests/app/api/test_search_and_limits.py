@@ -179,3 +179,59 @@ def test_a_deadline_ends_a_stream_with_an_error_event(serve) -> None:
         assert len(events) > 2
 
     serve(body, max_slots=1, max_tokens=10**9)
+
+
+def test_a_text_cut_at_a_stop_gives_its_state_though_every_slot_is_taken(serve) -> None:
+    async def body(client) -> None:
+        asked = {"model": "english", "stop": ["e", "a"], "return_state": True, "ignore_eos": True}
+        found = await post(client, "/generate", prompt="The", n=4, max_tokens=500, **asked)
+        assert [choice["finish_reason"] for choice in found["choices"]] == ["stop"] * 4
+        for choice in found["choices"]:
+            after = await client.post("/next", json={"state": choice["state"]})
+            assert after.status_code == 200
+
+    serve(body, max_slots=4, max_queue=4)
+
+
+@pytest.mark.parametrize("num_words", [1, 3])
+def test_what_follows_the_end_of_a_text_is_not_scored_but_refused(serve, num_words) -> None:
+    async def body(client) -> None:
+        ended = None
+        for seed in range(200):
+            asked = {"prompt": "The", "model": "english", "seed": seed, "return_state": True}
+            (choice,) = (await post(client, "/generate", max_tokens=30, **asked))["choices"]
+            if choice["finish_reason"] == "stop":
+                ended = choice["state"]
+                break
+        assert ended
+        words = " ".join(WORDS[:num_words])
+        bodies = {
+            "/score": {"text": words, "state": ended},
+            "/rescore": {"hypotheses": [{"text": words}], "state": ended},
+            "/sessions": {"text": words + " ", "state": ended, "adaptive": True},
+        }
+        for path, asked in bodies.items():
+            response = await client.post(path, json=asked)
+            assert (path, response.status_code) == (path, 400), response.text
+            assert response.json()["error"]["code"] == "ended_text"
+        again = {"state": ended, "prompt": words, "max_tokens": 3}
+        assert (await client.post("/generate", json=again)).status_code == 200
+
+    serve(body)
+
+
+def test_a_score_whose_caller_leaves_is_given_up(serve) -> None:
+    async def body(client) -> None:
+        text = "the old cat sat on the mat " * 8_000
+        for path, asked in (
+            ("/score", {"text": [text] * 8, "model": "english"}),
+            ("/sessions", {"text": text, "model": "english", "adaptive": True}),
+        ):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.post(path, json=asked), 0.3)
+            start = time.monotonic()
+            answer = await client.post("/next", json={"prefix": "The", "model": "english"})
+            assert answer.status_code == 200
+            assert time.monotonic() - start < 5
+
+    serve(body, max_slots=1, max_prompt_tokens=10**6, max_score_tokens=10**6)

@@ -4,39 +4,11 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
 
 import httpx
 import pytest
-import uvicorn
-
-from app.main import create_app
-from app.settings import Settings
 
 ENDLESS = {"prompt": "The", "model": "english", "max_tokens": 10**8, "ignore_eos": True}
-
-
-@pytest.fixture
-def address(checkpoints) -> Iterator[str]:
-    """A service with one slot on a free port."""
-    settings = Settings(models=checkpoints, max_slots=1, max_queue=4, max_tokens=10**9)
-    config = uvicorn.Config(create_app(settings), log_level="warning", ws="none")
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    started = threading.Event()
-    server.startup, startup = lambda sockets: wait_for(startup, sockets, started), server.startup
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    assert started.wait(30)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
-
-
-async def wait_for(startup, sockets, started: threading.Event) -> None:
-    await startup(sockets)
-    started.set()
 
 
 def test_a_stream_arrives_while_it_is_being_written(address) -> None:

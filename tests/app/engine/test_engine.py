@@ -9,9 +9,10 @@ import torch
 
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
-from app.engine.errors import QueueFullError, RequestTooLargeError
+from app.engine.errors import EndedTextError, QueueFullError, RequestTooLargeError
 from app.engine.precision import make_runner
-from app.engine.sequence import Sequence, Written
+from app.engine.prefix_cache import PrefixCache
+from app.engine.sequence import Sequence, TextState, Written
 from models.config import LanguageModelConfig, NGramConfig
 from models.errors import StateError
 from models.kneser_ney import KneserNeyModel
@@ -309,3 +310,105 @@ def test_removing_frees_the_slot_and_the_place_in_the_queue() -> None:
     engine.admit()
     assert engine.scheduler.running == [third]
     assert engine.scheduler.num_waiting == 0
+
+
+@pytest.mark.parametrize(("make_model", "precision"), MODELS)
+def test_not_a_byte_depends_on_turns(make_model, precision) -> None:
+    model = make_model()
+    config = EngineConfig(**{**LIMITS, "max_slots": 2}, turn_steps=5, max_steps=3)
+    kinds = [PURPOSES[n % 3] for n in range(20)]
+    sequences = [make_sequence(kind, n) for n, kind in enumerate(kinds)]
+    for n, sequence in enumerate(sequences):
+        sequence.caller = "greedy" if n < 12 else str(n % 3)
+    together = work(engine_of(model, precision, config), sequences)
+    for n, (kind, outcomes) in enumerate(zip(kinds, together.values(), strict=True)):
+        alone = make_sequence(kind, n)
+        alone.is_eager = False
+        (expected,) = work(engine_of(model, precision), [alone]).values()
+        assert told(outcomes) == told(expected), n
+
+
+def test_who_waits_gets_a_slot_after_a_turn_of_the_greediest() -> None:
+    config = EngineConfig(max_slots=4, turn_steps=20, max_steps=8)
+    engine = engine_of(recurrent(), config=config)
+    params = SamplingParams(max_tokens=10_000, ignore_eos=True)
+    engine.add([make(Purpose.GENERATE, [3], params=params, caller="greedy") for _ in range(8)])
+    engine.admit()
+    for _ in range(10):
+        engine.step()
+        engine.admit()
+    late = make(Purpose.LOOK, [4], caller="late")
+    engine.add([late])
+    num_steps = 0
+    while not any(sequence is late for sequence, _ in engine.step()):
+        engine.admit()
+        num_steps += 1
+    assert num_steps * config.max_steps <= config.turn_steps + 2 * config.max_steps
+    assert all(sequence.caller == "greedy" for sequence in engine.scheduler.running)
+
+
+def test_a_caller_alone_keeps_its_slots_to_the_end() -> None:
+    config = EngineConfig(max_slots=2, turn_steps=1, max_steps=1)
+    engine = engine_of(recurrent(), config=config)
+    params = SamplingParams(max_tokens=30, ignore_eos=True)
+    texts = [make(Purpose.GENERATE, [3], params=params) for _ in range(4)]
+    assert list(work(engine, texts)) == texts
+    assert all(text.parked is None for text in texts)
+
+
+def test_a_text_whose_reader_does_not_read_gives_its_slot_to_who_waits() -> None:
+    config = EngineConfig(max_slots=1)
+    engine = engine_of(recurrent(), config=config)
+    params = SamplingParams(seed=5, max_tokens=100, ignore_eos=True)
+    left = make(Purpose.GENERATE, [3], params=params, is_eager=True)
+    engine.add([left])
+    engine.admit()
+    outcomes = [outcome for _, outcome in engine.step()]
+    left.is_reader_ready = False
+    while not left.is_ahead:
+        engine.step()
+    other = make(Purpose.LOOK, [4])
+    engine.add([other])
+    engine.admit()
+    assert [sequence for sequence, _ in engine.step()] == [other]
+    assert engine.scheduler.is_busy
+    left.is_reader_ready = True
+    while engine.scheduler.is_busy:
+        engine.admit()
+        outcomes += [outcome for _, outcome in engine.step()]
+    alone = make(Purpose.GENERATE, [3], params=params)
+    ((whole,),) = work(engine_of(recurrent(), config=config), [alone]).values()
+    assert told(outcomes) == told([whole])
+
+
+def test_nothing_is_scored_after_the_end_of_a_text() -> None:
+    ended = TextState(b"", 4, ())
+    with pytest.raises(EndedTextError):
+        make(Purpose.SCORE, [3, 4], start=ended)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_network_that_overflows_still_writes_tokens_that_there_are(temperature) -> None:
+    model = recurrent("elman")
+    for parameter in model.parameters():
+        parameter.data.fill_(float("nan"))
+    config = EngineConfig(**LIMITS)
+    params = SamplingParams(
+        seed=1, max_tokens=9, temperature=temperature, logit_bias=((0, -math.inf),)
+    )
+    engine = engine_of(model, "fp32", config)
+    ((outcome,),) = work(engine, [make(Purpose.GENERATE, [3], params=params)]).values()
+    assert all(0 < token < VOCABULARY for token in outcome.token_ids)
+    ((scored,),) = work(engine, [make(Purpose.SCORE, [3, 4])]).values()
+    assert all(math.isfinite(logprob) for logprob in scored.logprobs)
+
+
+def test_the_prefix_cache_forgets_the_longest_unused_first() -> None:
+    cache = PrefixCache(2 * (20 + 100 + 300) + 10)
+    texts = [np.arange(n, n + 5, dtype=np.int32) for n in (0, 10, 20)]
+    cache.put("me", texts[0], b"a" * 100)
+    cache.put("me", texts[1], b"b" * 100)
+    assert cache.find("me", np.append(texts[0], 99).astype(np.int32)) is not None
+    cache.put("me", texts[2], b"c" * 100)
+    assert cache.find("me", np.append(texts[0], 99).astype(np.int32)) is not None
+    assert cache.find("me", np.append(texts[1], 99).astype(np.int32)) is None

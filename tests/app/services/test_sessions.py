@@ -169,3 +169,76 @@ def test_a_session_in_ones_own_process_adapts_too(checkpoints) -> None:
     fork.append(" mat" * 40)
     assert after.probability > before.probability
     assert adaptive.next(candidates=["cat"]) == [after]
+
+
+def test_pieces_typed_at_the_same_time_are_read_one_after_the_other(checkpoints) -> None:
+    words = [f" {word}" for word in (TEXT * 4).split()]
+
+    async def body(sessions, _, __) -> None:
+        for adaptive in (False, True):
+            session = await begin(sessions, adaptive=adaptive)
+            await asyncio.gather(*(sessions.append(session.id, word, "me") for word in words))
+            expected = await begin(sessions, text="".join(words), adaptive=adaptive)
+            assert session.num_tokens == expected.num_tokens
+            assert session.state == expected.state
+
+    serve(checkpoints, body)
+
+
+def test_who_leaves_while_a_long_text_is_read_leaves_the_session_as_it_was(checkpoints) -> None:
+    async def body(sessions, _, __) -> None:
+        session = await begin(sessions, text=TEXT + " ", adaptive=True)
+        before = (session.state, session.num_tokens, session.tail, session.cache.view().num_entries)
+        appending = asyncio.create_task(sessions.append(session.id, TEXT * 2_000, "me"))
+        await asyncio.sleep(0.3)
+        appending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await appending
+        after = (session.state, session.num_tokens, session.tail, session.cache.view().num_entries)
+        assert after == before
+
+    serve(checkpoints, body, max_prompt_tokens=10**6)
+
+
+def test_no_more_sessions_are_opened_at_once_than_may_be_open(checkpoints) -> None:
+    async def body(sessions, _, __) -> None:
+        opened = await asyncio.gather(
+            *(begin(sessions, text=TEXT * 20) for _ in range(5)), return_exceptions=True
+        )
+        refused = [each for each in opened if isinstance(each, TooManySessionsError)]
+        assert len(refused) == 3
+
+    serve(checkpoints, body, max_sessions=2)
+
+
+def test_a_session_that_adapts_learns_how_far_to_trust_its_cache(checkpoints) -> None:
+    async def body(sessions, _, __) -> None:
+        session = await begin(sessions, text="the mat " * 60, adaptive=True)
+        assert session.cache.trust > 0.9
+
+    serve(checkpoints, body)
+
+
+@pytest.mark.parametrize(
+    ("text", "tail"),
+    [
+        ("The cat", " cat"),
+        ("The cat ", " "),
+        ("The\t\u00a0cat", "\t\u00a0cat"),
+        ("", ""),
+        ("a" * 500, ""),
+        ("The " + "\n" * 1_000, "\n" * 200),
+    ],
+)
+def test_the_tail_is_the_word_under_way_with_the_blanks_before_it(checkpoints, text, tail) -> None:
+    tokenizer = load_checkpoint(checkpoints / "english").tokenizer
+    settled, found = split_tail(tokenizer, text)
+    assert (settled + found, found) == (text, tail)
+
+
+def test_a_very_long_text_is_split_at_once(checkpoints) -> None:
+    tokenizer = load_checkpoint(checkpoints / "english").tokenizer
+    for text in ("a" * 10**6 + " b", " " * 10**6 + "b", "a b" * 10**6):
+        settled, tail = split_tail(tokenizer, text)
+        assert settled + tail == text
+        assert len(tail) <= 401
