@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("engine", "scoring", "latency", "serving", "invariance", "soak", "kneser_ney")
+NAMES = (
+    "engine",
+    "scoring",
+    "latency",
+    "serving",
+    "long_text",
+    "invariance",
+    "soak",
+    "kneser_ney",
+)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
 
 Products: the int8 matrix products of a step and nothing else, by the same kernel and threads. Step: the native call,
 with gates, log-probabilities and sampling. Engine: scheduling, slots and outcomes too, on one thread as the service has
-it. torch: the same model stepped in fp32 by torch's kernels, with `torch.multinomial`, as tutorials do, in a batch.
+it. torch: the same weights in torch's own `nn.LSTM`, fp32, with `torch.multinomial`, as tutorials do, in a batch.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from app.engine.engine import Engine, is_final
 from app.engine.int8_runner import Int8Runner
 from app.engine.sequence import Sequence
 from benchmarks.report import median, save, table
+from benchmarks.servers.tutorial import TorchModel
 from models.checkpoint import load_checkpoint
 from models.int8 import Int8LanguageModel
 from models.language_model import LanguageModel
@@ -86,16 +87,13 @@ def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) 
     return (time.perf_counter() - start) / TOKENS
 
 
-@torch.inference_mode()
-def torch_seconds(model: LanguageModel, num_rows: int) -> float:
-    """Time a step of torch's own kernels in fp32, sampling with `multinomial`."""
-    state = model.zero_state(num_rows)
+def torch_seconds(model: TorchModel, num_rows: int) -> float:
+    """Time a step of torch's own kernels in fp32, sampling with `multinomial`, after two steps to warm up."""
     tokens = torch.ones(num_rows, 1, dtype=torch.int64)
     num_steps = 8
+    model.generate(tokens, 2)
     start = time.perf_counter()
-    for _ in range(num_steps):
-        logits, state = model(tokens, state)
-        tokens = torch.multinomial(logits[:, -1].softmax(1), 1)
+    model.generate(tokens, num_steps)
     return (time.perf_counter() - start) / num_steps
 
 
@@ -108,14 +106,14 @@ def main() -> None:
     torch.set_num_threads(num_threads)
     model = load_checkpoint(options.checkpoint).model
     assert isinstance(model, LanguageModel)
-    network = Int8LanguageModel(model)
+    network, plain_model = Int8LanguageModel(model), TorchModel(model)
     rows = []
     for num_rows in ROWS:
         found: list[tuple[float, float, float, float]] = []
         for _ in range(REPEATS):
             products, step = products_and_step(network, num_rows, num_threads)
             engine = engine_seconds(network, num_rows, num_threads)
-            found.append((products, step, engine, torch_seconds(model, num_rows)))
+            found.append((products, step, engine, torch_seconds(plain_model, num_rows)))
         products, step, engine, plain = (median(column) for column in zip(*found, strict=True))
         rows.append(
             [

@@ -1,14 +1,11 @@
 """Scoring 64 documents of 512 tokens: the engine against torch's fp32 `nn.LSTM`, full softmax, one padded batch.
 
-    python -m benchmarks.scoring
-
-Then one document of ever more tokens, read in pieces from a state: the memory of the process stays what it is.
+python -m benchmarks.scoring
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import time
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from torch import nn
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
 from app.engine.int8_runner import Int8Runner
-from app.engine.sequence import Scored, Sequence, TextState
+from app.engine.sequence import Scored, Sequence
 from benchmarks.report import median, save, table
 from benchmarks.servers.tutorial import TorchModel
 from models.checkpoint import load_checkpoint
@@ -28,8 +25,6 @@ from models.native.structures import Purpose
 
 DOCUMENTS, LENGTH = 64, 512
 REPEATS = 5
-PIECE = 65_536
-LONG = (1_000_000, 2_500_000)
 
 
 def score_all(engine: Engine, documents: list[list[int]], vocab_size: int) -> list[Scored]:
@@ -54,31 +49,6 @@ def torch_scores(model: TorchModel, tokens_BT: torch.Tensor) -> torch.Tensor:
         hidden, _ = layer(hidden)
     logits = nn.functional.linear(hidden, model.weight, model.bias)
     return logits.log_softmax(2).gather(2, tokens_BT[:, 1:, None])[:, :, 0]
-
-
-def resident_mb() -> float:
-    """Give the memory that this process holds now, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
-
-
-def score_long(engine: Engine, num_tokens: int, vocab_size: int) -> float:
-    """Score one document in pieces, each from the state after the last; gives tokens a second."""
-    generator = torch.Generator().manual_seed(1)
-    state: TextState | None = None
-    start = time.perf_counter()
-    for _ in range(num_tokens // PIECE):
-        ids = torch.randint(2, vocab_size, (PIECE,), generator=generator).tolist()
-        sequence = Sequence.make(
-            Purpose.SCORE, 1, ids, vocab_size=vocab_size, start=state, wants_state=True
-        )
-        engine.add([sequence])
-        engine.admit()
-        while not (outcomes := engine.step()):
-            pass
-        ((_, outcome),) = outcomes
-        state = outcome.state
-    return num_tokens / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -114,19 +84,12 @@ def main() -> None:
             f"{num_tokens / median(theirs):,.0f}",
         ],
     ]
-    before = resident_mb()
-    long_rows = []
-    for num_tokens in LONG:
-        speed = score_long(engine, num_tokens, model.vocab_size)
-        long_rows.append([f"{num_tokens:,}", f"{speed:,.0f}", f"{resident_mb() - before:.1f}"])
     save(
         "scoring",
         "Scoring documents",
         f"{DOCUMENTS} documents of {LENGTH} tokens, `tang`, {num_threads} threads, medians of {REPEATS}; "
         f"ratio {median(theirs) / median(ours):.1f}; mean log-probabilities differ by {difference:.2%}.",
         table(["", "seconds", "tokens/s"], rows),
-        f"One document in pieces of {PIECE:,} tokens, each from the state after the last:",
-        table(["tokens", "tokens/s", "memory beyond the start, MB"], long_rows),
     )
 
 

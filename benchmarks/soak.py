@@ -7,54 +7,59 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
-import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-import httpx
-
-from app.main import create_app
-from app.settings import Settings
 from benchmarks.invariance import make_request
+from benchmarks.long_text import resident_mb, wait_until_ready
 from benchmarks.report import save
+from benchmarks.serving import free_port
 
+ROOT = Path(__file__).parents[1]
 CROWD = 50
 
 
-def resident_mb() -> float:
-    """Give the memory that this process holds now, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+class Callers:
+    """Asks a service over sockets, a new connection each time; some callers leave before they have their answer."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._draw = random.Random(1)
+        self.num_left = 0
+
+    async def ask(self, number: int) -> None:
+        """Ask one thing, and read the answer or leave."""
+        path, body = make_request(number % 5_000)
+        packed = json.dumps(body).encode()
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(packed)}\r\n\r\n"
+        leaves = self._draw.random() < 0.1
+        patience = self._draw.random() * 0.03 if leaves else 60
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            writer.write(head.encode() + packed)
+            answer = await asyncio.wait_for(reader.read(), patience)
+            assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+        except TimeoutError:
+            assert leaves
+            self.num_left += 1
+        finally:
+            writer.transport.abort()
 
 
-async def run(num_requests: int) -> tuple[list[tuple[int, float]], int, float]:
-    """Serve requests, a tenth of which are cancelled on their way; give the memory as it goes."""
-    app = create_app(Settings(prefix_cache_bytes=1_000_000))
-    draw = random.Random(1)
+async def run(port: int, process: int, num_requests: int) -> tuple[list[tuple[int, float]], int]:
+    """Ask everything in crowds; give the service's memory as it goes, and how many callers left."""
+    callers = Callers(port)
     sizes: list[tuple[int, float]] = []
-    num_left = 0
-    start = time.perf_counter()
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://test", timeout=600
-        ) as client,
-    ):
-        for first in range(0, num_requests, CROWD):
-            tasks = []
-            for number in range(first, first + CROWD):
-                path, body = make_request(number % 5_000)
-                tasks.append(asyncio.create_task(client.post(path, json=body)))
-            await asyncio.sleep(draw.random() * 0.02)
-            for task in tasks:
-                if draw.random() < 0.1:
-                    num_left += not task.done()
-                    task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if first + CROWD in (1_000, 10_000, 25_000, num_requests):
-                sizes.append((first + CROWD, resident_mb()))
-    return sizes, num_left, time.perf_counter() - start
+    for first in range(0, num_requests, CROWD):
+        await asyncio.gather(*map(callers.ask, range(first, first + CROWD)))
+        if first + CROWD in (1_000, 10_000, 25_000, num_requests):
+            sizes.append((first + CROWD, resident_mb(process)))
+            print(*sizes[-1], flush=True)
+    return sizes, callers.num_left
 
 
 def main() -> None:
@@ -62,7 +67,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=50_000)
     options = parser.parse_args()
-    sizes, num_left, seconds = asyncio.run(run(options.requests))
+    port = free_port()
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
+    start = time.perf_counter()
+    with subprocess.Popen([*command, "--prefix-cache-bytes=1000000"], cwd=ROOT) as server:
+        try:
+            wait_until_ready(port)
+            sizes, num_left = asyncio.run(run(port, server.pid, options.requests))
+        finally:
+            server.terminate()
+    seconds = time.perf_counter() - start
     after = ", ".join(f"{number:,}: {size:.1f} MB" for number, size in sizes)
     growth = sizes[-1][1] / sizes[0][1] - 1
     save(
