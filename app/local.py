@@ -124,7 +124,7 @@ class LocalModel:
         is_inside = bool(prefix) or state is not None
         if candidates is not None and among_candidates:
             return self._compare(ids, candidates, state, view, is_inside=is_inside)
-        looked = self.look(ids, state, num_top=num_top, cache=view)
+        looked = self._look(ids, state, num_top=num_top, cache=view)
         if candidates is None:
             return best_predictions(self.tokenizer, looked, top_k, self._words)
         return [
@@ -132,16 +132,17 @@ class LocalModel:
             for candidate in candidates
         ]
 
-    def look(
-        self,
-        ids: Ids[int],
-        state: TextState | None = None,
-        *,
-        num_top: int = 0,
-        cache: CacheView | None = None,
+    def look(self, ids: Ids[int], state: TextState | None = None) -> Looked:
+        """Give the log-probability of every token after these, and the state to go on from."""
+        return self._look(ids, state, num_top=0, cache=None)
+
+    def _look(
+        self, ids: Ids[int], state: TextState | None, *, num_top: int, cache: CacheView | None
     ) -> Looked:
-        """Give the log-probability of every token after these, the likeliest, and the state to go on from."""
-        looked = self._run(Purpose.LOOK, ids, start=state, num_top=num_top, cache=cache)
+        only_top = num_top > 0
+        looked = self._run(
+            Purpose.LOOK, ids, start=state, num_top=num_top, cache=cache, only_top=only_top
+        )
         assert isinstance(looked, Looked)
         return looked
 
@@ -203,6 +204,7 @@ class LocalModel:
         self, looked: Looked, candidate: str, *, is_inside: bool, cache: CacheView | None
     ) -> Prediction:
         found = []
+        assert looked.log_probs is not None
         for tokens in spellings_of(self.tokenizer, candidate, is_inside=is_inside):
             rest: list[float] = []
             if len(tokens) > 1:
@@ -222,6 +224,7 @@ class LocalModel:
         num_top: int = 0,
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
+        only_top: bool = False,
     ) -> Outcome:
         sequence = Sequence.make(
             purpose,
@@ -234,6 +237,7 @@ class LocalModel:
             wants_state=True,
             cache=cache,
             candidates=candidates,
+            only_top=only_top,
         )
         if not sequence.native.num_unread:
             raise InvalidParameterError("the text of this state has ended; give it more text")

@@ -14,7 +14,8 @@ from app.api.disconnect import DeadlineError, in_time
 from app.api.errors import body_of
 from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
 from app.engine.errors import EngineError
-from app.services.generation import Generation, Piece, TokenLogprob, Usage
+from app.services.choice import Piece, TokenLogprob
+from app.services.generation import Generation, Usage
 from app.services.state_token import StateTokens
 
 DONE = "data: [DONE]\n\n"

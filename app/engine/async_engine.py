@@ -134,6 +134,7 @@ class AsyncEngine(EngineThread):
         wants_state: bool = False,
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
+        only_top: bool = False,
     ) -> Sequence:
         """Make a sequence for this engine's model; see `Sequence`."""
         return Sequence.make(
@@ -149,6 +150,7 @@ class AsyncEngine(EngineThread):
             wants_state=wants_state,
             cache=cache,
             candidates=candidates,
+            only_top=only_top,
         )
 
     def generate(self, sequences: Ids[Sequence]) -> list[TokenStream]:
@@ -232,10 +234,11 @@ class AsyncEngine(EngineThread):
         wants_state: bool = False,
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
+        only_top: bool = False,
     ) -> Looked:
         """Give the natural log-probability of every token after these, and the likeliest in order.
 
-        With candidates only theirs, among them alone.
+        With candidates only theirs, among them alone; with `only_top` the likeliest alone.
         """
         sequence = self.sequence(
             Purpose.LOOK,
@@ -246,6 +249,7 @@ class AsyncEngine(EngineThread):
             wants_state=wants_state,
             cache=cache,
             candidates=candidates,
+            only_top=only_top,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Looked)

@@ -65,10 +65,11 @@ class Scored:
 class Looked:
     """Natural log-probabilities of all tokens that may come next, float32 [V]; their entropy in nats; the top.
 
-    Among candidates it is their log-probabilities alone, [num_candidates], without entropy and top.
+    Among candidates it is their log-probabilities alone, [num_candidates], without entropy and top; where only the top was
+    asked for there are none.
     """
 
-    log_probs: NDArray[np.float32]
+    log_probs: NDArray[np.float32] | None
     entropy: float
     top: Alternatives
     state: TextState | None = None
@@ -162,6 +163,7 @@ class Sequence:
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
         num_branches: int = 0,
+        only_top: bool = False,
     ) -> Sequence:
         """Begin a text with the boundary, or go on from where a state stands.
 
@@ -183,6 +185,7 @@ class Sequence:
             cache=cache,
             candidates=candidates,
             num_branches=num_branches,
+            only_top=only_top,
         )
         return cls(native, start, caller, is_eager and purpose is Purpose.GENERATE, wants_state)
 
@@ -232,7 +235,6 @@ class Sequence:
         """Tell what was found out since the last time; all of it once the sequence is done."""
         native = self.native
         if native.purpose is Purpose.LOOK:
-            assert native.log_probs is not None
             top = self._top(0, 1)
             return Looked(native.log_probs, native.struct.entropy, top[0] if top else [], state)
         first, last = self.num_told, native.struct.num_found

@@ -140,11 +140,13 @@ class NextTokenService:
         ]
         if options.among_candidates:
             return await self._compare(loaded, ids, start, spellings, options)
+        num_top = num_top_of(options.top_k, starts_with=options.starts_with)
         looked = await loaded.engine.look(
             ids,
             start=start,
             caller=options.caller,
-            num_top=num_top_of(options.top_k, starts_with=options.starts_with),
+            num_top=num_top,
+            only_top=bool(num_top) and candidates is None,
             wants_state=options.wants_state or any(len(s) > 1 for each in spellings for s in each),
             cache=options.cache,
         )
@@ -246,6 +248,7 @@ def compared_tokens(
 def among(compared: Sequence[int], looked: Looked) -> NDArray[np.float32]:
     """Give the log-probabilities of compared tokens among themselves, from a look at them or at all tokens."""
     log_probs = looked.log_probs
+    assert log_probs is not None
     if len(log_probs) == len(compared):
         return log_probs
     chosen = log_probs[compared]
@@ -306,6 +309,7 @@ def best_predictions(
         known = [(i, logprob) for i, logprob in looked.top if i != tokenizer.unk_id]
         return [_prediction(tokenizer.surface(i), logprob) for i, logprob in known[:top_k]]
     log_probs_V = looked.log_probs
+    assert log_probs_V is not None
     if starts_with:
         ids = np.array(sorted(words.starting_with(starts_with)), dtype=np.int64)
     else:
@@ -328,6 +332,7 @@ async def _score_candidate(
     options: NextTokenOptions,
 ) -> Prediction:
     found = []
+    assert looked.log_probs is not None
     for tokens in spellings:
         rest: list[float] = []
         if len(tokens) > 1:

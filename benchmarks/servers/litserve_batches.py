@@ -44,8 +44,8 @@ class Continue(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    Continue.kind = sys.argv[2] if len(sys.argv) > 2 else "torch"
     api = Continue(max_batch_size=64, batch_timeout=0.01)
+    api.kind = sys.argv[2] if len(sys.argv) > 2 else "torch"
     server = litserve.LitServer(api, accelerator="cpu", timeout=120)
     server.run(
         port=int(sys.argv[1]), host="127.0.0.1", log_level="warning", generate_client_file=False

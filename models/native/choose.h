@@ -25,7 +25,7 @@ typedef struct {
     int32_t *ranks;         // one a token scored; may be null
     int32_t *top_ids;       // [.., num_top]
     float *top_logprobs;
-    float *log_probs;       // LOOK: [V]; of a look or score among candidates: [num_candidates]
+    float *log_probs;       // LOOK: [V], or null for the top alone; of a look or score among candidates: [num_candidates]
     int32_t *branch_ids;    // BRANCH: [num_branches] the tokens that a text may best go on with
     float *branch_scores;   // their log-probabilities after biases, bans and penalties
     float *branch_logprobs; // and without them
@@ -444,7 +444,7 @@ static void answer(Sequence *sequence, int32_t place, float *logits, BlockSums s
     }
     double log_sum = log_total(sums, choosing->num_blocks);
     if (sequence->purpose == LOOK) {
-        for (int32_t token = 0; token < choosing->vocab_size; token++)
+        for (int32_t token = 0; sequence->log_probs && token < choosing->vocab_size; token++)
             sequence->log_probs[token] = (float)(logits[token] - log_sum);
         sequence->entropy = entropy_of(logits, choosing->num_blocks, largest_of(sums, choosing->num_blocks), log_sum);
         if (sequence->num_top)

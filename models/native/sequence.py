@@ -94,6 +94,8 @@ class NativeSequence:
         what the cache alone gives each token, those of the same call before it counted.
     candidates
         The tokens among which alone a look or a score is normalised; every target of a score is one of them.
+    only_top
+        Of a look: to report the top alone, not every token.
     num_branches
         Of a search: the tokens to report that the text may best go on with.
     """
@@ -110,6 +112,7 @@ class NativeSequence:
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
         num_branches: int = 0,
+        only_top: bool = False,
     ) -> None:
         assert (num_branches > 0) == (purpose is Purpose.BRANCH)
         num_given = len(tokens)
@@ -154,7 +157,7 @@ class NativeSequence:
             self._adapt(cache, num_found)
         if len(candidates):
             self._restrict(candidates)
-        if purpose is Purpose.LOOK or len(candidates):
+        if (purpose is Purpose.LOOK and not only_top) or len(candidates):
             self.log_probs = np.empty(len(candidates) or vocab_size, np.float32)
             self.struct.log_probs = self.log_probs.ctypes.data
         if purpose is Purpose.SCORE:
