@@ -88,10 +88,14 @@ def in_process() -> list[tuple[str, list[float]]]:
         session.append(f" {WORDS[number % len(WORDS)]}")
         session.next(top_k=5)
 
+    def compared(_: int) -> None:
+        session.next(candidates=candidates, among_candidates=True)
+
     return [
         ("in process: append a word and next", timed(typed)),
         ("in process: next", timed(lambda _: session.next(top_k=5))),
         ("in process: five candidates", timed(lambda _: session.next(candidates=candidates))),
+        ("in process: five candidates among themselves", timed(compared)),
     ]
 
 

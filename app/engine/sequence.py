@@ -65,8 +65,8 @@ class Scored:
 class Looked:
     """Natural log-probabilities of all tokens that may come next, float32 [V]; their entropy in nats; the top.
 
-    Among candidates it is their log-probabilities alone, [num_candidates], without entropy and top; where only the top was
-    asked for there are none.
+    Among candidates it is their log-probabilities alone, [num_candidates], without entropy and top; where only the top
+    was asked for there are none.
     """
 
     log_probs: NDArray[np.float32] | None
