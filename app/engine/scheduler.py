@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 
 from app.engine.config import EngineConfig
@@ -91,24 +91,23 @@ class Scheduler:
 
     def _had_their_turn(self) -> list[Sequence]:
         """Give as many texts as callers wait, of those who hold the most slots and more than who waits."""
+        by_caller: defaultdict[str, list[Sequence]] = defaultdict(list)
+        for sequence in self.running:
+            if sequence.num_read_since >= self._config.turn_steps and not sequence.siblings:
+                by_caller[sequence.caller].append(sequence)
         num_held = Counter(sequence.caller for sequence in self.running)
         found: list[Sequence] = []
         for caller in self._queues:
-            greediest, most = max(num_held.items(), key=lambda item: item[1])
-            if most <= num_held[caller] + 1:
+            greediest = max(by_caller, key=num_held.__getitem__, default=caller)
+            if num_held[greediest] <= num_held[caller] + 1:
                 continue
-            had_turn = [
-                sequence
-                for sequence in self.running
-                if sequence.caller == greediest
-                and not sequence.siblings
-                and sequence not in found
-                and sequence.num_read_since >= self._config.turn_steps
-            ]
-            if had_turn:
-                found.append(max(had_turn, key=lambda sequence: sequence.num_read_since))
-                num_held[greediest] -= 1
-                num_held[caller] += 1
+            longest = max(by_caller[greediest], key=lambda sequence: sequence.num_read_since)
+            found.append(longest)
+            by_caller[greediest].remove(longest)
+            if not by_caller[greediest]:
+                del by_caller[greediest]
+            num_held[greediest] -= 1
+            num_held[caller] += 1
         return found
 
     def admit(self, free_slots: list[int]) -> list[Sequence]:
