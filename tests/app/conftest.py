@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 import uvicorn
 
 from app.main import create_app
+from app.services.registry import Registry
 from app.settings import Settings
 from models.card import Card
 from models.checkpoint import save_checkpoint
@@ -91,11 +93,26 @@ def serve(checkpoints) -> Callable[..., None]:
     return run
 
 
+@dataclass(frozen=True)
+class Service:
+    """A running service."""
+
+    address: str
+    registry: Registry
+
+
 @pytest.fixture
-def address(checkpoints) -> Iterator[str]:
+def address(service) -> str:
+    """Where the service with one slot listens."""
+    return service.address
+
+
+@pytest.fixture
+def service(checkpoints) -> Iterator[Service]:
     """A service with one slot on a free port."""
-    settings = Settings(models=checkpoints, max_slots=1, max_queue=4, max_tokens=10**9)
-    config = uvicorn.Config(create_app(settings), log_level="warning", ws="none")
+    limits = {"max_slots": 1, "max_queue": 4, "max_tokens": 10**9, "max_prompt_tokens": 10**9}
+    app = create_app(Settings(models=checkpoints, max_score_tokens=10**9, **limits))
+    config = uvicorn.Config(app, log_level="warning", ws="none")
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     started = threading.Event()
@@ -103,7 +120,7 @@ def address(checkpoints) -> Iterator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert started.wait(30)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.registry)
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()

@@ -218,20 +218,3 @@ def test_what_follows_the_end_of_a_text_is_not_scored_but_refused(serve, num_wor
         assert (await client.post("/generate", json=again)).status_code == 200
 
     serve(body)
-
-
-def test_a_score_whose_caller_leaves_is_given_up(serve) -> None:
-    async def body(client) -> None:
-        text = "the old cat sat on the mat " * 8_000
-        for path, asked in (
-            ("/score", {"text": [text] * 8, "model": "english"}),
-            ("/sessions", {"text": text, "model": "english", "adaptive": True}),
-        ):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.post(path, json=asked), 0.3)
-            start = time.monotonic()
-            answer = await client.post("/next", json={"prefix": "The", "model": "english"})
-            assert answer.status_code == 200
-            assert time.monotonic() - start < 5
-
-    serve(body, max_slots=1, max_prompt_tokens=10**6, max_score_tokens=10**6)

@@ -35,6 +35,31 @@ def test_a_caller_who_leaves_frees_the_slot(address, stream) -> None:
     assert answer.status_code == 200
 
 
+LONG = "the old cat sat on the mat " * 60_000
+LEFT = {
+    "/score": {"text": [LONG] * 2, "model": "english"},
+    "/generate": ENDLESS,
+}
+
+
+@pytest.mark.parametrize("path", LEFT)
+def test_whatever_was_asked_is_given_up_when_the_caller_leaves(service, path) -> None:
+    engine = service.registry.models["english"].engine
+    with httpx.Client(base_url=service.address, timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", client.base_url.port)) as leaving:
+            body = json.dumps(LEFT[path]).encode()
+            head = f"POST {path} HTTP/1.1\r\nhost: me\r\ncontent-length: {len(body)}\r\n\r\n"
+            leaving.sendall(head.encode() + body)
+            while not engine.num_running:
+                client.get("/health/live")
+        for _ in range(100):
+            client.get("/health/live")
+            if not engine.num_running and not engine.num_waiting:
+                break
+    assert not engine.num_running
+    assert not engine.num_waiting
+
+
 @pytest.mark.parametrize("is_sent_whole", [True, False])
 def test_a_caller_who_leaves_a_score_stream_frees_the_slot(address, is_sent_whole) -> None:
     host, _, port = address.removeprefix("http://").partition(":")
