@@ -135,6 +135,7 @@ class AsyncEngine(EngineThread):
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
         only_top: bool = False,
+        wants_ranks: bool = False,
     ) -> Sequence:
         """Make a sequence for this engine's model; see `Sequence`."""
         return Sequence.make(
@@ -151,6 +152,7 @@ class AsyncEngine(EngineThread):
             cache=cache,
             candidates=candidates,
             only_top=only_top,
+            wants_ranks=wants_ranks,
         )
 
     def generate(self, sequences: Ids[Sequence]) -> list[TokenStream]:
@@ -202,6 +204,7 @@ class AsyncEngine(EngineThread):
         wants_state: bool = False,
         cache: CacheView | None = None,
         candidates: Ids[int] = (),
+        wants_ranks: bool = False,
     ) -> Scored:
         """Give the log-probability of each token after those before it; with `count_end` of the end too.
 
@@ -219,6 +222,7 @@ class AsyncEngine(EngineThread):
             wants_state=wants_state,
             cache=cache,
             candidates=candidates,
+            wants_ranks=wants_ranks,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Scored)

@@ -48,7 +48,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Scored:
-    """Natural log-probability, rank (1 = likeliest) and alternatives of each target.
+    """Natural log-probability, rank (1 = likeliest; none where they were not asked for) and top of each target.
 
     With a neural cache also the hidden state before each, [N, size], and what the cache alone gave it, [N].
     """
@@ -164,6 +164,7 @@ class Sequence:
         candidates: Ids[int] = (),
         num_branches: int = 0,
         only_top: bool = False,
+        wants_ranks: bool = True,
     ) -> Sequence:
         """Begin a text with the boundary, or go on from where a state stands.
 
@@ -186,6 +187,7 @@ class Sequence:
             candidates=candidates,
             num_branches=num_branches,
             only_top=only_top,
+            wants_ranks=wants_ranks,
         )
         return cls(native, start, caller, is_eager and purpose is Purpose.GENERATE, wants_state)
 
@@ -242,8 +244,7 @@ class Sequence:
         logprobs = native.logprobs[first:last].tolist()
         top = self._top(first, last)
         if native.purpose is Purpose.SCORE:
-            assert native.ranks is not None
-            ranks = native.ranks.tolist()
+            ranks = [] if native.ranks is None else native.ranks.tolist()
             return Scored(logprobs, ranks, top, state, native.hidden, native.cache_probs)
         given = native.struct.num_given
         token_ids = native.tokens[given + first : given + last].tolist()

@@ -108,6 +108,7 @@ async def _score_all(
             start=start,
             caller=options.caller,
             wants_state=options.wants_state,
+            wants_ranks=options.per_token,
         )
         for encoding in encodings
     )

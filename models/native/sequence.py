@@ -96,6 +96,8 @@ class NativeSequence:
         The tokens among which alone a look or a score is normalised; every target of a score is one of them.
     only_top
         Of a look: to report the top alone, not every token.
+    wants_ranks
+        Of a score: whether each target's rank among all tokens is counted.
     num_branches
         Of a search: the tokens to report that the text may best go on with.
     """
@@ -113,6 +115,7 @@ class NativeSequence:
         candidates: Ids[int] = (),
         num_branches: int = 0,
         only_top: bool = False,
+        wants_ranks: bool = True,
     ) -> None:
         assert (num_branches > 0) == (purpose is Purpose.BRANCH)
         num_given = len(tokens)
@@ -160,7 +163,7 @@ class NativeSequence:
         if (purpose is Purpose.LOOK and not only_top) or len(candidates):
             self.log_probs = np.empty(len(candidates) or vocab_size, np.float32)
             self.struct.log_probs = self.log_probs.ctypes.data
-        if purpose is Purpose.SCORE:
+        if purpose is Purpose.SCORE and wants_ranks:
             self.ranks = np.zeros(num_found, np.int32)
             self.struct.ranks = self.ranks.ctypes.data
         if num_branches:
