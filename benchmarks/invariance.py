@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import httpx
+from tqdm import tqdm
 
 from app.main import create_app
 from app.settings import Settings
@@ -100,9 +101,12 @@ async def answers(
         draw = random.Random(1)
         start = time.perf_counter()
         found: list[bytes] = []
-        while len(found) < num_requests:
-            size = min(draw.randint(1, crowd), num_requests - len(found))
-            found += await asyncio.gather(*map(ask, range(len(found), len(found) + size)))
+        name = f"{precision}, {'in crowds' if crowd > 1 else 'alone'}"
+        with tqdm(total=num_requests, desc=name) as progress:
+            while len(found) < num_requests:
+                size = min(draw.randint(1, crowd), num_requests - len(found))
+                found += await asyncio.gather(*map(ask, range(len(found), len(found) + size)))
+                progress.update(size)
         return found, time.perf_counter() - start
 
 
