@@ -122,6 +122,8 @@ class LocalModel:
         num_top = num_top_of(top_k, starts_with="") if candidates is None else 0
         view = cache.view() if cache else None
         is_inside = bool(prefix) or state is not None
+        if among_candidates and candidates is None:
+            raise InvalidParameterError("among_candidates needs candidates", "candidates")
         if candidates is not None and among_candidates:
             return self._compare(ids, candidates, state, view, is_inside=is_inside)
         looked = self._look(ids, state, num_top=num_top, cache=view)
@@ -193,7 +195,7 @@ class LocalModel:
         is_inside: bool,
     ) -> list[Prediction]:
         spellings = [spellings_of(self.tokenizer, each, is_inside=is_inside) for each in candidates]
-        compared = compared_tokens(candidates, spellings)
+        compared = compared_tokens(self.tokenizer, candidates, spellings)
         restricted = () if cache else compared
         looked = self._run(Purpose.LOOK, ids, start=state, cache=cache, candidates=restricted)
         assert isinstance(looked, Looked)

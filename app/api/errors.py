@@ -115,7 +115,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Name the first fault of a body: where it is and what is wrong; never echo the value."""
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
-    if fault["type"] in ("json_invalid", "model_type"):
+    if fault["type"] in ("json_invalid", "model_type") and not fault["loc"]:
         message = f"the body is no JSON object: {fault['msg']}"
         return JSONResponse(error_body(message, "invalid_request_error", None, "invalid_body"), 400)
     if fault["type"] == "unknown_field":
@@ -123,9 +123,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         body = error_body(str(fault["msg"])[:500], "invalid_request_error", name, "invalid_value")
         return JSONResponse(body, 400)
     place = [str(part) for part in fault["loc"] if _is_field(part)]
-    param = ".".join(place) or None
+    param = ".".join(place) or fault.get("ctx", {}).get("name")
     message = f"{param or 'body'}: {fault['msg']}"
     return JSONResponse(error_body(message, "invalid_request_error", param, "invalid_value"), 400)
+
+
+def _methods(error: HTTPException) -> str:
+    return (error.headers or {}).get("Allow", "POST")
 
 
 def _is_field(part: int | str) -> bool:
@@ -137,7 +141,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     message = {
         404: f"there is no {request.url.path}; /docs lists the routes",
-        405: f"{request.url.path} does not take {request.method}",
+        405: f"{request.url.path} does not take {request.method}; it takes {_methods(error)}",
     }.get(error.status_code, str(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     body = error_body(message, "invalid_request_error", None, code)

@@ -47,6 +47,7 @@ def make_router(service: ScoreStreamService, states: StateTokens) -> APIRouter:
     """Route to a service."""
     router = APIRouter(tags=["text"], responses=REFUSALS)
 
+    @router.put(PATH, include_in_schema=False)  # what `curl -T` sends
     @router.post(
         PATH,
         summary="Measure a text of any length, or any number of lines",

@@ -30,7 +30,7 @@ class TextState:
         Tokens of the text that come after those; none where the text has ended by itself.
     """
 
-    packed: bytes
+    packed: bytes = field(repr=False)
     position: int
     unread: tuple[int, ...]
 

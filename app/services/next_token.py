@@ -176,7 +176,8 @@ class NextTokenService:
     ) -> NextToken:
         """Give the candidates' probabilities among themselves; no other token's is computed."""
         assert options.candidates is not None
-        compared = compared_tokens(options.candidates, spellings)
+        tokenizer = loaded.checkpoint.tokenizer
+        compared = compared_tokens(tokenizer, options.candidates, spellings)
         looked = await loaded.engine.look(
             ids,
             start=start,
@@ -193,7 +194,7 @@ class NextTokenService:
                 options.candidates,
                 spellings,
                 dict(zip(compared, log_probs.tolist(), strict=True)),
-                loaded.checkpoint.tokenizer.unk_id,
+                tokenizer.unk_id,
             ),
             state=looked.state if options.wants_state else None,
         )
@@ -226,16 +227,23 @@ def spellings_of(tokenizer: Tokenizer, candidate: str, *, is_inside: bool) -> li
 
 
 def compared_tokens(
-    candidates: Sequence[str], spellings: Sequence[Sequence[Sequence[int]]]
+    tokenizer: Tokenizer,
+    candidates: Sequence[str],
+    spellings: Sequence[Sequence[Sequence[int]]],
 ) -> list[int]:
     """Give the tokens of candidates that are to be compared with one another.
 
     Raises
     ------
     InvalidParameterError
-        If a candidate takes more than one token.
+        If a candidate takes more than one token, or is none of the vocabulary.
     """
     for candidate, each in zip(candidates, spellings, strict=True):
+        if all(tokenizer.unk_id in tokens for tokens in each):
+            raise InvalidParameterError(
+                f"{candidate[:50]!r} is not in the vocabulary; what is unknown cannot be compared",
+                "candidates",
+            )
         if all(len(tokens) > 1 for tokens in each):
             raise InvalidParameterError(
                 f"{candidate[:50]!r} is more than one token of this model; only single tokens are compared "

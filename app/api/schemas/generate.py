@@ -118,7 +118,8 @@ class GenerateBody(TimedBody):
                         {"name": name},
                     )
         elif "length_penalty" in self.model_fields_set:
-            raise PydanticCustomError("search", "length_penalty belongs to a search: num_beams > 1")
+            message = "length_penalty belongs to a search: num_beams > 1"
+            raise PydanticCustomError("search", message, {"name": "length_penalty"})
         return self
 
 

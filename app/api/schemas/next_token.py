@@ -13,7 +13,8 @@ from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, T
 def check_comparison(normalize: str, candidates: list[str] | None) -> None:
     """Refuse to compare candidates that are not given."""
     if normalize == "candidates" and candidates is None:
-        raise PydanticCustomError("candidates", "normalize among candidates needs candidates")
+        message = "normalize among candidates needs candidates"
+        raise PydanticCustomError("candidates", message, {"name": "candidates"})
 
 
 class NextBody(TimedBody):

@@ -38,7 +38,8 @@ class ScoreBody(TimedBody):
     @model_validator(mode="after")
     def _stream_one_text_as_a_whole(self) -> ScoreBody:
         if self.stride is not None and (self.per_token or not isinstance(self.text, str)):
-            raise PydanticCustomError("stride", "stride takes one text, without per_token")
+            message = "stride takes one text, without per_token"
+            raise PydanticCustomError("stride", message, {"name": "stride"})
         return self
 
 

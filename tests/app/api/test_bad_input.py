@@ -148,6 +148,16 @@ def test_a_body_over_the_limit_is_refused_whether_announced_or_not(serve) -> Non
     serve(body, max_body_bytes=2000)
 
 
+def test_a_fault_deep_in_a_body_is_told_by_its_place(serve) -> None:
+    async def body(client) -> None:
+        response = await client.post("/rescore", json={"hypotheses": ["a", "b"]})
+        assert check_refusal(response)["param"] == "hypotheses.0"
+        response = await client.post("/generate", json={"num_beams": 2, "temperature": 0.5})
+        assert check_refusal(response)["param"] == "temperature"
+
+    serve(body)
+
+
 def test_unknown_routes_and_methods_have_the_same_shape(serve) -> None:
     async def body(client) -> None:
         assert check_refusal(await client.get("/nothing"), (404,))["code"] == "not_found"

@@ -128,6 +128,20 @@ def test_what_cannot_be_served_is_refused_before_the_stream(serve, params, statu
     serve(body)
 
 
+def test_a_file_may_be_put_as_curl_does(serve) -> None:
+    async def body(client) -> None:
+        params = {"model": "english"}
+        put = await client.put("/score/stream", content=ENGLISH.encode(), params=params)
+        assert [json.loads(line) for line in put.text.splitlines()] == await stream(
+            client, ENGLISH, model="english"
+        )
+        refused = await client.put("/score", json={"text": "a"})
+        assert refused.status_code == 405
+        assert "POST" in refused.json()["error"]["message"]
+
+    serve(body)
+
+
 def test_an_empty_body_is_an_empty_text(serve) -> None:
     async def body(client) -> None:
         (only,) = await stream(client, "", model="english")

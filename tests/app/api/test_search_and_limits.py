@@ -119,7 +119,12 @@ def test_a_session_compares_candidates_too_adaptive_or_not(serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"normalize": "candidates"}, {"normalize": "candidates", "candidates": ["cat sat"]}]
+    "asked",
+    [
+        {"normalize": "candidates"},
+        {"normalize": "candidates", "candidates": ["cat sat"]},
+        {"normalize": "candidates", "candidates": ["cat", "zzzq"]},
+    ],
 )
 def test_a_comparison_of_nothing_or_of_several_tokens_is_refused(serve, asked) -> None:
     async def body(client) -> None:
@@ -127,6 +132,7 @@ def test_a_comparison_of_nothing_or_of_several_tokens_is_refused(serve, asked) -
             opened = await post(client, "/sessions", model="english")
             response = await client.post(path.format(opened["session"]), json=asked)
             assert response.status_code == 400, response.text
+            assert response.json()["error"]["param"] == "candidates"
 
     serve(body)
 
