@@ -45,11 +45,15 @@ class Mailbox:
     def __init__(self, on_empty: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.queue: asyncio.Queue[Message] = asyncio.Queue()
-        self._on_empty = on_empty
+        self._on_empty: Callable[[], None] | None = on_empty
+
+    def close(self) -> None:
+        """Let go of the sequence, which holds this mailbox: so its memory is free at once, without the collector."""
+        self._on_empty = None
 
     async def get(self) -> Outcome:
         """Wait for the next outcome, or raise the error that ended the sequence."""
-        if self.queue.empty():
+        if self.queue.empty() and self._on_empty:
             self._on_empty()
         message = await self.queue.get()
         if isinstance(message, EngineError):
@@ -74,6 +78,8 @@ class TokenStream:
         written = await self._sequence.sink.get()
         assert isinstance(written, Written)
         self._is_finished = written.finish_reason is not None
+        if self._is_finished:
+            self._sequence.sink.close()
         return written
 
     async def __aenter__(self) -> TokenStream:
@@ -92,6 +98,7 @@ class TokenStream:
         if not self._is_finished:
             self._is_finished = True
             self._engine.abort(self._sequence)
+            self._sequence.sink.close()
 
 
 class AsyncEngine(EngineThread):
@@ -296,6 +303,8 @@ class AsyncEngine(EngineThread):
         except asyncio.CancelledError:
             self.abort(sequence)
             raise
+        finally:
+            sequence.sink.close()
         return outcome
 
     def _answer_at_once(self, sequence: Sequence) -> Outcome | None:

@@ -1,7 +1,9 @@
 """The engine thread: streams arrive, leave, fail and stop."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 import torch
@@ -232,3 +234,42 @@ def test_a_full_one_shot_queue_refuses() -> None:
             await engine.submit([1])
 
     serve_one_shot(body, list)
+
+
+@pytest.mark.parametrize("purpose", ["score", "stream", "left stream"])
+def test_what_is_done_is_freed_without_the_collector(purpose) -> None:
+    async def body(engine) -> None:
+        freed = []
+
+        async def use() -> None:
+            if purpose == "score":
+                await engine.score([3] * 500)
+                return
+            params = SamplingParams(max_tokens=500, ignore_eos=True)
+            (stream,) = engine.generate(
+                [engine.sequence(Purpose.GENERATE, [3], params=params, is_eager=True)]
+            )
+            async with stream:
+                async for _ in stream:
+                    if purpose == "left stream":
+                        break
+
+        made = engine.sequence
+
+        def watched(*args, **options):
+            sequence = made(*args, **options)
+            weakref.finalize(sequence, freed.append, "a sequence")
+            return sequence
+
+        engine.sequence = watched
+        gc.collect()
+        gc.disable()
+        try:
+            await use()
+            await engine.score([5] * 9)
+            await engine.score([5] * 9)
+        finally:
+            gc.enable()
+        assert len(freed) >= 2
+
+    serve(body)
