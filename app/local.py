@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.engine.config import EngineConfig
-from app.engine.engine import Engine, is_final
+from app.engine.engine import Engine
 from app.engine.precision import Precision, make_runner
 from app.engine.sequence import Looked, Outcome, Scored, Sequence, TextState, Written
 from app.services.encoding import cut_blanks, without_unknown
@@ -35,12 +35,12 @@ from app.services.next_token import (
 )
 from app.services.registry import WordIndex
 from app.services.scoring import TextScore, text_score
-from app.services.sessions import pieces_of, split_tail
+from app.services.sessions import cache_config_of, pieces_of, remember, split_tail
 from models.checkpoint import load_checkpoint
 from models.classifier import Classifier
 from models.native.sequence import GREEDY, CacheView, SamplingParams
 from models.native.structures import Purpose
-from models.neural_cache import NeuralCache, NeuralCacheConfig
+from models.neural_cache import NeuralCache
 
 
 class LocalModel:
@@ -171,19 +171,13 @@ class LocalModel:
         """Read tokens as `read` does, and keep them in a cache."""
         scored = self._run(Purpose.SCORE, ids, start=state, cache=cache.view())
         assert isinstance(scored, Scored)
-        assert scored.hidden is not None
-        assert scored.cache_probs is not None
         assert scored.state is not None
-        cache.append(scored.hidden, ids, scored.logprobs, scored.cache_probs)
+        remember(cache, ids, scored)
         return scored.state
 
     def _new_cache(self) -> NeuralCache:
-        if not self._runner.hidden_size:
-            raise InvalidParameterError(
-                f"{self.checkpoint.name} runs in {self.precision}: only models in int8 adapt"
-            )
-        config = self.checkpoint.neural_cache or NeuralCacheConfig()
-        return NeuralCache(config, self._runner.hidden_size)
+        size = self._runner.hidden_size
+        return NeuralCache(cache_config_of(self.checkpoint, size, self.precision), size)
 
     def _compare(
         self,
@@ -244,12 +238,7 @@ class LocalModel:
         if not sequence.native.num_unread:
             raise InvalidParameterError("the text of this state has ended; give it more text")
         with self._lock:
-            self._engine.add([sequence])
-            self._engine.admit()
-            while True:
-                for _, outcome in self._engine.step():
-                    if is_final(outcome):
-                        return outcome
+            return self._engine.answer(sequence)
 
 
 class LocalSession:

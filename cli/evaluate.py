@@ -41,14 +41,13 @@ def run(options: argparse.Namespace) -> int:
     from models.checkpoint import load_checkpoint
     from training.card import update_card
     from training.corpus import TextCorpus, read_text_file
-    from training.datasets import corpus_of
+    from training.datasets import corpus_of, is_own_text
     from training.evaluate import evaluate_checkpoint
 
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
-    is_own_text = not card.recipe and options.data and options.data.name == card.dataset
-    if options.data and options.data.is_file() and not is_own_text:
+    if options.data and options.data.is_file() and not is_own_text(card, options.data):
         text = read_text_file(options.data)
         whole = TextCorpus(documents={"test": [text]}, unit="documents")
         metrics = evaluate_checkpoint(checkpoint, whole, ("test",))

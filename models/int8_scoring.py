@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.int8 import Int8LanguageModel
 from models.native.sequence import CacheView, NativeSequence, SequenceList
@@ -14,14 +13,6 @@ from models.native.structures import Purpose, Status
 from models.native.workspace import Workspace
 
 MAX_STEPS = 1 << 20
-
-
-def log_probs_of(
-    model: Int8LanguageModel, texts: Iterable[Sequence[int]], *, boundary_id: int
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Give the log-probabilities of each text's tokens and of the boundary that ends it, with the text's number."""
-    for number, sequence in scored_texts(model, texts, boundary_id=boundary_id):
-        yield number, sequence.logprobs
 
 
 def scored_texts(
@@ -32,7 +23,9 @@ def scored_texts(
     cache: CacheView | None = None,
     num_rows: int = 64,
 ) -> Iterator[tuple[int, NativeSequence]]:
-    """Score each text and the boundary that ends it; with a cache, an empty one too, hidden states are told.
+    """Score each text and the boundary that ends it, and give it with its number, without ranks.
+
+    With a cache, an empty one too, hidden states are told.
 
     Texts come back as they are finished, short ones before long ones. No more than `num_rows` are held at a time.
     """
@@ -53,7 +46,11 @@ def scored_texts(
             slot = free.pop()
             tokens = [boundary_id, *ids, boundary_id]
             sequence = NativeSequence(
-                Purpose.SCORE, tokens, vocab_size=model.vocab_size, cache=cache
+                Purpose.SCORE,
+                tokens,
+                vocab_size=model.vocab_size,
+                cache=cache,
+                wants_ranks=False,
             )
             model.layout.clear(slots[slot])
             sequence.struct.slot = slots[slot].ctypes.data

@@ -76,15 +76,15 @@ class Tokenizer:
             )
         if fast.token_to_id(UNK) != self.unk_id or fast.token_to_id(EOS) != self.eos_id:
             raise TokenizerError(f"a vocabulary must begin with {UNK} and {EOS}")
-        vocabulary = fast.get_vocab().values()
-        if sorted(vocabulary) != list(range(len(vocabulary))):
+        vocabulary = fast.get_vocab()
+        if sorted(vocabulary.values()) != list(range(len(vocabulary))):
             raise TokenizerError("the ids of a vocabulary must be 0, 1, 2, ... without a gap")
         if not _cuts_like(fast, kind):
             raise TokenizerError(f"this tokenizer does not cut text to {kind}")
         self.kind = kind
         self._fast = fast
         self._byte_of = _byte_of()
-        self._signs = sorted(fast.get_vocab(), key=fast.get_vocab().__getitem__)
+        self._signs = sorted(vocabulary, key=vocabulary.__getitem__)
 
     @classmethod
     def train(
@@ -163,7 +163,7 @@ class Tokenizer:
 
     def bytes_of(self, token_id: int) -> bytes:
         """Give the bytes of a token of a byte-level vocabulary; of a special token those of its name."""
-        sign = str(self._fast.id_to_token(token_id))
+        sign = self._signs[token_id]
         if token_id == self.unk_id:
             return sign.encode()
         return bytes(self._byte_of[character] for character in sign)

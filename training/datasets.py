@@ -364,6 +364,11 @@ def load_dataset(name: str, root: Path, *, verify: bool = True) -> TextCorpus | 
     return dataset.read(root)
 
 
+def is_own_text(card: Card, path: Path) -> bool:
+    """Tell whether a checkpoint was trained on this very text file, by its name."""
+    return path.is_file() and not card.recipe and path.name == card.dataset
+
+
 def corpus_of(
     card: Card, data: Path | None, environ: Mapping[str, str]
 ) -> TextCorpus | LabelledCorpus:
@@ -379,10 +384,10 @@ def corpus_of(
     MissingDatasetError
         If it is another file, or not there.
     """
-    if data and data.is_file():
-        if card.recipe or data.name != card.dataset:
-            raise MissingDatasetError(f"{data} is not what it was trained on: {card.dataset}")
+    if data and is_own_text(card, data):
         return split_text(read_text_file(data))
+    if data and data.is_file():
+        raise MissingDatasetError(f"{data} is not what it was trained on: {card.dataset}")
     if not card.recipe:
         raise MissingDatasetError(
             f"it was trained on a text file, {card.dataset}; give it with --data"

@@ -12,7 +12,7 @@ from models.card import Metric
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
 from models.int8 import Int8LanguageModel, has_int8_form
-from models.int8_scoring import log_probs_of
+from models.int8_scoring import scored_texts
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
@@ -84,8 +84,8 @@ def int8_cross_entropy(
 ) -> float:
     """Give the mean cross-entropy in nats of the integer form that the service runs."""
     form = Int8LanguageModel(model)
-    log_probs = [found for _, found in log_probs_of(form, texts, boundary_id=boundary_id)]
-    return -float(np.concatenate(log_probs).mean(dtype=np.float64))
+    scored = scored_texts(form, texts, boundary_id=boundary_id)
+    return -float(np.concatenate([text.logprobs for _, text in scored]).mean(dtype=np.float64))
 
 
 def cross_entropy(

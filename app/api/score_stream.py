@@ -24,6 +24,7 @@ from app.services.score_stream import (
     ScoreStreamService,
     Unit,
 )
+from app.services.scoring import TextScore
 from app.services.state_token import StateTokens
 
 PATH = "/score/stream"
@@ -187,11 +188,7 @@ async def lines(
 def _progress(progress: Progress, stream: ScoreStream, states: StateTokens) -> dict[str, object]:
     values: dict[str, object] = {
         "model": stream.model.checkpoint.name,
-        "perplexity": progress.perplexity,
-        "log_likelihood": progress.log_likelihood,
-        "num_tokens": progress.num_tokens,
-        "num_unknown": progress.num_unknown,
-        "bits_per_character": progress.bits_per_character,
+        **_figures(progress),
         "final": progress.is_final,
     }
     if progress.state:
@@ -202,12 +199,14 @@ def _progress(progress: Progress, stream: ScoreStream, states: StateTokens) -> d
 def _line(result: LineScore) -> dict[str, object]:
     if isinstance(result.score, ServiceError):
         return {"line": result.line, **body_of(result.score)}
-    score = result.score
+    return {"line": result.line, **_figures(result.score)}
+
+
+def _figures(found: Progress | TextScore) -> dict[str, object]:
     return {
-        "line": result.line,
-        "perplexity": score.perplexity,
-        "log_likelihood": score.log_likelihood,
-        "num_tokens": score.num_tokens,
-        "num_unknown": score.num_unknown,
-        "bits_per_character": score.bits_per_character,
+        "perplexity": found.perplexity,
+        "log_likelihood": found.log_likelihood,
+        "num_tokens": found.num_tokens,
+        "num_unknown": found.num_unknown,
+        "bits_per_character": found.bits_per_character,
     }

@@ -319,12 +319,7 @@ class AsyncEngine(EngineThread):
             if not self._is_idle or self._aborted or self._engine.scheduler.is_busy:
                 return None
             try:
-                self._engine.add([sequence])
-                self._engine.admit()
-                while True:
-                    for _, outcome in self._engine.step():
-                        if is_final(outcome):
-                            return outcome
+                return self._engine.answer(sequence)
             except EngineError:
                 raise
             except Exception as error:

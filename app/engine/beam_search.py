@@ -6,13 +6,10 @@ is a slot, and a slot is of one size: to fork it is to copy a few kilobytes, how
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.engine.runner import Runner
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, Sequence, TextState
-
-StateOf = Callable[[Sequence], bytes]
 
 
 @dataclass(frozen=True)

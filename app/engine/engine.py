@@ -85,6 +85,15 @@ class Engine:
                 outcomes.append((sequence, sequence.outcome(None)))
         return outcomes
 
+    def answer(self, sequence: Sequence) -> Outcome:
+        """Serve one sequence to its end, and give its last outcome; for who has an idle engine to himself."""
+        self.add([sequence])
+        self.admit()
+        while True:
+            for _, outcome in self.step():
+                if is_final(outcome):
+                    return outcome
+
     def _rows(self, sequences: list[Sequence]) -> list[Sequence]:
         """Give what steps: of a search all of its live hypotheses."""
         if not self._searches:

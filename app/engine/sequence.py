@@ -35,6 +35,18 @@ class TextState:
     unread: tuple[int, ...]
 
 
+def require_open(state: TextState | None) -> None:
+    """Refuse to score what follows the end of a text.
+
+    Raises
+    ------
+    EndedTextError
+        If the state's text has ended by itself.
+    """
+    if state is not None and not state.unread:
+        raise EndedTextError("the text of this state has ended; what follows cannot be scored")
+
+
 @dataclass(frozen=True)
 class Written:
     """Tokens written since the last time; with a finish_reason they are the last."""
@@ -173,8 +185,8 @@ class Sequence:
         EndedTextError
             If it is to be scored from its first token on, and the state's text has ended.
         """
-        if purpose is Purpose.SCORE and start is not None and not start.unread:
-            raise EndedTextError("the text of this state has ended; what follows cannot be scored")
+        if purpose is Purpose.SCORE:
+            require_open(start)
         tokens = [boundary_id, *ids] if start is None else [*start.unread, *ids]
         native = NativeSequence(
             purpose,
@@ -237,8 +249,7 @@ class Sequence:
         """Tell what was found out since the last time; all of it once the sequence is done."""
         native = self.native
         if native.purpose is Purpose.LOOK:
-            top = self._top(0, 1)
-            return Looked(native.log_probs, native.struct.entropy, top[0] if top else [], state)
+            return Looked(native.log_probs, native.struct.entropy, self.next_top, state)
         first, last = self.num_told, native.struct.num_found
         self.num_told = last
         logprobs = native.logprobs[first:last].tolist()
@@ -252,7 +263,7 @@ class Sequence:
 
     @property
     def next_top(self) -> Alternatives:
-        """Likeliest tokens after a text that is branched."""
+        """Likeliest tokens after a text that is looked beyond, or branched."""
         return next(iter(self._top(0, 1)), [])
 
     def _top(self, first: int, last: int) -> list[Alternatives]:

@@ -133,6 +133,11 @@ class GenerationOptions:
         return self.best_of or self.n
 
     @property
+    def num_slots(self) -> int:
+        """Slots that each prompt takes."""
+        return self.beams.num_beams if self.beams else self.num_tried
+
+    @property
     def wanted(self) -> Wanted:
         """What each text is to tell."""
         return Wanted(self.stops, self.num_logprobs is not None, self.wants_state)
@@ -157,11 +162,7 @@ class GenerationService:
         """
         beams = options.beams
         assert beams is not None
-        self._check(options)
-        model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
-        model.engine.admit(len(options.prompts) * beams.num_beams)
-        prompts = [await self._prompt(model, text, start) for text in options.prompts]
-        sampling = self._constrained(model, options)
+        model, prompts, sampling = await self._begin(options)
         searched = await together(
             model.engine.search(
                 prompt.ids,
@@ -196,12 +197,8 @@ class GenerationService:
         EngineError
             If the queue is full or the engine has stopped.
         """
-        self._check(options)
-        model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
-        model.engine.admit(len(options.prompts) * options.num_tried)
+        model, prompts, sampling = await self._begin(options)
         seed = secrets.randbits(53) if options.seed is None else options.seed
-        prompts = [await self._prompt(model, text, start) for text in options.prompts]
-        sampling = self._constrained(model, options)
         choices = [prompt for prompt in prompts for _ in range(options.num_tried)]
         seeds = [seed_of(seed, index) for index in range(len(choices))]
         streams = model.engine.generate(
@@ -226,15 +223,20 @@ class GenerationService:
         num_prompt = sum(len(prompt.ids) for prompt in prompts)
         return Generation(model, writers, seed, num_prompt, options)
 
-    def _constrained(
-        self, model: LoadedLanguageModel, options: GenerationOptions
-    ) -> SamplingParams:
-        """Turn biases and allowed texts to those of tokens."""
-        return replace(
+    async def _begin(
+        self, options: GenerationOptions
+    ) -> tuple[LoadedLanguageModel, list[Prompt], SamplingParams]:
+        """Check and admit a request; turn its prompts, biases and allowed texts to tokens."""
+        self._check(options)
+        model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
+        model.engine.admit(len(options.prompts) * options.num_slots)
+        prompts = [await self._prompt(model, text, start) for text in options.prompts]
+        sampling = replace(
             options.sampling,
             logit_bias=_biases(model.checkpoint.tokenizer, options.logit_bias),
             allowed=_allowed(model.checkpoint.tokenizer, options.allowed),
         )
+        return model, prompts, sampling
 
     async def _prompt(
         self, model: LoadedLanguageModel, text: str, start: TextState | None

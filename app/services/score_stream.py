@@ -10,12 +10,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from app.engine.errors import EndedTextError, QueueFullError
-from app.engine.sequence import Scored, TextState
+from app.engine.errors import QueueFullError
+from app.engine.sequence import Scored, TextState, require_open
 from app.services.encoding import encode
 from app.services.errors import InvalidParameterError, ServiceError, TextTooLongError
 from app.services.registry import LoadedLanguageModel
-from app.services.scoring import TextScore, perplexity_of, text_score
+from app.services.scoring import (
+    TextScore,
+    bits_per_character_of,
+    perplexity_of,
+    text_score,
+)
 from app.services.sessions import split_tail
 from app.services.state_token import StateTokens
 from app.settings import Settings
@@ -61,9 +66,7 @@ class Progress:
     @property
     def bits_per_character(self) -> float | None:
         """Of the characters so far."""
-        if not self.num_characters:
-            return None
-        return -self.log_likelihood / math.log(2) / self.num_characters
+        return bits_per_character_of(self.log_likelihood, self.num_characters)
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,6 @@ class ScoreStream:
                 async for line in lines:
                     number += 1
                     await tasks.put(asyncio.create_task(self._score_line(number, line)))
-        except asyncio.CancelledError:
-            raise
         except Exception:
             await tasks.put(None)
             raise
@@ -190,15 +191,14 @@ class _TextReader:
         """Take more text, and give what is known after every stride."""
         settled, self._tail = split_tail(self.model.checkpoint.tokenizer, self._tail + chunk)
         await self._take(settled)
-        stride = self.options.stride
-        while len(self._ids) > stride:
-            yield await self._score(stride)
+        async for progress in self._strides():
+            yield progress
 
     async def finish(self) -> AsyncIterator[Progress]:
         """Read what is left, and give the whole."""
         await self._take(self._tail)
-        while len(self._ids) > self.options.stride:
-            yield await self._score(self.options.stride)
+        async for progress in self._strides():
+            yield progress
         last = await self._score(len(self._ids), count_end=self.options.count_end)
         state = self.state if self.options.wants_state else None
         yield replace(last, num_characters=self._num_characters, is_final=True, state=state)
@@ -210,6 +210,10 @@ class _TextReader:
         self._ids += encoding.ids
         self._ends += [self._num_characters + end for _, end in encoding.offsets]
         self._num_characters += len(text)
+
+    async def _strides(self) -> AsyncIterator[Progress]:
+        while len(self._ids) > self.options.stride:
+            yield await self._score(self.options.stride)
 
     async def _score(self, num_tokens: int, *, count_end: bool = False) -> Progress:
         ids, self._ids = self._ids[:num_tokens], self._ids[num_tokens:]
@@ -254,8 +258,7 @@ class ScoreStreamService:
         chunks = aiter(_decoded(body))
         first = await anext(chunks, "")
         model, start = self._states.resolve(options.model, first, options.state)
-        if start is not None and not start.unread:
-            raise EndedTextError("the text of this state has ended; what follows cannot be scored")
+        require_open(start)
         model.engine.admit(1)
         return ScoreStream(model, _chained(first, chunks), start, options, self._settings)
 

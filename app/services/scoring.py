@@ -121,6 +121,11 @@ def perplexity_of(log_likelihood: float, num_tokens: int) -> float | None:
     return math.exp(-log_likelihood / num_tokens)
 
 
+def bits_per_character_of(log_likelihood: float, num_characters: int) -> float | None:
+    """Give the negative binary logarithm of a text's probability, a character; None for no characters."""
+    return -log_likelihood / math.log(2) / num_characters if num_characters else None
+
+
 def text_score(
     text: str, encoding: Encoding, scored: Scored, *, per_token: bool = False
 ) -> TextScore:
@@ -132,7 +137,7 @@ def text_score(
         log_likelihood=log_likelihood,
         num_tokens=num_tokens,
         num_unknown=encoding.num_unknown,
-        bits_per_character=-log_likelihood / math.log(2) / len(text) if text else None,
+        bits_per_character=bits_per_character_of(log_likelihood, len(text)),
         tokens=_token_scores(text, encoding, scored) if per_token else [],
         state=scored.state,
     )

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field, replace
 
-from app.engine.sequence import TextState
+from app.engine.sequence import Scored, TextState
 from app.services.encoding import encode
 from app.services.errors import InvalidParameterError, TooManySessionsError, UnknownSessionError
 from app.services.next_token import NextToken, NextTokenOptions, NextTokenService
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
 from app.settings import Settings
+from models.checkpoint import Checkpoint
 from models.neural_cache import NeuralCache, NeuralCacheConfig
 from models.tokenizer import Tokenizer
 
@@ -167,12 +168,7 @@ class SessionService:
 
     def _new_cache(self, loaded: LoadedLanguageModel) -> NeuralCache:
         size = loaded.engine.hidden_size
-        if not size:
-            raise InvalidParameterError(
-                f"{loaded.checkpoint.name} runs in {loaded.precision}: only models in int8 adapt",
-                "adaptive",
-            )
-        config = loaded.checkpoint.neural_cache or NeuralCacheConfig()
+        config = cache_config_of(loaded.checkpoint, size, loaded.precision)
         room = self._settings.session_cache_bytes - self._cache_bytes
         if NeuralCache.num_bytes(config, size) > room:
             raise TooManySessionsError(
@@ -198,6 +194,28 @@ def _cache_bytes_of(session: Session) -> int:
     return NeuralCache.num_bytes(cache.config, cache.size) if cache else 0
 
 
+def cache_config_of(checkpoint: Checkpoint, hidden_size: int, precision: str) -> NeuralCacheConfig:
+    """Give how a model's cache is heeded: as was fitted, or as is usual.
+
+    Raises
+    ------
+    InvalidParameterError
+        If what runs the model has no hidden states to tell.
+    """
+    if not hidden_size:
+        raise InvalidParameterError(
+            f"{checkpoint.name} runs in {precision}: only models in int8 adapt", "adaptive"
+        )
+    return checkpoint.neural_cache or NeuralCacheConfig()
+
+
+def remember(cache: NeuralCache, ids: Ids[int], scored: Scored) -> None:
+    """Keep tokens that were scored with a view of a cache."""
+    assert scored.hidden is not None
+    assert scored.cache_probs is not None
+    cache.append(scored.hidden, ids, scored.logprobs, scored.cache_probs)
+
+
 def pieces_of(ids: Ids[int]) -> Iterator[Ids[int]]:
     """Cut tokens to pieces that an adaptive session reads together."""
     for first in range(0, len(ids), REMEMBERED_AT_ONCE):
@@ -215,9 +233,7 @@ async def _read_and_remember(
         scored = await session.loaded.engine.score(
             some, start=state, caller=session.caller, wants_state=True, cache=cache.view()
         )
-        assert scored.hidden is not None
-        assert scored.cache_probs is not None
-        cache.append(scored.hidden, some, scored.logprobs, scored.cache_probs)
+        remember(cache, some, scored)
         state = scored.state
     return cache, state
 
