@@ -79,6 +79,9 @@ class RecurrentConfig:
         embeddings, between layers, and before the output.
     embedding_dropout
         Share of the vocabulary whose vectors are zeroed for a window (Merity et al. 2018).
+    weight_dropout
+        Share of the weights from a layer's state to itself that are zeroed for a window (Wan et al. 2013,
+        Merity et al. 2018).
     """
 
     vocab_size: int
@@ -91,6 +94,7 @@ class RecurrentConfig:
     hidden_dropout: float = 0.0
     output_dropout: float = 0.0
     embedding_dropout: float = 0.0
+    weight_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         _require_types(self)
@@ -111,6 +115,7 @@ class RecurrentConfig:
             hidden_dropout=self.hidden_dropout,
             output_dropout=self.output_dropout,
             embedding_dropout=self.embedding_dropout,
+            weight_dropout=self.weight_dropout,
         )
 
     @property

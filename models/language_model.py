@@ -49,11 +49,22 @@ class LanguageModel(nn.Module):
 
     def read(self, tokens_BT: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
         """Read T tokens in each row: features_BTF after each, and the state after the last."""
+        hidden_BTF, state = self.read_undropped(tokens_BT, state)
+        return self.drop_output(hidden_BTF), state
+
+    def read_undropped(
+        self, tokens_BT: Tensor, state: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
+        """Read as `read` does, but give the last layer's own output, before dropout."""
         vectors_BTE = locked_dropout(
             self.embedding(tokens_BT), self.config.input_dropout, self.training
         )
-        features_BTF, state = self.stack(vectors_BTE, state)
-        return locked_dropout(features_BTF, self.config.output_dropout, self.training), state
+        hidden_BTF, state = self.stack(vectors_BTE, state)
+        return hidden_BTF, state
+
+    def drop_output(self, hidden_BTF: Tensor) -> Tensor:
+        """Turn the last layer's output to what predictions are made of: with dropout while training."""
+        return locked_dropout(hidden_BTF, self.config.output_dropout, self.training)
 
     def logits(self, features_NF: Tensor) -> Tensor:
         """Unnormalised log-probabilities of the next token, [N, V]."""

@@ -5,24 +5,37 @@ Shapes: B rows, T times, I width of the input, H width of a layer, C components 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from models.bf16_layer import Bf16Layer, bf16_kind
 from models.cells import Cell, ElmanCell, GRUCell, LSTMCell, make_cell
 from models.config import RecurrentConfig
 from models.state import LayerShape, RecurrentState
 
 
-def run_layer(cell: Cell, input_BTI: Tensor, state_CBH: Tensor) -> tuple[Tensor, Tensor]:
+def run_layer(
+    cell: Cell, input_BTI: Tensor, state_CBH: Tensor, weight_dropout: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Run one layer over time: the outputs [B, T, H] and the state after the last, [C, B, H].
 
-    LSTM, GRU, and Elman cells with tanh or ReLU take the fused kernel of `torch.nn` with the cell's own
-    parameters; the others are stepped.
+    On the processor in bfloat16, LSTM, GRU and Elman cells take this project's compiled layer. Else LSTM, GRU, and
+    Elman cells with tanh or ReLU take the fused kernel of `torch.nn` with the cell's own parameters; the others are
+    stepped.
     """
+    if weight_dropout:
+        cell = with_dropped_weights(cell, weight_dropout)
     weights: list[Tensor] = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    kind = bf16_kind(cell, input_BTI)
+    if kind is not None:
+        outputs: tuple[Tensor, Tensor] = Bf16Layer.apply(  # type: ignore[no-untyped-call]
+            kind, input_BTI, state_CBH, *weights
+        )
+        return outputs
     options = (True, 1, 0.0, torch.is_grad_enabled(), False, True)
     match cell:
         case LSTMCell():
@@ -39,6 +52,18 @@ def run_layer(cell: Cell, input_BTI: Tensor, state_CBH: Tensor) -> tuple[Tensor,
             return torch.rnn_relu(input_BTI, state_CBH, weights, *options)
         case _:
             return step_layer(cell, input_BTI, state_CBH)
+
+
+def with_dropped_weights(cell: Cell, rate: float) -> Cell:
+    """Give the cell with a share of its weights from state to state at zero, the others scaled up.
+
+    The gradient flows to the cell's own weights. One draw holds for all rows and times of a window.
+    """
+    dropped = copy.copy(cell)
+    dropped._parameters = dict(cell._parameters)
+    del dropped._parameters["weight_hh"]
+    dropped.weight_hh = nn.functional.dropout(cell.weight_hh, rate)  # type: ignore[assignment]
+    return dropped
 
 
 def step_layer(cell: Cell, input_BTI: Tensor, state_CBH: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,6 +110,7 @@ class RecurrentStack(nn.Module):
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__()
         self.hidden_dropout = config.hidden_dropout
+        self.weight_dropout = config.weight_dropout
         self.layers = Cells(config, (config.embedding_size, *config.layer_sizes[:-1]))
 
     @property
@@ -98,7 +124,9 @@ class RecurrentStack(nn.Module):
         for index, (cell, state_CBH) in enumerate(zip(self.layers, state.layers, strict=True)):
             if index:
                 input_BTI = locked_dropout(input_BTI, self.hidden_dropout, self.training)
-            input_BTI, state_CBH = run_layer(cell, input_BTI, state_CBH)
+            input_BTI, state_CBH = run_layer(
+                cell, input_BTI, state_CBH, self.weight_dropout if self.training else 0.0
+            )
             states.append(state_CBH)
         return input_BTI, RecurrentState(tuple(states))
 
@@ -112,12 +140,14 @@ class BidirectionalStack(nn.Module):
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__()
         self.hidden_dropout = config.hidden_dropout
+        self.weight_dropout = config.weight_dropout
         input_sizes = (config.embedding_size, *(2 * size for size in config.layer_sizes[:-1]))
         self.forward_layers = Cells(config, input_sizes)
         self.backward_layers = Cells(config, input_sizes)
 
     def forward(self, input_BTI: Tensor, lengths_B: Tensor) -> Tensor:
         """Read texts padded at their end; outputs [B, T, 2H], of which those past a length mean nothing."""
+        rate = self.weight_dropout if self.training else 0.0
         for index, (ahead, back) in enumerate(
             zip(self.forward_layers, self.backward_layers, strict=True)
         ):
@@ -125,9 +155,10 @@ class BidirectionalStack(nn.Module):
                 input_BTI = locked_dropout(input_BTI, self.hidden_dropout, self.training)
             input_BTI = torch.cat(
                 (
-                    run_from_zero(ahead, input_BTI),
+                    run_from_zero(ahead, input_BTI, rate),
                     reverse_within_lengths(
-                        run_from_zero(back, reverse_within_lengths(input_BTI, lengths_B)), lengths_B
+                        run_from_zero(back, reverse_within_lengths(input_BTI, lengths_B), rate),
+                        lengths_B,
                     ),
                 ),
                 dim=2,
@@ -135,7 +166,7 @@ class BidirectionalStack(nn.Module):
         return input_BTI
 
 
-def run_from_zero(cell: Cell, input_BTI: Tensor) -> Tensor:
+def run_from_zero(cell: Cell, input_BTI: Tensor, weight_dropout: float) -> Tensor:
     """Run one layer from a zero state and give its outputs."""
     state_CBH = input_BTI.new_zeros(cell.num_components, input_BTI.shape[0], cell.hidden_size)
-    return run_layer(cell, input_BTI, state_CBH)[0]
+    return run_layer(cell, input_BTI, state_CBH, weight_dropout)[0]

@@ -5,6 +5,7 @@ Shapes: B rows, T times (at most the recipe's window).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,11 +30,14 @@ class Window:
         Token ids; a target is the token after its input, or `IGNORED`.
     starts_B
         Which rows begin here, from a zero state; the others go on from the window before.
+    rate
+        What to multiply the learning rate with: this window's length against the usual one.
     """
 
     inputs_BT: Tensor
     targets_BT: Tensor
     starts_B: Tensor
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,6 @@ class StreamWindows:
     from, and a served model always begins.
     """
 
-    RESTART_RATE = 0.05
-
     def __init__(
         self,
         documents: Sequence[Sequence[int]],
@@ -73,6 +75,8 @@ class StreamWindows:
         boundary_id: int,
         batch_size: int,
         window: int,
+        window_jitter: float = 0.0,
+        restart_rate: float = 0.0,
         seed: int | None = None,
     ) -> None:
         ids = [boundary_id]
@@ -83,22 +87,41 @@ class StreamWindows:
         self._lanes = max(1, min(batch_size, len(ids) - 1))
         self._boundary_id = boundary_id
         self._window = window
+        self._window_jitter = window_jitter
+        self._restart_rate = restart_rate
         self._seed = seed
         self._length = -(-(len(ids) - 1) // self._lanes)
-        self.num_windows = -(-self._length // window)
+        self.num_windows = len(self._borders(0)) - 1
+
+    def _borders(self, number: int) -> list[int]:
+        """Cut an epoch to windows: about as long as asked, of lengths that vary where that was asked for.
+
+        Every epoch has as many windows as the first, whose cuts those of the others are, in another order: so the
+        number of steps is known beforehand.
+        """
+        if not self._window_jitter or self._seed is None:
+            return [*range(0, self._length, self._window), self._length]
+        random = np.random.default_rng((self._seed, 2))
+        lengths: list[int] = []
+        while sum(lengths) < self._length:
+            mean = self._window / 2 if random.random() < 0.05 else self._window
+            lengths.append(max(5, round(random.normal(mean, self._window_jitter))))
+        lengths[-1] -= sum(lengths) - self._length
+        lengths = np.random.default_rng((self._seed, number, 2)).permutation(lengths).tolist()
+        return [0, *itertools.accumulate(lengths)]
 
     def epoch(self, number: int) -> Iterator[Window]:
         """Give the windows of an epoch; without a seed, always from the stream's beginning."""
         inputs, targets = self._lanes_of_epoch(number)
         random = np.random.default_rng((self._seed, number, 1)) if self._seed is not None else None
-        for start in range(0, self._length, self._window):
-            piece = slice(start, start + self._window)
+        for start, end in itertools.pairwise(self._borders(number)):
             starts = torch.full((self._lanes,), start == 0)
-            window_inputs = inputs[:, piece].clone()
+            window_inputs = inputs[:, start:end].clone()
             if random is not None:
-                starts |= torch.from_numpy(random.random(self._lanes) < self.RESTART_RATE)
+                starts |= torch.from_numpy(random.random(self._lanes) < self._restart_rate)
                 window_inputs[starts, 0] = self._boundary_id
-            yield Window(window_inputs, targets[:, piece], starts)
+            rate = (end - start) / self._window if self._window_jitter else 1.0
+            yield Window(window_inputs, targets[:, start:end], starts, rate)
 
     def _lanes_of_epoch(self, number: int) -> tuple[Tensor, Tensor]:
         """Cut the stream to lanes: inputs and targets, each [B, all times]."""

@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from training.errors import DivergedError, TrainingStoppedError
 from training.objective import Objective
-from training.optimizer import make_optimizer, one_cycle, set_learning_rate
+from training.optimizer import WeightAverage, learning_rate, make_optimizer, set_learning_rate
 from training.precision import Precision, autocast
 from training.recipe import TrainRecipe
 from training.run_log import RunLog
@@ -24,6 +25,8 @@ from training.stop import StopRequest, stop_signals
 
 LOG_EVERY = 20
 SECONDS_BETWEEN_SNAPSHOTS = 120.0
+FLAT = 0.003
+"""Share by which an epoch must better the validation figure, else it counts as a plateau."""
 
 
 class TrainingLoop:
@@ -56,6 +59,13 @@ class TrainingLoop:
         self._sample = sample
         self._log = RunLog(directory / "run_log.jsonl")
         self._optimizer = make_optimizer(objective.model, recipe.optimizer)
+        self._parameters = list(objective.model.parameters())
+        self._average = (
+            WeightAverage(self._parameters, recipe.optimizer.averaging)
+            if recipe.optimizer.averaging
+            else None
+        )
+        self._rate = 0.0
         self._num_steps = recipe.budget.epochs * objective.num_windows
         self.progress = Progress(precision=precision)
         self._stop = StopRequest()
@@ -74,6 +84,7 @@ class TrainingLoop:
             text_hash=self._text_hash,
             model=self._objective.model,
             optimizer=self._optimizer,
+            average=self._average,
             device=self._device,
         )
         self._log.start_over(keep_until=self.progress.step)
@@ -109,7 +120,9 @@ class TrainingLoop:
             ends_epoch = self.progress.window == 0 and not budget.validate_every
             is_last = self.progress.step == self._num_steps
             if self._is_due(budget.validate_every) or ends_epoch or is_last:
-                self._validate(bar)
+                score = self._validate(bar)
+                if ends_epoch:
+                    self._answer_plateau(score)
             if self._is_due(budget.snapshot_every) or self._is_snapshot_time() or is_last:
                 self._snapshot()
             if self._stop.is_made and not is_last:
@@ -122,21 +135,28 @@ class TrainingLoop:
     def _step(self, batch: object) -> tuple[float, float, int]:
         """Update once: the loss, the gradient's norm before clipping, the tokens read."""
         recipe = self._recipe.optimizer
-        set_learning_rate(self._optimizer, one_cycle(self.progress.step, self._num_steps, recipe))
         with autocast(self._device, self.progress.precision):
-            loss, num_tokens = self._objective.loss(batch)
+            loss = self._objective.loss(batch)
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(
-            self._objective.model.parameters(), recipe.clip_norm
-        ).item()
+        torch.autograd.backward(loss.minimised)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm).item()
         if not math.isfinite(norm):
             raise DivergedError(
                 f"the gradient is {norm} at step {self.progress.step}: lower optimizer.learning_rate "
                 "or optimizer.clip_norm; the last snapshot is untouched"
             )
+        self._rate = learning_rate(
+            recipe,
+            step=self.progress.step,
+            num_steps=self._num_steps,
+            epoch=self.progress.epoch,
+            num_decays=self.progress.num_decays,
+        )
+        set_learning_rate(self._optimizer, self._rate * loss.rate)
         self._optimizer.step()
-        return loss.item(), norm, num_tokens
+        if self._average is not None:
+            self._average.update(self.progress.step + 1)
+        return loss.mean, norm, loss.num_tokens
 
     def _advance(self, epoch: int, window: int, seconds: float) -> None:
         is_last = window + 1 == self._objective.num_windows
@@ -157,9 +177,8 @@ class TrainingLoop:
 
     def _report(self, bar: tqdm[None], loss: float, norm: float, speed: float) -> None:
         step = self.progress.step
-        learning_rate = one_cycle(step - 1, self._num_steps, self._recipe.optimizer)
         bar.set_postfix_str(
-            f"loss {loss:.3f}{self._perplexity} |g| {norm:.2f} lr {learning_rate:.1e} {speed:,.0f} tokens/s",
+            f"loss {loss:.3f}{self._perplexity} |g| {norm:.2f} lr {self._rate:.1e} {speed:,.0f} tokens/s",
             refresh=False,
         )
         bar.update()
@@ -170,13 +189,25 @@ class TrainingLoop:
                 epoch=self.progress.epoch,
                 loss=round(loss, 5),
                 gradient_norm=round(norm, 4),
-                learning_rate=learning_rate,
+                learning_rate=self._rate,
                 tokens_per_second=round(speed),
                 seconds=round(self.progress.seconds, 1),
             )
 
-    def _validate(self, bar: tqdm[None]) -> None:
-        """Measure, keep the weights if they are the best so far, and show a sample."""
+    def _answer_plateau(self, score: float) -> None:
+        """Note an epoch's figure; lower the learning rate from the first one on that is hardly better than the last."""
+        progress = self.progress
+        is_flat = progress.num_decays > 0 or score > progress.last_score * (1 - FLAT)
+        self.progress = replace(
+            progress, last_score=score, num_decays=progress.num_decays + is_flat
+        )
+
+    def _validate(self, bar: tqdm[None]) -> float:
+        """Measure, keep the weights if they are the best so far, and show a sample; give the score."""
+        with self._average.in_place() if self._average else nullcontext():
+            return self._validate_weights(bar)
+
+    def _validate_weights(self, bar: tqdm[None]) -> float:
         with autocast(self._device, self.progress.precision):
             figures = self._objective.validate()
         score = figures.pop("score")
@@ -192,6 +223,7 @@ class TrainingLoop:
             values["sample"] = text
             bar.write(f"--- sample\n{text}\n---")
         self._log.write("validation", **values)
+        return score
 
     def _save_best(self) -> None:
         partial = self._directory / "best.safetensors.partial"
@@ -207,6 +239,7 @@ class TrainingLoop:
             text_hash=self._text_hash,
             model=self._objective.model,
             optimizer=self._optimizer,
+            average=self._average,
             state=self._objective.state,
         )
         self._since_snapshot = time.monotonic()

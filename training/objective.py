@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -16,7 +17,30 @@ from models.classifier import Classifier
 from models.language_model import LanguageModel
 from models.state import RecurrentState
 from training.batches import IGNORED, LabelledBatch, LabelledBatches, Window, WindowSource
-from training.cross_entropy import chunked_cross_entropy
+from training.cross_entropy import chunked_cross_entropy, sampled_cross_entropy
+from training.recipe import OptimizerRecipe
+
+
+@dataclass(frozen=True)
+class BatchLoss:
+    """What a batch costs.
+
+    Attributes
+    ----------
+    minimised
+        What gradients are taken of.
+    mean
+        The mean cross-entropy in nats, to be shown (an estimate where the vocabulary was sampled).
+    num_tokens
+        Tokens read.
+    rate
+        What to multiply the learning rate with.
+    """
+
+    minimised: Tensor
+    mean: float
+    num_tokens: int
+    rate: float = 1.0
 
 
 class Objective(Protocol):
@@ -34,8 +58,8 @@ class Objective(Protocol):
         """Give the batches of an epoch."""
         ...
 
-    def loss(self, batch: Any) -> tuple[Tensor, int]:
-        """Give the mean loss of a batch and the number of tokens that it read."""
+    def loss(self, batch: Any) -> BatchLoss:
+        """Give the loss of a batch."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -52,6 +76,7 @@ class LanguageModelObjective:
         train: WindowSource,
         validation: WindowSource,
         device: torch.device,
+        recipe: OptimizerRecipe,
     ) -> None:
         self._model = model
         self.state: RecurrentState | None = None
@@ -59,6 +84,7 @@ class LanguageModelObjective:
         self._train = train
         self._validation = validation
         self._device = device
+        self._recipe = recipe
 
     @property
     def model(self) -> LanguageModel:
@@ -69,11 +95,26 @@ class LanguageModelObjective:
         """Give the windows of an epoch."""
         return self._train.epoch(number)
 
-    def loss(self, batch: Window) -> tuple[Tensor, int]:
+    def loss(self, batch: Window) -> BatchLoss:
         """Read one window on from the state that the last one left."""
-        total, num_targets, state = window_loss(self._model, batch, self.state, self._device)
+        recipe, model = self._recipe, self._model
+        tokens_BT, state = window_start(model, batch, self.state, self._device)
+        hidden_BTF, state = model.read_undropped(tokens_BT, state)
         self.state = state.detach()
-        return total / num_targets, num_targets
+        features_BTF = model.drop_output(hidden_BTF)
+        kept_BT = batch.targets_BT != IGNORED
+        targets_N = batch.targets_BT[kept_BT].to(self._device)
+        total = training_cross_entropy(
+            model, features_BTF[kept_BT.to(self._device)], targets_N, recipe.num_sampled
+        )
+        mean = total / len(targets_N)
+        minimised = mean * tokens_BT.shape[1] if recipe.kind == "sgd" else mean
+        if recipe.activation_penalty:
+            minimised = minimised + recipe.activation_penalty * features_BTF.float().square().mean()
+        if recipe.change_penalty and tokens_BT.shape[1] > 1:
+            change = hidden_BTF[:, 1:].float() - hidden_BTF[:, :-1].float()
+            minimised = minimised + recipe.change_penalty * change.square().mean()
+        return BatchLoss(minimised, mean.item(), len(targets_N), batch.rate)
 
     def validate(self) -> dict[str, float]:
         """Measure perplexity, each text as the corpus wants it read."""
@@ -81,14 +122,37 @@ class LanguageModelObjective:
         return {"perplexity": math.exp(min(loss, 50)), "loss": loss, "score": loss}
 
 
+def training_cross_entropy(
+    model: LanguageModel, features_NF: Tensor, targets_N: Tensor, num_sampled: int
+) -> Tensor:
+    """Give the summed cross-entropy, or its estimate from `num_sampled` words where those are fewer than all."""
+    if not num_sampled:
+        return chunked_cross_entropy(features_NF, model.output_matrix, model.output_bias, targets_N)
+    return sampled_cross_entropy(
+        features_NF,
+        model.output_matrix,
+        model.output_bias,
+        targets_N,
+        num_frequent=num_sampled * 3 // 4,
+        num_sampled=num_sampled - num_sampled * 3 // 4,
+    )
+
+
+def window_start(
+    model: LanguageModel, window: Window, state: RecurrentState | None, device: torch.device
+) -> tuple[Tensor, RecurrentState]:
+    """Give a window's tokens and the state before them: what the last window left, zero where a row begins."""
+    tokens_BT = window.inputs_BT.to(device)
+    if state is None or state.num_rows != len(tokens_BT):
+        state = model.zero_state(len(tokens_BT))
+    return tokens_BT, state.clear(window.starts_B.to(device))
+
+
 def window_loss(
     model: LanguageModel, window: Window, state: RecurrentState | None, device: torch.device
 ) -> tuple[Tensor, int, RecurrentState]:
     """Give the summed cross-entropy in nats of a window's targets, their number, and the state after it."""
-    tokens_BT = window.inputs_BT.to(device)
-    if state is None or state.num_rows != len(tokens_BT):
-        state = model.zero_state(len(tokens_BT))
-    state = state.clear(window.starts_B.to(device))
+    tokens_BT, state = window_start(model, window, state, device)
     features_BTF, state = model.read(tokens_BT, state)
     kept_BT = window.targets_BT != IGNORED
     targets_N = window.targets_BT[kept_BT].to(device)
@@ -138,11 +202,11 @@ class ClassifierObjective:
         """Give the batches of an epoch."""
         return self._train.epoch(number)
 
-    def loss(self, batch: LabelledBatch) -> tuple[Tensor, int]:
+    def loss(self, batch: LabelledBatch) -> BatchLoss:
         """Read one batch of texts."""
         logits_BK = self._model(batch.tokens_BT.to(self._device), batch.lengths_B.to(self._device))
         loss = nn.functional.cross_entropy(logits_BK.float(), batch.labels_B.to(self._device))
-        return loss, int(batch.lengths_B.sum())
+        return BatchLoss(loss, loss.item(), int(batch.lengths_B.sum()))
 
     def validate(self) -> dict[str, float]:
         """Measure accuracy."""

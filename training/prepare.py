@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -91,17 +92,26 @@ def prepare_language_model(
 
     def windows(split: Split, seed: int | None) -> WindowSource:
         ids = train_ids if split == "train" else tokenizer.encode_batch(corpus.documents[split])
-        kind = StreamWindows if corpus.unit == "stream" else DocumentWindows
-        return kind(
+        budget = recipe.budget
+        cut = partial(
+            StreamWindows,
+            window_jitter=budget.window_jitter,
+            restart_rate=budget.restart_rate,
+        )
+        return (cut if corpus.unit == "stream" else DocumentWindows)(
             ids,
             boundary_id=tokenizer.eos_id,
-            batch_size=recipe.budget.batch_size,
-            window=recipe.budget.window,
+            batch_size=budget.batch_size,
+            window=budget.window,
             seed=seed,
         )
 
     objective = LanguageModelObjective(
-        model, windows("train", recipe.seed), windows("validation", None), device
+        model,
+        windows("train", recipe.seed),
+        windows("validation", None),
+        device,
+        recipe.optimizer,
     )
 
     def sample() -> str:

@@ -50,24 +50,56 @@ class TokenizerRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerRecipe:
-    """AdamW (Loshchilov & Hutter 2019) under one cycle (Smith & Topin 2018).
+    """How weights are updated.
 
     Attributes
     ----------
+    kind
+        "adamw" (Loshchilov & Hutter 2019), or "sgd", whose gradient is summed over the times of a window and averaged
+        over its rows, as in the papers of its time.
+    schedule
+        "one_cycle" (Smith & Topin 2018): a linear rise in the first `warmup` of all steps, then a cosine to zero.
+        "decay": constant for `decay_after` epochs, then multiplied by `decay` with each epoch.
+        "on_plateau": multiplied by `decay` with each epoch, once an epoch has made validation less than 0.3 %
+        better (Mikolov et al. 2010).
     learning_rate
-        Peak of the cycle.
-    warmup
-        Share of all steps in which the rate rises to the peak; it then falls by a cosine to zero.
+        The highest.
     clip_norm
         Longest gradient, as the norm over all parameters.
+    averaging
+        Weight of the past in an exponential moving average of the weights, which is what is validated and kept;
+        0 for none.
+    activation_penalty, change_penalty
+        AR and TAR of Merity et al. (2017): the mean square of the last layer's output, and of its change from time to
+        time, times this, are added to the loss.
+    num_sampled
+        Words whose logits normalise a prediction while training: a quarter of them drawn anew from the rarer words for
+        each window, three quarters the most frequent; 0 for the whole vocabulary.
     """
 
+    kind: str = "adamw"
+    schedule: str = "one_cycle"
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     warmup: float = 0.1
+    decay: float = 0.5
+    decay_after: int = 0
+    averaging: float = 0.0
+    activation_penalty: float = 0.0
+    change_penalty: float = 0.0
+    num_sampled: int = 0
 
     def __post_init__(self) -> None:
+        kinds, schedules = ("adamw", "sgd"), ("one_cycle", "decay", "on_plateau")
+        _require(self.kind in kinds, f"optimizer.kind must be one of {', '.join(kinds)}")
+        _require(
+            self.schedule in schedules, f"optimizer.schedule must be one of {', '.join(schedules)}"
+        )
+        for name in ("activation_penalty", "change_penalty", "decay_after", "num_sampled"):
+            _require(getattr(self, name) >= 0, f"optimizer.{name} must not be negative")
+        _require(0 <= self.averaging < 1, "optimizer.averaging must lie in [0, 1)")
+        _require(0 < self.decay <= 1, "optimizer.decay must lie in (0, 1]")
         for name in ("learning_rate", "clip_norm"):
             value = getattr(self, name)
             _require(
@@ -87,6 +119,12 @@ class BudgetRecipe:
         Rows (lanes of text, or documents) read at once.
     window
         Tokens between two updates: how far truncated backpropagation through time reaches.
+    window_jitter
+        Standard deviation of the window's length, in tokens, drawn anew for each window; one in twenty is half as
+        long. The learning rate of a window is scaled by its length (Merity et al. 2018).
+    restart_rate
+        Share of the rows of each window that start anew from the boundary, so that a long text has beginnings to learn
+        from.
     snapshot_every, validate_every
         Steps; 0 for every two minutes, and for once an epoch.
     precision
@@ -96,6 +134,8 @@ class BudgetRecipe:
     epochs: int = 5
     batch_size: int = 64
     window: int = 64
+    window_jitter: float = 0.0
+    restart_rate: float = 0.05
     snapshot_every: int = 0
     validate_every: int = 0
     precision: str = "auto"
@@ -103,8 +143,9 @@ class BudgetRecipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "window"):
             _require(getattr(self, name) > 0, f"budget.{name} must be positive")
-        for name in ("snapshot_every", "validate_every"):
+        for name in ("snapshot_every", "validate_every", "window_jitter"):
             _require(getattr(self, name) >= 0, f"budget.{name} must not be negative")
+        _require(0 <= self.restart_rate < 1, "budget.restart_rate must lie in [0, 1)")
         choices = ("auto", "bfloat16", "float32")
         _require(self.precision in choices, f"budget.precision must be one of {', '.join(choices)}")
 

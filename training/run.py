@@ -27,6 +27,7 @@ from models.errors import ConfigError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
+from training.allocator import keep_freed_memory
 from training.card import card_text
 from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
 from training.errors import OutputExistsError, RecipeError
@@ -58,6 +59,7 @@ def train(
     """
     if not overwrite:
         _check_free(directory, resume=resume)
+    keep_freed_memory()
     torch.manual_seed(recipe.seed)
     device = choose_device(device_name)
     if recipe.task == "ngram":

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.state import RecurrentState
 from training.errors import SnapshotError
+from training.optimizer import WeightAverage
 from training.precision import Precision
 
 
@@ -31,6 +32,8 @@ class Progress:
         The next window to read: its epoch and its place in it.
     best
         Best validation figure so far (lower is better).
+    last_score, num_decays
+        The last epoch's figure, and how often a plateau has lowered the learning rate.
     seconds
         Time spent, over all sittings.
     precision
@@ -41,6 +44,8 @@ class Progress:
     epoch: int = 0
     window: int = 0
     best: float = float("inf")
+    last_score: float = float("inf")
+    num_decays: int = 0
     seconds: float = 0.0
     precision: Precision = "float32"
 
@@ -53,6 +58,7 @@ def save_snapshot(
     text_hash: str,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    average: WeightAverage | None,
     state: RecurrentState | None,
 ) -> None:
     """Write a snapshot beside the last one, then put it in its place."""
@@ -60,6 +66,8 @@ def save_snapshot(
     tensors |= {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    for index, weights in enumerate(average.weights if average else ()):
+        tensors[f"average.{index}"] = weights
     for index, layer in enumerate(state.layers if state else ()):
         tensors[f"state.{index}"] = layer
     partial = directory.with_name(directory.name + ".partial")
@@ -93,6 +101,7 @@ def load_snapshot(
     text_hash: str,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    average: WeightAverage | None,
     device: torch.device,
 ) -> tuple[Progress, RecurrentState | None]:
     """Put a run back where its snapshot left it.
@@ -119,6 +128,8 @@ def load_snapshot(
         )
     model.load_state_dict(_under("model.", tensors))
     _load_optimizer(optimizer, _under("optimizer.", tensors))
+    for index, weights in enumerate(average.weights if average else ()):
+        weights.copy_(tensors[f"average.{index}"])
     torch.set_rng_state(tensors["generator"])
     layers = _under("state.", tensors)
     state = None

@@ -108,3 +108,25 @@ def test_locked_dropout_drops_the_same_elements_at_every_time() -> None:
     assert not torch.equal(dropped[0, 0], dropped[1, 0])
     assert dropped.mean().item() == pytest.approx(1, abs=0.05)
     assert torch.equal(locked_dropout(ones, 0.25, training=False), ones)
+
+
+@pytest.mark.parametrize("cell", ["elman", "jordan", "gru", "lstm"])
+def test_dropped_weights_stay_dropped_over_time_and_gradients_reach_the_rest(cell) -> None:
+    torch.manual_seed(6)
+    stack = RecurrentStack(stack_config(cell=cell, num_layers=1, weight_dropout=0.5))
+    input_BTE = torch.randn(3, 20, 6)
+    stack(input_BTE, RecurrentState.zeros(stack.state_shapes, 3))[0].sum().backward()
+    is_dropped = stack.layers[0].weight_hh.grad == 0
+    assert 0.3 < is_dropped.float().mean() < 0.7
+    stack.eval()
+    stack.zero_grad()
+    stack(input_BTE, RecurrentState.zeros(stack.state_shapes, 3))[0].sum().backward()
+    assert (stack.layers[0].weight_hh.grad == 0).float().mean() < 0.1
+    assert set(stack.state_dict()) == {f"layers.0.{name}" for name in stack.layers[0].state_dict()}
+
+
+def test_locked_dropout_drops_other_units_in_other_rows() -> None:
+    torch.manual_seed(0)
+    dropped = locked_dropout(torch.ones(4, 5, 200), 0.5, training=True)
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert not torch.equal(dropped[0], dropped[1])

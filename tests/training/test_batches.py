@@ -54,7 +54,9 @@ def test_an_epoch_is_the_same_each_time_and_unlike_the_next() -> None:
 
 
 def test_a_restarted_row_begins_with_the_boundary() -> None:
-    windows = StreamWindows([list(range(2, 3000))], boundary_id=1, batch_size=20, window=5, seed=3)
+    windows = StreamWindows(
+        [list(range(2, 3000))], boundary_id=1, batch_size=20, window=5, restart_rate=0.05, seed=3
+    )
     starts = [(w.starts_B, w.inputs_BT[:, 0]) for w in windows.epoch(0)]
     restarted = sum(int(s.sum()) for s, _ in starts[1:])
     assert 10 < restarted < 100
@@ -81,3 +83,29 @@ def test_labelled_batches_hold_every_example_once_with_its_label() -> None:
         assert batch.lengths_B.max() <= 5
         seen += batch.labels_B.tolist()
     assert sorted(seen) == list(range(30))
+
+
+def test_windows_of_varying_length_cover_every_target_once_in_a_known_number_of_steps() -> None:
+    windows = StreamWindows(
+        [list(range(2, 2000))],
+        boundary_id=1,
+        batch_size=3,
+        window=20,
+        window_jitter=4,
+        seed=5,
+    )
+    for epoch in (0, 1):
+        found = list(windows.epoch(epoch))
+        assert len(found) == windows.num_windows
+        lengths = [window.inputs_BT.shape[1] for window in found]
+        assert len(set(lengths)) > 3
+        assert all(
+            window.rate == length / 20 for window, length in zip(found, lengths, strict=True)
+        )
+        targets = torch.cat([window.targets_BT for window in found], dim=1)
+        assert sorted(targets[targets != IGNORED].tolist()) == sorted([*range(2, 2000), 1])
+    first, second = (
+        [window.inputs_BT.shape[1] for window in windows.epoch(epoch)] for epoch in (0, 1)
+    )
+    assert first != second
+    assert sorted(first) == sorted(second)
