@@ -33,10 +33,13 @@ class Cell(nn.Module):
         Vectors of width H that the layer remembers: two in an LSTM, else one.
     num_gates
         Blocks of H rows in the weight matrices.
+    is_recurrent
+        Whether there are weights from the state to the next one.
     """
 
     num_components: ClassVar[int] = 1
     num_gates: ClassVar[int] = 1
+    is_recurrent: ClassVar[bool] = True
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -44,10 +47,16 @@ class Cell(nn.Module):
         self.hidden_size = hidden_size
         num_rows = self.num_gates * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(num_rows, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(num_rows, hidden_size))
+        if self.is_recurrent:
+            self.weight_hh = nn.Parameter(torch.empty(num_rows, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(num_rows))
-        self.bias_hh = nn.Parameter(torch.empty(num_rows))
+        if self.is_recurrent:
+            self.bias_hh = nn.Parameter(torch.empty(num_rows))
         self.reset_parameters()
+
+    def parameters_of_nn(self) -> list[Tensor]:
+        """Give the parameters that the twin in `torch.nn` has, in its order."""
+        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
 
     def reset_parameters(self) -> None:
         """Draw all parameters from U(-1/sqrt(H), 1/sqrt(H)), as `torch.nn` does."""
@@ -65,6 +74,32 @@ class Cell(nn.Module):
             nn.functional.linear(input_BI, self.weight_ih, self.bias_ih),
             nn.functional.linear(hidden_BH, self.weight_hh, self.bias_hh),
         )
+
+
+class FeedForwardCell(Cell):
+    r"""A layer without memory: the simple recurrent network less its recurrent weights.
+
+    .. math:: h' = \varphi(W_{ih} x + b_{ih})
+
+    A language model of it sees one token: a bigram model with word vectors (Bengio et al. 2003, of order 2).
+    """
+
+    is_recurrent = False
+
+    def __init__(
+        self, input_size: int, hidden_size: int, nonlinearity: Nonlinearity = "tanh"
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
+        del state_CBH
+        return self.transform(input_BI).unsqueeze(0)
+
+    def transform(self, input_NI: Tensor) -> Tensor:
+        """Give the outputs of any number of inputs, [..., H]: no time depends on another."""
+        sums = nn.functional.linear(input_NI, self.weight_ih, self.bias_ih)
+        return ACTIVATIONS[self.nonlinearity](sums)
 
 
 class ElmanCell(Cell):
@@ -156,16 +191,72 @@ class LSTMCell(Cell):
     def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
         hidden_BH, cell_BH = state_CBH
         input_BG, hidden_BG = self._products(input_BI, hidden_BH)
-        i_BH, f_BH, g_BH, o_BH = (input_BG + hidden_BG).chunk(4, dim=1)
-        cell_BH = torch.sigmoid(f_BH) * cell_BH + torch.sigmoid(i_BH) * torch.tanh(g_BH)
-        return torch.stack((torch.sigmoid(o_BH) * torch.tanh(cell_BH), cell_BH))
+        return lstm_gates(input_BG + hidden_BG, cell_BH)
+
+
+def lstm_gates(sums_BG: Tensor, cell_BH: Tensor) -> Tensor:
+    """Give an LSTM's next state, [2, B, H], from the sums of its four gates and its cell."""
+    i_BH, f_BH, g_BH, o_BH = sums_BG.chunk(4, dim=1)
+    cell_BH = torch.sigmoid(f_BH) * cell_BH + torch.sigmoid(i_BH) * torch.tanh(g_BH)
+    return torch.stack(((torch.sigmoid(o_BH) * torch.tanh(cell_BH)).to(cell_BH.dtype), cell_BH))
+
+
+class MogrifierCell(Cell):
+    r"""An LSTM whose input and state scale each other, in turns, before they meet (Melis et al. 2020).
+
+    .. math::
+        x^{i} &= 2 \sigma(Q^{i} h^{i-1}) \odot x^{i-2} \quad \text{for odd } i \\
+        h^{i} &= 2 \sigma(R^{i} x^{i-1}) \odot h^{i-2} \quad \text{for even } i \le \text{rounds}
+
+    and an LSTM's step with the last x and h. Each matrix is a product of two of `rank` columns and rows.
+    """
+
+    num_components = 2
+    num_gates = 4
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, rounds: int = 5, rank: int = 84
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        sizes = (input_size, hidden_size)
+        self.left = nn.ParameterList(torch.empty(sizes[turn % 2], rank) for turn in range(rounds))
+        self.right = nn.ParameterList(
+            torch.empty(rank, sizes[(turn + 1) % 2]) for turn in range(rounds)
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw as an LSTM does, with open forget gates."""
+        super().reset_parameters()
+        with torch.no_grad():
+            self.bias_ih[self.hidden_size : 2 * self.hidden_size] += 1
+
+    def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
+        hidden_BH, cell_BH = state_CBH
+        scaled = [input_BI, hidden_BH]
+        for turn, (left, right) in enumerate(zip(self.left, self.right, strict=True)):
+            inner = nn.functional.linear(scaled[(turn + 1) % 2], right)
+            factor = 2 * torch.sigmoid(nn.functional.linear(inner, left))
+            scaled[turn % 2] = factor * scaled[turn % 2]
+        input_BG, hidden_BG = self._products(*scaled)
+        return lstm_gates(input_BG + hidden_BG, cell_BH)
 
 
 def make_cell(
-    name: CellName, input_size: int, hidden_size: int, nonlinearity: Nonlinearity = "tanh"
+    name: CellName,
+    input_size: int,
+    hidden_size: int,
+    nonlinearity: Nonlinearity = "tanh",
+    *,
+    rounds: int = 5,
+    rank: int = 84,
 ) -> Cell:
-    """Make the cell of a configuration."""
+    """Make the cell of a configuration; `rounds` and `rank` are a Mogrifier's."""
     match name:
+        case "feedforward":
+            return FeedForwardCell(input_size, hidden_size, nonlinearity)
+        case "mogrifier":
+            return MogrifierCell(input_size, hidden_size, rounds=rounds, rank=rank)
         case "elman":
             return ElmanCell(input_size, hidden_size, nonlinearity)
         case "jordan":

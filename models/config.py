@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from models.errors import ConfigError
 
-CellName = Literal["elman", "jordan", "gru", "lstm"]
+CellName = Literal["feedforward", "elman", "jordan", "gru", "lstm", "mogrifier"]
 Nonlinearity = Literal["tanh", "relu", "sigmoid"]
 Pooling = Literal["last", "mean", "max", "mean_max"]
 
@@ -67,7 +67,9 @@ class RecurrentConfig:
     cell
         What one step of a layer is; see `models.cells`.
     nonlinearity
-        Activation of Elman and Jordan cells; GRU and LSTM have their own and take "tanh" only.
+        Activation of feed-forward, Elman and Jordan cells; the others have their own and take "tanh" only.
+    mogrifier_rounds, mogrifier_rank
+        How often a Mogrifier's input and state scale each other, and the rank of the matrices that do it.
     embedding_size
         Width of a token's vector.
     hidden_size
@@ -95,10 +97,14 @@ class RecurrentConfig:
     output_dropout: float = 0.0
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.0
+    mogrifier_rounds: int = 5
+    mogrifier_rank: int = 84
 
     def __post_init__(self) -> None:
         _require_types(self)
         _require_positive(
+            mogrifier_rounds=self.mogrifier_rounds,
+            mogrifier_rank=self.mogrifier_rank,
             vocab_size=self.vocab_size,
             embedding_size=self.embedding_size,
             hidden_size=self.hidden_size,
@@ -107,7 +113,7 @@ class RecurrentConfig:
         _require_one_of("cell", self.cell, get_args(CellName))
         _require_one_of("nonlinearity", self.nonlinearity, get_args(Nonlinearity))
         _require(
-            self.cell in ("elman", "jordan") or self.nonlinearity == "tanh",
+            self.cell in ("feedforward", "elman", "jordan") or self.nonlinearity == "tanh",
             f"a {self.cell} cell has its own nonlinearities: leave nonlinearity at 'tanh'",
         )
         _require_fractions(

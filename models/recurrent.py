@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bf16_layer import Bf16Layer, bf16_kind
-from models.cells import Cell, ElmanCell, GRUCell, LSTMCell, make_cell
+from models.cells import Cell, ElmanCell, FeedForwardCell, GRUCell, LSTMCell, make_cell
 from models.config import RecurrentConfig
 from models.state import LayerShape, RecurrentState
 
@@ -23,19 +23,27 @@ def run_layer(
 ) -> tuple[Tensor, Tensor]:
     """Run one layer over time: the outputs [B, T, H] and the state after the last, [C, B, H].
 
-    On the processor in bfloat16, LSTM, GRU and Elman cells take this project's compiled layer. Else LSTM, GRU, and
-    Elman cells with tanh or ReLU take the fused kernel of `torch.nn` with the cell's own parameters; the others are
-    stepped.
+    A feed-forward layer reads all times at once. On the processor in bfloat16, LSTM, GRU and Elman cells take this
+    project's compiled layer; else they take the kernel of `torch.nn`, where it has one, with the cell's own
+    parameters. The others are stepped.
     """
+    if isinstance(cell, FeedForwardCell):
+        output_BTH = cell.transform(input_BTI)
+        return output_BTH, output_BTH[:, -1].float().unsqueeze(0)
     if weight_dropout:
         cell = with_dropped_weights(cell, weight_dropout)
-    weights: list[Tensor] = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
     kind = bf16_kind(cell, input_BTI)
-    if kind is not None:
-        outputs: tuple[Tensor, Tensor] = Bf16Layer.apply(  # type: ignore[no-untyped-call]
-            kind, input_BTI, state_CBH, *weights
-        )
-        return outputs
+    if kind is None:
+        return run_kernel(cell, input_BTI, state_CBH)
+    outputs: tuple[Tensor, Tensor] = Bf16Layer.apply(  # type: ignore[no-untyped-call]
+        kind, input_BTI, state_CBH, *cell.parameters_of_nn()
+    )
+    return outputs
+
+
+def run_kernel(cell: Cell, input_BTI: Tensor, state_CBH: Tensor) -> tuple[Tensor, Tensor]:
+    """Run one layer by the kernel of `torch.nn`, or step it where there is none."""
+    weights = cell.parameters_of_nn()
     options = (True, 1, 0.0, torch.is_grad_enabled(), False, True)
     match cell:
         case LSTMCell():
@@ -96,7 +104,14 @@ class Cells(nn.ModuleList):
 
     def __init__(self, config: RecurrentConfig, input_sizes: Sequence[int]) -> None:
         super().__init__(
-            make_cell(config.cell, input_size, hidden_size, config.nonlinearity)
+            make_cell(
+                config.cell,
+                input_size,
+                hidden_size,
+                config.nonlinearity,
+                rounds=config.mogrifier_rounds,
+                rank=config.mogrifier_rank,
+            )
             for input_size, hidden_size in zip(input_sizes, config.layer_sizes, strict=True)
         )
 

@@ -11,16 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tqdm import tqdm
 
-from training.errors import DivergedError, TrainingStoppedError
+from training.errors import DivergedError, SnapshotError, TrainingStoppedError
 from training.objective import Objective
 from training.optimizer import WeightAverage, learning_rate, make_optimizer, set_learning_rate
 from training.precision import Precision, autocast
 from training.recipe import TrainRecipe
 from training.run_log import RunLog
-from training.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
+from training.snapshot import (
+    Progress,
+    find_snapshot,
+    load_snapshot,
+    save_snapshot,
+    write_tensors,
+)
 from training.stop import StopRequest, stop_signals
 
 LOG_EVERY = 20
@@ -124,9 +130,9 @@ class TrainingLoop:
                 if ends_epoch:
                     self._answer_plateau(score)
             if self._is_due(budget.snapshot_every) or self._is_snapshot_time() or is_last:
-                self._snapshot()
+                self._snapshot(bar)
             if self._stop.is_made and not is_last:
-                self._snapshot()
+                self._save_snapshot()
                 raise TrainingStoppedError(
                     f"stopped at step {self.progress.step:,} of {self._num_steps:,}; "
                     "go on with the same command and --resume"
@@ -227,11 +233,18 @@ class TrainingLoop:
 
     def _save_best(self) -> None:
         partial = self._directory / "best.safetensors.partial"
-        tensors = {k: v.detach().cpu() for k, v in self._objective.model.state_dict().items()}
-        save_file(tensors, partial)
+        write_tensors(partial, self._objective.model.state_dict())
         partial.replace(self._directory / "best.safetensors")
 
-    def _snapshot(self) -> None:
+    def _snapshot(self, bar: tqdm[None]) -> None:
+        """Keep a snapshot; where the disk takes none, say so and go on with the last one kept."""
+        self._since_snapshot = time.monotonic()
+        try:
+            self._save_snapshot()
+        except SnapshotError as error:
+            bar.write(f"no snapshot at step {self.progress.step:,}, the last one stays: {error}")
+
+    def _save_snapshot(self) -> None:
         save_snapshot(
             self._directory / "snapshot",
             progress=self.progress,
@@ -242,4 +255,3 @@ class TrainingLoop:
             average=self._average,
             state=self._objective.state,
         )
-        self._since_snapshot = time.monotonic()

@@ -61,8 +61,16 @@ def save_snapshot(
     average: WeightAverage | None,
     state: RecurrentState | None,
 ) -> None:
-    """Write a snapshot beside the last one, then put it in its place."""
+    """Write a snapshot beside the last one, then put it in its place.
+
+    Raises
+    ------
+    SnapshotError
+        If the disk is full or cannot be written; the last snapshot is still there.
+    """
     tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["cuda_generator"] = torch.cuda.get_rng_state()
     tensors |= {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
@@ -70,20 +78,39 @@ def save_snapshot(
         tensors[f"average.{index}"] = weights
     for index, layer in enumerate(state.layers if state else ()):
         tensors[f"state.{index}"] = layer
+    facts = {"progress": asdict(progress), "recipe": recipe, "text_hash": text_hash}
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(
-        {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
-        partial / "tensors.safetensors",
-    )
-    facts = {"progress": asdict(progress), "recipe": recipe, "text_hash": text_hash}
-    (partial / "progress.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+    try:
+        partial.mkdir(parents=True)
+        write_tensors(partial / "tensors.safetensors", tensors)
+        (partial / "progress.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
+        _reach_disk(partial / "progress.json")
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise SnapshotError(f"{directory} cannot be written: {error}") from error
     old = directory.with_name(directory.name + ".old")
     if directory.exists():
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(directory, old)
     os.replace(partial, directory)
+    _reach_disk(directory.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file and wait until it is on the disk."""
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
+    _reach_disk(path)
+
+
+def _reach_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: a rename must not overtake what it names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def find_snapshot(directory: Path) -> Path | None:
@@ -131,6 +158,8 @@ def load_snapshot(
     for index, weights in enumerate(average.weights if average else ()):
         weights.copy_(tensors[f"average.{index}"])
     torch.set_rng_state(tensors["generator"])
+    if "cuda_generator" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["cuda_generator"])
     layers = _under("state.", tensors)
     state = None
     if layers:

@@ -13,7 +13,14 @@ TWINS = {
     ("elman", "tanh"): lambda: nn.RNN(5, 8, batch_first=True, nonlinearity="tanh"),
     ("elman", "relu"): lambda: nn.RNN(5, 8, batch_first=True, nonlinearity="relu"),
 }
-ALL_CELLS = [*TWINS, ("elman", "sigmoid"), ("jordan", "tanh"), ("jordan", "relu")]
+ALL_CELLS = [
+    *TWINS,
+    ("elman", "sigmoid"),
+    ("jordan", "tanh"),
+    ("jordan", "relu"),
+    ("feedforward", "relu"),
+    ("mogrifier", "tanh"),
+]
 
 
 def gradients_of(cell: Cell, run, input_BTI, state_CBH):
@@ -21,7 +28,8 @@ def gradients_of(cell: Cell, run, input_BTI, state_CBH):
     outputs, state = run(cell, *leaves)
     weights = torch.linspace(-1, 1, outputs.numel()).view(outputs.shape)
     loss = (outputs * weights).sum() + state.square().sum()
-    return outputs, state, torch.autograd.grad(loss, [*leaves, *cell.parameters()])
+    sources = [*leaves, *cell.parameters()]
+    return outputs, state, torch.autograd.grad(loss, sources, materialize_grads=True)
 
 
 @pytest.mark.parametrize(("name", "nonlinearity"), TWINS)
@@ -72,3 +80,28 @@ def test_an_lstm_begins_with_open_forget_gates() -> None:
     forget = cell.bias_ih[64:128]
     assert forget.mean().item() == pytest.approx(1, abs=0.05)
     assert cell.bias_ih[:64].abs().max().item() <= 1 / 8
+
+
+def test_a_feed_forward_cell_forgets() -> None:
+    cell = make_cell("feedforward", 5, 8)
+    input_BI = torch.randn(3, 5)
+    expected = torch.tanh(input_BI @ cell.weight_ih.T + cell.bias_ih)
+    for state_CBH in (torch.zeros(1, 3, 8), torch.randn(1, 3, 8)):
+        torch.testing.assert_close(cell(input_BI, state_CBH)[0], expected)
+    assert set(cell.state_dict()) == {"weight_ih", "bias_ih"}
+
+
+def test_a_mogrifier_scales_input_and_state_in_turns_before_an_lstm_step() -> None:
+    torch.manual_seed(3)
+    cell, lstm = make_cell("mogrifier", 5, 8, rounds=3, rank=2), make_cell("lstm", 5, 8)
+    with torch.no_grad():
+        for parameter in (*cell.left, *cell.right):
+            parameter.normal_()
+    lstm.load_state_dict({name: cell.state_dict()[name] for name in lstm.state_dict()})
+    x, (h, c) = torch.randn(4, 5), torch.randn(2, 4, 8)
+    matrices = [left @ right for left, right in zip(cell.left, cell.right, strict=True)]
+    x1 = 2 * torch.sigmoid(h @ matrices[0].T) * x
+    h1 = 2 * torch.sigmoid(x1 @ matrices[1].T) * h
+    x2 = 2 * torch.sigmoid(h1 @ matrices[2].T) * x1
+    expected = lstm(x2, torch.stack((h1, c)))
+    torch.testing.assert_close(cell(x, torch.stack((h, c))), expected)

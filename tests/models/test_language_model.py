@@ -32,7 +32,7 @@ def test_logits_equal_an_independent_network_of_torch_modules(tied) -> None:
     torch.testing.assert_close(logits, expected)
 
 
-@pytest.mark.parametrize("cell", ["elman", "jordan", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["feedforward", "elman", "jordan", "gru", "lstm", "mogrifier"])
 def test_tokens_one_by_one_equal_tokens_at_once(cell) -> None:
     model = make(cell)
     tokens = torch.randint(11, (2, 6))

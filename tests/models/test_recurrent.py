@@ -44,7 +44,7 @@ def test_a_stack_equals_a_torch_lstm_of_two_layers() -> None:
         torch.testing.assert_close(layer, torch.stack((hidden[index], memory[index])))
 
 
-@pytest.mark.parametrize("cell", ["elman", "jordan", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["feedforward", "elman", "jordan", "gru", "lstm", "mogrifier"])
 def test_reading_in_two_pieces_equals_reading_at_once(cell) -> None:
     torch.manual_seed(1)
     stack = RecurrentStack(stack_config(cell=cell))
@@ -56,7 +56,7 @@ def test_reading_in_two_pieces_equals_reading_at_once(cell) -> None:
     torch.testing.assert_close(last.layers, end.layers)
 
 
-@pytest.mark.parametrize("cell", ["elman", "jordan", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["feedforward", "elman", "jordan", "gru", "lstm", "mogrifier"])
 def test_batched_equals_alone(cell) -> None:
     torch.manual_seed(2)
     stack = RecurrentStack(stack_config(cell=cell))
@@ -110,7 +110,7 @@ def test_locked_dropout_drops_the_same_elements_at_every_time() -> None:
     assert torch.equal(locked_dropout(ones, 0.25, training=False), ones)
 
 
-@pytest.mark.parametrize("cell", ["elman", "jordan", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["elman", "jordan", "gru", "lstm", "mogrifier"])
 def test_dropped_weights_stay_dropped_over_time_and_gradients_reach_the_rest(cell) -> None:
     torch.manual_seed(6)
     stack = RecurrentStack(stack_config(cell=cell, num_layers=1, weight_dropout=0.5))

@@ -1,0 +1,68 @@
+"""Ten kills at random moments, and a disk that is full: nothing is lost, and the final weights are the same bits."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from training.errors import SnapshotError
+from training.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
+
+DRIVER = Path(__file__).with_name("kill_driver.py")
+
+
+def test_ten_kills_at_random_moments_change_no_bit_of_the_weights(tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    ours = load_file(tmp_path / "killed" / "model.safetensors")
+    theirs = load_file(tmp_path / "whole" / "model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].equal(theirs[name]) for name in theirs)
+
+
+@contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    """Let the system refuse longer files, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path) -> None:
+    model = nn.Linear(50, 50)
+    parts = {
+        "recipe": {},
+        "text_hash": "",
+        "model": model,
+        "optimizer": torch.optim.AdamW(model.parameters()),
+        "average": None,
+    }
+    folder = tmp_path / "snapshot"
+    save_snapshot(folder, progress=Progress(step=1), state=None, **parts)
+    good = model.weight.detach().clone()
+    with torch.no_grad():
+        model.weight.zero_()
+    with largest_file(5_000), pytest.raises(SnapshotError, match="cannot be written"):
+        save_snapshot(folder, progress=Progress(step=2), state=None, **parts)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshot"]
+    progress, _ = load_snapshot(find_snapshot(folder), device=torch.device("cpu"), **parts)
+    assert progress.step == 1
+    assert torch.equal(model.weight, good)
