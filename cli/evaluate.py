@@ -9,6 +9,7 @@ from pathlib import Path
 EXAMPLES = """examples:
   refrain evaluate checkpoints/tang
   refrain evaluate checkpoints/english --data my-page.txt
+  refrain evaluate checkpoints/english --with cache dynamic
 """
 
 
@@ -33,16 +34,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="write the figures to the checkpoint's card; those of other models stay",
     )
+    parser.add_argument(
+        "--with",
+        dest="helps",
+        nargs="+",
+        default=[],
+        choices=("kneser-ney", "cache", "dynamic"),
+        help="measure also with help fitted on validation: mixed with a Kneser-Ney 5-gram, with a neural cache, or "
+        "with weights that learn from what they have read (dynamic evaluation)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table beside the card's figures."""
     from models.checkpoint import load_checkpoint
+    from training.adaptation import measure_with
     from training.card import update_card
     from training.corpus import TextCorpus, read_text_file
     from training.datasets import corpus_of, is_own_text
     from training.evaluate import evaluate_checkpoint
+    from training.prepare import as_text
 
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
@@ -53,7 +65,10 @@ def run(options: argparse.Namespace) -> int:
         metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
         published = {}
     else:
-        metrics = evaluate_checkpoint(checkpoint, corpus_of(card, options.data, os.environ))
+        corpus = corpus_of(card, options.data, os.environ)
+        metrics = evaluate_checkpoint(checkpoint, corpus)
+        if options.helps:
+            metrics = (*metrics, *measure_with(checkpoint, as_text(corpus), options.helps))
     print(f"{'figure':26} {'split':12} {'measured':>12} {'card':>12}")
     for metric in metrics:
         said = published.get((metric.name, metric.split, metric.model))

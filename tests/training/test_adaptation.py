@@ -1,0 +1,122 @@
+"""Helped figures: no help changes nothing, mixtures are what their formula says, weights come back."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.card import Card
+from models.checkpoint import Checkpoint
+from models.config import LanguageModelConfig, NGramConfig
+from models.kneser_ney import KneserNeyModel
+from models.language_model import LanguageModel
+from models.tokenizer import Tokenizer
+from training import adaptation
+from training.adaptation import DynamicConfig, DynamicEvaluation, measure_with, read_texts
+from training.corpus import TextCorpus
+
+LINES = [f"the {a} saw the {b} and the {b} saw {a}" for a in "abcde" for b in "fghi"]
+CORPUS = TextCorpus({"train": LINES, "validation": LINES[3:9], "test": LINES[7:12]}, unit="stream")
+
+
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.train("whitespace", LINES)
+    config = LanguageModelConfig(
+        vocab_size=tokenizer.vocab_size, embedding_size=16, hidden_size=16, num_layers=1
+    )
+    return Checkpoint(
+        "tiny",
+        LanguageModel(config).eval(),
+        tokenizer,
+        Card(description="", language="en", license="", dataset=""),
+    )
+
+
+def stream(split: str, tokenizer) -> list[int]:
+    """All lines with the boundary between them, as the protocol counts them."""
+    ids = []
+    for line in CORPUS.documents[split]:
+        ids += [*tokenizer.encode(line).ids, tokenizer.eos_id]
+    return ids
+
+
+def own_probs(model, ids, boundary) -> np.ndarray:
+    tokens = torch.tensor([[boundary, *ids[:-1]]])
+    with torch.no_grad():
+        logits, _ = model(tokens, model.zero_state(1))
+    return logits[0].softmax(1).gather(1, torch.tensor(ids)[:, None]).squeeze(1).numpy()
+
+
+def test_a_stream_is_read_in_one_lane(monkeypatch) -> None:
+    monkeypatch.setattr(adaptation, "WINDOW", 7)
+    tiny = checkpoint()
+    ids = stream("test", tiny.tokenizer)
+    (text,) = read_texts(tiny.model, [ids[:-1]], tiny.tokenizer.eos_id)
+    np.testing.assert_allclose(
+        text.probs_T, own_probs(tiny.model, ids, tiny.tokenizer.eos_id), rtol=1e-5
+    )
+
+
+def test_the_mixture_is_the_weighted_mean_of_both_models_at_validations_best_weight() -> None:
+    tiny = checkpoint()
+    boundary = tiny.tokenizer.eos_id
+    ngram = KneserNeyModel.estimate(
+        tiny.tokenizer.encode_batch(LINES),
+        NGramConfig(vocab_size=tiny.tokenizer.vocab_size, order=5),
+    )
+
+    def mixed(split: str, weight: float) -> float:
+        ids = stream(split, tiny.tokenizer)
+        other = np.exp(ngram.target_log_probs(np.array([boundary, *ids])))
+        mixture = (1 - weight) * own_probs(tiny.model, ids, boundary) + weight * other
+        return float(np.exp(-np.log(mixture).mean()))
+
+    validation, test = measure_with(tiny, CORPUS, ["kneser-ney"])
+    weight = float(validation.model.rpartition(" ")[2])
+    assert weight == pytest.approx(
+        min(adaptation.MIXTURE_WEIGHTS, key=lambda w: mixed("validation", w))
+    )
+    assert validation.value == pytest.approx(mixed("validation", weight), abs=1e-4)
+    assert test.value == pytest.approx(mixed("test", weight), abs=1e-4)
+
+
+def test_dynamic_evaluation_that_learns_nothing_is_static_and_weights_come_back() -> None:
+    tiny = checkpoint()
+    boundary = tiny.tokenizer.eos_id
+    ids = stream("test", tiny.tokenizer)
+    before = [parameter.detach().clone() for parameter in tiny.model.parameters()]
+    evaluation = DynamicEvaluation(tiny.model, [stream("train", tiny.tokenizer)], boundary)
+    evaluation._precision = "float32"
+    still = evaluation.cross_entropy(ids[:-1], DynamicConfig(0.0, 0.0, segment=3))
+    expected = -np.log(own_probs(tiny.model, ids, boundary)).sum()
+    assert still == pytest.approx(expected, rel=1e-5)
+    learning = evaluation.cross_entropy(ids[:-1], DynamicConfig(1e-3, 0.0, segment=3))
+    assert learning < still
+    for parameter, kept in zip(tiny.model.parameters(), before, strict=True):
+        assert torch.equal(parameter, kept)
+
+
+def test_the_first_segment_of_dynamic_evaluation_is_not_learnt_from_before_it_is_predicted() -> (
+    None
+):
+    tiny = checkpoint()
+    boundary = tiny.tokenizer.eos_id
+    ids = stream("test", tiny.tokenizer)
+    ids = ids[: ids.index(boundary) + 1]
+    evaluation = DynamicEvaluation(tiny.model, [stream("train", tiny.tokenizer)], boundary)
+    evaluation._precision = "float32"
+    whole = evaluation.cross_entropy(ids[:-1], DynamicConfig(1.0, 0.0, segment=99))
+    assert whole == pytest.approx(-np.log(own_probs(tiny.model, ids, boundary)).sum(), rel=1e-5)
+
+
+def test_every_help_is_reported_on_both_splits() -> None:
+    metrics = measure_with(checkpoint(), CORPUS, ["cache", "dynamic"])
+    assert [(metric.split, metric.model) for metric in metrics] == [
+        ("validation", "neural cache"),
+        ("test", "neural cache"),
+        ("validation", "dynamic evaluation"),
+        ("test", "dynamic evaluation"),
+    ]
+    assert all(math.isfinite(metric.value) for metric in metrics)

@@ -1,0 +1,275 @@
+"""A language model's figures with help: mixed with an n-gram, with a neural cache, or learning as it reads.
+
+Each help is fitted on the validation texts and reported on both splits. A corpus that is one stream is read in one
+lane, from its first token to its last; documents are texts of their own.
+
+Shapes: T tokens of a text, F features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from models.card import Metric
+from models.checkpoint import Checkpoint
+from models.config import NGramConfig
+from models.kneser_ney import KneserNeyModel
+from models.language_model import LanguageModel
+from training.batches import StreamWindows
+from training.corpus import Split, TextCorpus
+from training.cross_entropy import chunked_cross_entropy
+from training.errors import RecipeError
+from training.evaluate import CPU, joined
+from training.neural_cache import ReadText, cache_probs, fit, perplexity
+from training.objective import window_loss
+from training.precision import autocast, choose_precision
+
+Help = Literal["kneser-ney", "cache", "dynamic"]
+SPLITS: tuple[Split, ...] = ("validation", "test")
+ORDER = 5
+WINDOW = 128
+CACHE_WINDOW = 3_000
+MIXTURE_WEIGHTS = tuple(np.arange(0.02, 0.62, 0.02).tolist())
+
+
+def measure_with(checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Help]) -> list[Metric]:
+    """Measure a checkpoint's perplexity on validation and test with each help.
+
+    Raises
+    ------
+    RecipeError
+        If the checkpoint is no recurrent language model.
+    """
+    model = checkpoint.model
+    if not isinstance(model, LanguageModel):
+        raise RecipeError(
+            f"{checkpoint.name} is a {checkpoint.task}: only a language model takes help"
+        )
+    metrics: list[Metric] = []
+    every_split: tuple[Split, ...] = ("train", *SPLITS)
+    texts = {split: _texts(checkpoint, corpus, split) for split in every_split}
+    if "kneser-ney" in helps or "cache" in helps:
+        read = {
+            split: read_texts(model, texts[split], checkpoint.tokenizer.eos_id) for split in SPLITS
+        }
+        if "kneser-ney" in helps:
+            metrics += _mixed_with_ngram(checkpoint, corpus, read)
+        if "cache" in helps:
+            metrics += _with_cache(read)
+    if "dynamic" in helps:
+        metrics += _learning_as_it_reads(model, texts, checkpoint.tokenizer.eos_id)
+    return metrics
+
+
+def _texts(checkpoint: Checkpoint, corpus: TextCorpus, split: Split) -> list[list[int]]:
+    """Give the token ids of each text of a split; a stream is one text."""
+    tokenizer = checkpoint.tokenizer
+    ids = tokenizer.encode_batch(corpus.documents[split])
+    return [joined(ids, tokenizer.eos_id)] if corpus.unit == "stream" else ids
+
+
+@torch.no_grad()
+def read_texts(
+    model: LanguageModel, texts: Sequence[Sequence[int]], boundary_id: int
+) -> list[ReadText]:
+    """Read texts in float32, one after the other: what the model gave each token, and its features before it."""
+    found = []
+    with tqdm(total=sum(map(len, texts)), desc="reading", unit="token", disable=None) as bar:
+        for text in texts:
+            targets_T = torch.tensor([*text, boundary_id])
+            inputs_T = torch.tensor([boundary_id, *text])
+            state, probs, hidden = model.zero_state(1), [], []
+            for inputs, targets in zip(
+                inputs_T.split(WINDOW), targets_T.split(WINDOW), strict=True
+            ):
+                features_1TF, state = model.read(inputs[None], state)
+                log_probs_TV = model.logits(features_1TF[0]).log_softmax(1)
+                probs.append(log_probs_TV.gather(1, targets[:, None]).squeeze(1).double().exp())
+                hidden.append(features_1TF[0])
+                bar.update(len(inputs))
+            found.append(ReadText(targets_T, torch.cat(probs).numpy(), torch.cat(hidden)))
+    return found
+
+
+def _perplexity(probs: np.ndarray) -> float:
+    return float(np.exp(-np.log(probs).mean()))
+
+
+def _metrics(name: str, figures: dict[Split, float]) -> list[Metric]:
+    return [Metric("perplexity", split, round(figures[split], 4), name) for split in SPLITS]
+
+
+def _mixed_with_ngram(
+    checkpoint: Checkpoint, corpus: TextCorpus, read: dict[Split, list[ReadText]]
+) -> list[Metric]:
+    """Mix with a Kneser-Ney model of the training texts, at the weight that suits validation."""
+    tokenizer = checkpoint.tokenizer
+    config = NGramConfig(
+        vocab_size=tokenizer.vocab_size,
+        order=ORDER,
+        boundary_id=tokenizer.eos_id,
+        unk_id=tokenizer.unk_id,
+    )
+    ngram = KneserNeyModel.estimate(tokenizer.encode_batch(corpus.documents["train"]), config)
+    own, others = {}, {}
+    for split in SPLITS:
+        own[split] = np.concatenate([text.probs_T for text in read[split]])
+        others[split] = np.concatenate(
+            [
+                np.exp(ngram.target_log_probs(np.array([tokenizer.eos_id, *text.targets_T])))
+                for text in read[split]
+            ]
+        )
+
+    def mixed(split: Split, weight: float) -> float:
+        return _perplexity((1 - weight) * own[split] + weight * others[split])
+
+    weight = min(MIXTURE_WEIGHTS, key=partial(mixed, "validation"))
+    name = f"with Kneser-Ney {ORDER}-gram, weight {weight:.2g}"
+    return _metrics(name, {split: mixed(split, weight) for split in SPLITS})
+
+
+def _with_cache(read: dict[Split, list[ReadText]]) -> list[Metric]:
+    """Blend with a neural cache (Grave et al. 2016) that is trusted as far as it deserves."""
+    config = fit(read["validation"], CACHE_WINDOW)
+    figures = {
+        split: perplexity(
+            texts, [cache_probs(text, config.flatness, config.window) for text in texts], config
+        )
+        for split, texts in read.items()
+    }
+    return _metrics("neural cache", figures)
+
+
+@dataclass(frozen=True)
+class DynamicConfig:
+    """How fast a model learns as it reads, and how fast it forgets that again (Krause et al. 2018).
+
+    Attributes
+    ----------
+    learning_rate, forgetting
+        Their eta and lambda.
+    segment
+        Tokens that are predicted before the weights learn from them.
+    """
+
+    learning_rate: float
+    forgetting: float
+    segment: int = 20
+    epsilon: float = 1e-3
+
+
+LEARNING_RATES = (2e-5, 5e-5, 1e-4, 2e-4)
+FORGETTINGS = (0.002, 0.01)
+TUNING_TOKENS = 12_000
+MOMENT_WINDOWS = 120
+
+
+class DynamicEvaluation:
+    """Dynamic evaluation with gradients scaled by their root mean square on the training texts.
+
+    After each segment, with g its gradient and w0 the trained weights:
+    w += forgetting * r * (w0 - w) - learning_rate * g / (rms + epsilon), where r is rms over its mean.
+    """
+
+    def __init__(
+        self, model: LanguageModel, train: Sequence[Sequence[int]], boundary_id: int
+    ) -> None:
+        self._model = model
+        self._boundary_id = boundary_id
+        self._precision = choose_precision(CPU)
+        self._parameters: list[Tensor] = list(model.parameters())
+        self._trained = [parameter.detach().clone() for parameter in self._parameters]
+        self._rms = self._gradient_rms(train)
+        mean = sum(float(rms.sum()) for rms in self._rms) / sum(rms.numel() for rms in self._rms)
+        self._relative = [rms / mean for rms in self._rms]
+
+    def _gradient_rms(self, train: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Give the root mean square of each weight's gradient over windows of the training texts."""
+        windows = StreamWindows(
+            train, boundary_id=self._boundary_id, batch_size=32, window=20, seed=0
+        )
+        sums = [torch.zeros_like(parameter) for parameter in self._parameters]
+        number, state = min(MOMENT_WINDOWS, windows.num_windows), None
+        epoch = windows.epoch(0)
+        for window in tqdm((next(epoch) for _ in range(number)), "gradients", number, disable=None):
+            with autocast(CPU, self._precision):
+                total, num_targets, state = window_loss(self._model, window, state, CPU)
+            state = state.detach()
+            for known, gradient in zip(sums, self._gradients(total / num_targets), strict=True):
+                known.addcmul_(gradient, gradient)
+        return [(known / number).sqrt_() for known in sums]
+
+    def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(loss, self._parameters)
+
+    def cross_entropy(self, text: Sequence[int], config: DynamicConfig) -> float:
+        """Give the summed cross-entropy in nats of one text, and leave the weights as they were trained."""
+        model = self._model
+        state, total = model.zero_state(1), 0.0
+        for inputs, targets in self._segments(text, config.segment):
+            with autocast(CPU, self._precision):
+                features_1TF, state = model.read(inputs[None], state.detach())
+                loss = chunked_cross_entropy(
+                    features_1TF[0], model.output_matrix, model.output_bias, targets
+                )
+            total += loss.item()
+            self._learn(self._gradients(loss / len(targets)), config)
+        with torch.no_grad():
+            torch._foreach_copy_(self._parameters, self._trained)
+        return total
+
+    def _segments(self, text: Sequence[int], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        inputs_T = torch.tensor([self._boundary_id, *text])
+        targets_T = torch.tensor([*text, self._boundary_id])
+        number = -(-len(targets_T) // size)
+        pieces = zip(inputs_T.split(size), targets_T.split(size), strict=True)
+        yield from tqdm(pieces, "learning as it reads", number, leave=False, disable=None)
+
+    @torch.no_grad()
+    def _learn(self, gradients: Sequence[Tensor], config: DynamicConfig) -> None:
+        pieces = zip(
+            self._parameters, gradients, self._trained, self._rms, self._relative, strict=True
+        )
+        for weight, gradient, trained, rms, relative in pieces:
+            pull = (config.forgetting * relative).clamp_(max=1)
+            weight.add_(pull.mul_(trained - weight))
+            weight.addcdiv_(gradient, rms + config.epsilon, value=-config.learning_rate)
+
+
+def _learning_as_it_reads(
+    model: LanguageModel, texts: dict[Split, list[list[int]]], boundary_id: int
+) -> list[Metric]:
+    """Fit dynamic evaluation on the beginning of validation, and measure with it."""
+    evaluation = DynamicEvaluation(model, texts["train"], boundary_id)
+
+    def mean_loss(some: Sequence[Sequence[int]], config: DynamicConfig) -> float:
+        total = sum(evaluation.cross_entropy(text, config) for text in some)
+        return total / sum(len(text) + 1 for text in some)
+
+    tuning = list(_beginning(texts["validation"], TUNING_TOKENS))
+    tried = [
+        DynamicConfig(rate, forgetting) for rate in LEARNING_RATES for forgetting in FORGETTINGS
+    ]
+    cost: Callable[[DynamicConfig], float] = partial(mean_loss, tuning)
+    best = min(tried, key=cost)
+    figures = {split: math.exp(mean_loss(texts[split], best)) for split in SPLITS}
+    return _metrics("dynamic evaluation", figures)
+
+
+def _beginning(texts: Sequence[Sequence[int]], num_tokens: int) -> Iterator[Sequence[int]]:
+    """Give the first tokens of texts."""
+    for text in texts:
+        if num_tokens <= 0:
+            return
+        yield text[:num_tokens]
+        num_tokens -= len(text)
