@@ -28,6 +28,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what every command that trains takes."""
     parser.add_argument(
         "recipe", nargs="?", type=Path, help="a recipe file, such as recipes/tang.toml"
     )
@@ -61,7 +67,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--overwrite", action="store_true", help="throw away what an earlier run left in the output"
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

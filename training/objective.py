@@ -17,7 +17,12 @@ from models.classifier import Classifier
 from models.language_model import LanguageModel
 from models.state import RecurrentState
 from training.batches import IGNORED, LabelledBatch, LabelledBatches, Window, WindowSource
-from training.cross_entropy import chunked_cross_entropy, sampled_cross_entropy
+from training.cross_entropy import (
+    Teacher,
+    chunked_cross_entropy,
+    distilled_cross_entropy,
+    sampled_cross_entropy,
+)
 from training.recipe import OptimizerRecipe
 
 
@@ -77,9 +82,11 @@ class LanguageModelObjective:
         validation: WindowSource,
         device: torch.device,
         recipe: OptimizerRecipe,
+        teacher: TeacherReader | None = None,
     ) -> None:
         self._model = model
-        self.state: RecurrentState | None = None
+        self._own_state: RecurrentState | None = None
+        self._teacher = teacher
         self.num_windows = train.num_windows
         self._train = train
         self._validation = validation
@@ -91,6 +98,22 @@ class LanguageModelObjective:
         """What is trained."""
         return self._model
 
+    @property
+    def state(self) -> RecurrentState | None:
+        """What the last window left: the model's state, and the teacher's behind it."""
+        if self._own_state is None or self._teacher is None or self._teacher.state is None:
+            return self._own_state
+        return RecurrentState((*self._own_state.layers, *self._teacher.state.layers))
+
+    @state.setter
+    def state(self, state: RecurrentState | None) -> None:
+        if state is None or self._teacher is None:
+            self._own_state = state
+            return
+        num_own = len(self._model.stack.state_shapes)
+        self._own_state = RecurrentState(state.layers[:num_own])
+        self._teacher.state = RecurrentState(state.layers[num_own:])
+
     def epoch(self, number: int) -> Iterator[Window]:
         """Give the windows of an epoch."""
         return self._train.epoch(number)
@@ -98,15 +121,24 @@ class LanguageModelObjective:
     def loss(self, batch: Window) -> BatchLoss:
         """Read one window on from the state that the last one left."""
         recipe, model = self._recipe, self._model
-        tokens_BT, state = window_start(model, batch, self.state, self._device)
+        tokens_BT, state = window_start(model, batch, self._own_state, self._device)
         hidden_BTF, state = model.read_undropped(tokens_BT, state)
-        self.state = state.detach()
+        self._own_state = state.detach()
         features_BTF = model.drop_output(hidden_BTF)
         kept_BT = batch.targets_BT != IGNORED
         targets_N = batch.targets_BT[kept_BT].to(self._device)
-        total = training_cross_entropy(
-            model, features_BTF[kept_BT.to(self._device)], targets_N, recipe.num_sampled
-        )
+        features_NF = features_BTF[kept_BT.to(self._device)]
+        if self._teacher is None:
+            total = training_cross_entropy(model, features_NF, targets_N, recipe.num_sampled)
+        else:
+            total = distilled_cross_entropy(
+                features_NF,
+                model.output_matrix,
+                model.output_bias,
+                targets_N,
+                self._teacher.read(batch, kept_BT),
+                self._teacher.share,
+            )
         mean = total / len(targets_N)
         minimised = mean * tokens_BT.shape[1] if recipe.kind == "sgd" else mean
         if recipe.activation_penalty:
@@ -120,6 +152,34 @@ class LanguageModelObjective:
         """Measure perplexity, each text as the corpus wants it read."""
         loss = mean_loss(self._model, self._validation, self._device)
         return {"perplexity": math.exp(min(loss, 50)), "loss": loss, "score": loss}
+
+
+class TeacherReader:
+    """A trained model that reads the same windows as its student.
+
+    Attributes
+    ----------
+    share
+        How much of the loss is the teacher's.
+    state
+        What the last window left.
+    """
+
+    def __init__(self, model: LanguageModel, share: float, device: torch.device) -> None:
+        self._model = model.to(device).eval()
+        self._device = device
+        self.share = share
+        self.state: RecurrentState | None = None
+
+    @torch.no_grad()
+    def read(self, window: Window, kept_BT: Tensor) -> Teacher:
+        """Read a window on, and give what is said of the targets that are kept."""
+        model = self._model
+        tokens_BT, state = window_start(model, window, self.state, self._device)
+        features_BTG, self.state = model.read(tokens_BT, state)
+        return Teacher(
+            features_BTG[kept_BT.to(self._device)], model.output_matrix, model.output_bias
+        )
 
 
 def training_cross_entropy(

@@ -19,7 +19,12 @@ from models.tokenizer import Tokenizer
 from training.batches import DocumentWindows, LabelledBatches, StreamWindows, WindowSource
 from training.corpus import LabelledCorpus, Split, TextCorpus
 from training.errors import RecipeError
-from training.objective import ClassifierObjective, LanguageModelObjective, Objective
+from training.objective import (
+    ClassifierObjective,
+    LanguageModelObjective,
+    Objective,
+    TeacherReader,
+)
 from training.recipe import TrainRecipe
 from training.sample import sample_text
 
@@ -81,7 +86,10 @@ def prepare_language_model(
     """
     if recipe.task != "language_model":
         raise RecipeError(f"a {recipe.task} needs labelled examples, not a corpus of texts")
-    tokenizer = train_tokenizer(recipe, corpus.documents["train"])
+    teacher = None
+    if recipe.distillation.teacher:
+        teacher = read_language_model(recipe.distillation.teacher, "distillation.teacher")
+    tokenizer = teacher.tokenizer if teacher else train_tokenizer(recipe, corpus.documents["train"])
     try:
         config = LanguageModelConfig(vocab_size=tokenizer.vocab_size, **recipe.model)
     except (ConfigError, TypeError) as error:
@@ -112,6 +120,7 @@ def prepare_language_model(
         windows("validation", None),
         device,
         recipe.optimizer,
+        teacher_reader(teacher, recipe.distillation.weight, device) if teacher else None,
     )
 
     def sample() -> str:
@@ -153,7 +162,7 @@ def prepare_classifier(
     """
     if recipe.task != "classifier":
         raise RecipeError(f"a {recipe.task} needs a corpus of texts, not labelled examples")
-    pretrained = read_pretrained(recipe.start_from) if recipe.start_from else None
+    pretrained = read_language_model(recipe.start_from, "start_from") if recipe.start_from else None
     if pretrained is None:
         tokenizer = train_tokenizer(recipe, [example.text for example in corpus.examples["train"]])
     else:
@@ -188,8 +197,14 @@ def prepare_classifier(
     return Prepared(model, objective, tokenizer, None)
 
 
-def read_pretrained(directory: str) -> Checkpoint:
-    """Read the language model that a classifier starts from.
+def teacher_reader(teacher: Checkpoint, share: float, device: torch.device) -> TeacherReader:
+    """Make the reader of a teacher's checkpoint."""
+    assert isinstance(teacher.model, LanguageModel)
+    return TeacherReader(teacher.model, share, device)
+
+
+def read_language_model(directory: str, key: str) -> Checkpoint:
+    """Read the language model that a recipe's key names.
 
     Raises
     ------
@@ -198,7 +213,9 @@ def read_pretrained(directory: str) -> Checkpoint:
     """
     checkpoint = load_checkpoint(Path(directory))
     if not isinstance(checkpoint.model, LanguageModel):
-        raise RecipeError(f"start_from: {directory} is a {checkpoint.task}, not a language model")
+        raise RecipeError(
+            f"{key}: {directory} is a {checkpoint.task}, not a recurrent language model"
+        )
     return checkpoint
 
 

@@ -151,6 +151,25 @@ class BudgetRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillationRecipe:
+    """Learning from a larger model's predictions (Hinton et al. 2015, at temperature 1).
+
+    Attributes
+    ----------
+    teacher
+        A language model's checkpoint, whose tokenizer the student takes; empty for no teacher.
+    weight
+        Share of the loss that is the cross-entropy against the teacher's probabilities; the rest is against the text.
+    """
+
+    teacher: str = ""
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(0 < self.weight <= 1, "distillation.weight must lie in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CardRecipe:
     """What the model card says.
 
@@ -196,6 +215,7 @@ class TrainRecipe:
     model: dict[str, Any] = field(default_factory=dict)
     optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     budget: BudgetRecipe = field(default_factory=BudgetRecipe)
+    distillation: DistillationRecipe = field(default_factory=DistillationRecipe)
     card: CardRecipe = field(default_factory=CardRecipe)
 
     def __post_init__(self) -> None:
@@ -204,6 +224,15 @@ class TrainRecipe:
         dtypes = ("bfloat16", "float16", "float32")
         _require(self.dtype in dtypes, f"dtype must be one of {', '.join(dtypes)}")
         _require(0 <= self.seed < 2**63, "seed must be between 0 and 2**63")
+        has_teacher = bool(self.distillation.teacher)
+        _require(
+            not has_teacher or self.task == "language_model",
+            "distillation.teacher is for language models",
+        )
+        _require(
+            not (has_teacher and self.optimizer.num_sampled),
+            "optimizer.num_sampled must be 0 with distillation.teacher: a teacher speaks of every word",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""
@@ -215,6 +244,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "tokenizer": TokenizerRecipe,
     "optimizer": OptimizerRecipe,
     "budget": BudgetRecipe,
+    "distillation": DistillationRecipe,
     "card": CardRecipe,
 }
 

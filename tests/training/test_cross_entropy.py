@@ -4,7 +4,12 @@ import pytest
 import torch
 
 import training.cross_entropy
-from training.cross_entropy import chunked_cross_entropy, sampled_cross_entropy
+from training.cross_entropy import (
+    Teacher,
+    chunked_cross_entropy,
+    distilled_cross_entropy,
+    sampled_cross_entropy,
+)
 
 
 def example(num_rows=9, num_features=6, vocab_size=50, scale=1.0):
@@ -95,5 +100,24 @@ def test_the_sampled_gradient_is_that_of_its_own_value(is_half) -> None:
     assert ours.item() == pytest.approx(expected.item(), rel=bound)
     for one, other in zip(
         torch.autograd.grad(ours, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
+        assert (one - other).norm() < bound * other.norm()
+
+
+@pytest.mark.parametrize("is_half", [False, True])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_the_distilled_gradient_is_that_of_the_mixed_loss(share, is_half) -> None:
+    inputs, targets = example(vocab_size=70)
+    taught = Teacher(torch.randn(9, 4), torch.randn(70, 4), torch.randn(70))
+    logits = torch.nn.functional.linear(*inputs)
+    others = torch.nn.functional.linear(*taught).softmax(1)
+    mixed = (1 - share) * plain_loss(inputs, targets)
+    mixed = mixed + share * torch.nn.functional.cross_entropy(logits, others, reduction="sum")
+    features = inputs[0].bfloat16() if is_half else inputs[0]
+    ours = distilled_cross_entropy(features, *inputs[1:], targets, taught, share)
+    bound = 0.02 if is_half else 1e-5
+    assert ours.item() == pytest.approx(plain_loss(inputs, targets).item(), rel=bound)
+    for one, other in zip(
+        torch.autograd.grad(ours, inputs), torch.autograd.grad(mixed, inputs), strict=True
     ):
         assert (one - other).norm() < bound * other.norm()

@@ -1,0 +1,32 @@
+"""A corpus of three sentences and a network of a few hundred weights, for runs of a second."""
+
+import pytest
+
+from training.corpus import TextCorpus
+from training.recipe import make_recipe
+
+SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
+
+
+@pytest.fixture
+def small_corpus():
+    documents = {"train": SENTENCES * 20, "validation": SENTENCES[:2], "test": SENTENCES[1:]}
+    return TextCorpus(documents, unit="documents")
+
+
+@pytest.fixture
+def small_recipe():
+    def make(*overrides: str):
+        values = {
+            "name": "small",
+            "dtype": "float32",
+            "data": {"dataset": "none"},
+            "tokenizer": {"kind": "characters"},
+            "model": {"embedding_size": 16, "hidden_size": 16, "num_layers": 2},
+            "optimizer": {"learning_rate": 0.01},
+            "budget": {"epochs": 3, "batch_size": 8, "window": 10, "snapshot_every": 4},
+        }
+        values["budget"]["precision"] = "float32"
+        return make_recipe(values, overrides)
+
+    return make
