@@ -1,0 +1,254 @@
+"""The ladder of language models, from their run logs: docs/results.md and its figures.
+
+`python -m benchmarks.ladder runs/NAME ...` takes in what finished runs left (figures, learning curve, cost; no text)
+and keeps it in `benchmarks/results/ladder`; without names the page is made anew of what is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import RESULTS, table
+
+KEPT = RESULTS / "ladder"
+DOCS = Path("docs")
+CORPORA = {
+    "penn-treebank": (
+        "Penn Treebank",
+        "Mikolov's preparation: 929,589 training words, vocabulary 10,000; test 82,430 tokens with the ends of lines.",
+    ),
+    "wikitext-2": (
+        "WikiText-2",
+        "2,088,628 training words, vocabulary 33,278; test 245,569 tokens with the ends of lines.",
+    ),
+}
+# Test perplexity in print, and where.
+PUBLISHED = {
+    "penn-treebank-kn5": "141 (Mikolov et al. 2011)",
+    "penn-treebank-elman": "123 (Mikolov et al. 2011)",
+    "penn-treebank-lstm-small": "114.5 (Zaremba et al. 2014)",
+    "penn-treebank-lstm-medium": "82.7 (Zaremba et al. 2014)",
+    "penn-treebank-lstm": "57.3 with 24M parameters, 500 epochs (Merity et al. 2018)",
+    "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
+}
+COLUMNS = {"with Kneser-Ney": "+ KN5", "neural cache": "+ cache", "dynamic evaluation": "dynamic"}
+BLUE, RED, GREY = "#2f6fb3", "#c2452d", "#8a8a8a"
+
+
+def condense(run: Path) -> dict[str, Any]:
+    """Give what a finished run tells: recipe, cost, figures, and its curve of (epoch, step, seconds, perplexity)."""
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    recipe = json.loads((run / "recipe.json").read_text("utf-8"))
+    log = run / "run_log.jsonl"
+    events = (
+        [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
+    )
+    seconds = {event["step"]: event["seconds"] for event in events if event["event"] == "step"}
+    curve = [
+        {
+            "step": event["step"],
+            "seconds": max((s for step, s in seconds.items() if step <= event["step"]), default=0),
+            "perplexity": round(event["perplexity"], 3),
+        }
+        for event in events
+        if event["event"] == "validation"
+    ]
+    card = config["card"]
+    return {
+        "name": recipe["name"],
+        "dataset": card["dataset"],
+        "recipe": recipe,
+        "training": card["training"],
+        "metrics": card["metrics"],
+        "curve": curve,
+    }
+
+
+def figure_of(run: dict[str, Any], split: str, prefix: str = "") -> float | None:
+    """Give a run's perplexity on a split: its own, or that of the help whose name begins so."""
+    for metric in run["metrics"]:
+        is_it = metric["model"].startswith(prefix) if prefix else not metric["model"]
+        if metric["name"] == "perplexity" and metric["split"] == split and is_it:
+            return float(metric["value"])
+    return None
+
+
+def shown(value: float | None) -> str:
+    """Write a perplexity, or a dash."""
+    return "-" if value is None else f"{value:.1f}"
+
+
+def row_of(run: dict[str, Any]) -> list[str]:
+    """Give a run's row of the table."""
+    training = run["training"]
+    parameters = training.get("parameters")
+    seconds = training.get("seconds")
+    return [
+        f"[{run['name']}](../recipes/{run['name']}.toml)",
+        "-" if parameters is None else f"{parameters / 1e6:.1f}M",
+        str(training.get("epochs", "-")),
+        "-" if seconds is None else f"{seconds / 60:.0f} min",
+        shown(figure_of(run, "validation")),
+        f"**{shown(figure_of(run, 'test'))}**",
+        *(shown(figure_of(run, "test", prefix)) for prefix in COLUMNS),
+        PUBLISHED.get(run["name"], "-"),
+    ]
+
+
+def draw_curves(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
+    """Draw validation perplexity against the minutes of training."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    ends = []
+    for run in runs:
+        if len(run["curve"]) < 2:
+            continue
+        minutes = [point["seconds"] / 60 for point in run["curve"]]
+        values = [point["perplexity"] for point in run["curve"]]
+        axes.plot(minutes, values, color=BLUE, linewidth=1.5)
+        ends.append((minutes[-1], values[-1], run["name"].removeprefix(f"{dataset}-")))
+    for minutes_at, value, name in ends:
+        axes.annotate(
+            f"{name} {value:.0f}",
+            (minutes_at, value),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    ngram = next((r for r in runs if r["name"].endswith("kn5")), None)
+    if ngram is not None and figure_of(ngram, "validation"):
+        axes.axhline(figure_of(ngram, "validation"), color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            "Kneser-Ney 5-gram",
+            (1, figure_of(ngram, "validation")),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 3),
+            textcoords="offset points",
+            color=GREY,
+            ha="right",
+        )
+    axes.set(xlabel="minutes of training", ylabel="validation perplexity", yscale="log")
+    axes.set_yticks(
+        [60, 80, 100, 150, 200, 300, 500], ["60", "80", "100", "150", "200", "300", "500"]
+    )
+    axes.minorticks_off()
+    axes.margins(x=0.2)
+    axes.set_xlim(left=0)
+    finish(figure, axes, f"learning-curves-{dataset}")
+
+
+def draw_sizes(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
+    """Draw test perplexity against parameters."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for run in runs:
+        size, value = run["training"].get("parameters"), figure_of(run, "test")
+        if size is None or value is None:
+            continue
+        axes.plot(size / 1e6, value, "o", color=BLUE)
+        axes.annotate(
+            f"{run['name'].removeprefix(f'{dataset}-')} {value:.0f}",
+            (size / 1e6, value),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    ngram = next((r for r in runs if r["name"].endswith("kn5")), None)
+    if ngram is not None and figure_of(ngram, "test"):
+        axes.axhline(figure_of(ngram, "test"), color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(
+            f"Kneser-Ney 5-gram {figure_of(ngram, 'test'):.0f}",
+            (1, figure_of(ngram, "test")),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 3),
+            textcoords="offset points",
+            color=GREY,
+            ha="right",
+        )
+    axes.set(xlabel="million parameters", ylabel="test perplexity", xscale="log")
+    axes.margins(x=0.3, y=0.15)
+    finish(figure, axes, f"sizes-{dataset}")
+
+
+def finish(figure: Any, axes: Any, name: str) -> None:
+    """Take the frame away and keep the figure."""
+    import matplotlib
+    from matplotlib import pyplot as plt
+
+    axes.spines[["top", "right"]].set_visible(False)
+    matplotlib.rcParams["svg.hashsalt"] = name
+    (DOCS / "figures").mkdir(exist_ok=True)
+    figure.savefig(DOCS / "figures" / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def section(dataset: str, runs: Sequence[dict[str, Any]]) -> str:
+    """Write a corpus's table and figures."""
+    title, protocol = CORPORA[dataset]
+    header = [
+        "recipe",
+        "parameters",
+        "epochs",
+        "time",
+        "validation",
+        "test",
+        *COLUMNS.values(),
+        "published",
+    ]
+    ordered = sorted(runs, key=lambda run: -(figure_of(run, "test") or 0))
+    draw_curves(dataset, ordered)
+    draw_sizes(dataset, ordered)
+    machines = sorted({run["training"]["machine"] for run in runs if "machine" in run["training"]})
+    return "\n\n".join(
+        (
+            f"## {title}",
+            protocol,
+            table(header, [row_of(run) for run in ordered]),
+            *(f"Machine: {machine}." for machine in machines),
+            f"![Test perplexity against parameters](figures/sizes-{dataset}.svg)",
+            f"![Validation perplexity as training goes on](figures/learning-curves-{dataset}.svg)",
+        )
+    )
+
+
+INTRODUCTION = """# Results
+
+Perplexity of language models on the field's common texts, each from one committed recipe. "Test" is static: the model
+alone, its weights fixed, the split read as one stream in one lane with the state carried over, every token and every
+end of a line counted, in float32. What adapts to the test text, or is mixed with another model, has columns of its own,
+fitted on validation. Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladder`; a row is
+reproduced by
+
+    refrain train recipes/NAME.toml --output runs/NAME
+    refrain evaluate runs/NAME --with kneser-ney cache dynamic --update-card
+    python -m benchmarks.ladder runs/NAME
+"""
+
+
+def main(names: Sequence[str]) -> None:
+    """Take in runs and write the page."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        run = condense(Path(name))
+        text = json.dumps(run, ensure_ascii=False, indent=1)
+        (KEPT / f"{run['name']}.json").write_text(text + "\n", encoding="utf-8")
+    runs = [json.loads(path.read_text("utf-8")) for path in sorted(KEPT.glob("*.json"))]
+    sections = [
+        section(dataset, [run for run in runs if run["dataset"] == dataset])
+        for dataset in CORPORA
+        if any(run["dataset"] == dataset for run in runs)
+    ]
+    (DOCS / "results.md").write_text(
+        "\n\n".join((INTRODUCTION.rstrip(), *sections)) + "\n", encoding="utf-8"
+    )
+    print(f"{len(runs)} runs in {DOCS / 'results.md'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
