@@ -127,6 +127,8 @@ class BudgetRecipe:
         from.
     snapshot_every, validate_every
         Steps; 0 for every two minutes, and for once an epoch.
+    patience
+        Validations in a row without a better figure after which a run stops early; 0 for never.
     precision
         "bfloat16", "float32", or "auto" for whichever a probe finds the faster.
     """
@@ -138,12 +140,13 @@ class BudgetRecipe:
     restart_rate: float = 0.05
     snapshot_every: int = 0
     validate_every: int = 0
+    patience: int = 0
     precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "window"):
             _require(getattr(self, name) > 0, f"budget.{name} must be positive")
-        for name in ("snapshot_every", "validate_every", "window_jitter"):
+        for name in ("snapshot_every", "validate_every", "patience", "window_jitter"):
             _require(getattr(self, name) >= 0, f"budget.{name} must not be negative")
         _require(0 <= self.restart_rate < 1, "budget.restart_rate must lie in [0, 1)")
         choices = ("auto", "bfloat16", "float32")
@@ -237,6 +240,16 @@ class TrainRecipe:
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""
         return dataclasses.asdict(self)
+
+    def flattened(self) -> dict[str, Any]:
+        """Give one value a key, such as "optimizer.learning_rate"."""
+        flat: dict[str, Any] = {}
+        for name, value in self.to_dict().items():
+            if isinstance(value, dict):
+                flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+            else:
+                flat[name] = value
+        return flat
 
 
 _SECTIONS: dict[str, type[Any]] = {

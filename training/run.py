@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,19 @@ from training.card import card_text
 from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
 from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
+from training.listeners import RunListener
 from training.loop import TrainingLoop
 from training.precision import choose_device, choose_precision
 from training.prepare import Prepared, as_text, prepare, train_tokenizer
+from training.progress_display import progress_display
 from training.recipe import TrainRecipe
+from training.run_log import RunLog
 from training.snapshot import find_snapshot
+
+
+def print_at_once(text: str) -> None:
+    """Print a line, to a log file too, without waiting for more of them."""
+    print(text, flush=True)
 
 
 def train(
@@ -47,9 +55,17 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     device_name: str = "auto",
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_at_once,
+    listeners: Sequence[RunListener] = (),
 ) -> Path:
     """Train a model on a corpus and write its checkpoint to a directory.
+
+    Parameters
+    ----------
+    say
+        Prints a line for a person.
+    listeners
+        Are told what happens, beside the run log and the progress that is shown.
 
     Raises
     ------
@@ -70,7 +86,7 @@ def train(
         prepared = prepare(recipe, corpus, device)
         if overwrite:
             _clear(directory)
-        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say)
+        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say, listeners)
     directory.mkdir(parents=True, exist_ok=True)
     settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
     (directory / "recipe.json").write_text(settings + "\n", encoding="utf-8")
@@ -166,6 +182,7 @@ def _optimize(
     corpus: TextCorpus | LabelledCorpus,
     directory: Path,
     say: Callable[[str], None],
+    listeners: Sequence[RunListener],
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Run the training loop, from the last snapshot if there is one."""
     model = prepared.model
@@ -184,20 +201,35 @@ def _optimize(
         precision,
         text_hash=hash_of(corpus),
         sample=prepared.sample,
+        listeners=(RunLog(directory / "run_log.jsonl"), progress_display(say), *listeners),
     )
     loop.resume()
     if loop.progress.step:
         say(f"going on from step {loop.progress.step:,}")
     loop.run()
+    say(_kept(loop))
+    epochs = loop.progress.step / prepared.objective.num_windows
     facts = {
         "parameters": num_parameters,
-        "epochs": recipe.budget.epochs,
+        "epochs": int(epochs) if epochs.is_integer() else round(epochs, 2),
         "steps": loop.progress.step,
+        "kept_step": loop.progress.best_step,
         "seconds": round(loop.progress.seconds),
         "precision": loop.progress.precision,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
     return model.cpu().eval(), prepared.tokenizer, facts
+
+
+def _kept(loop: TrainingLoop) -> str:
+    """Say which step's weights were kept, and why the run is over if that was early."""
+    progress = loop.progress
+    figures = progress.best_figures or {"score": progress.best}
+    name, figure = next(iter(figures.items()))
+    kept = f"kept step {progress.best_step:,} of {progress.step:,}, validation {name} {figure:.4f}"
+    if not loop.stopped_early:
+        return kept
+    return f"stopped early, after {progress.num_worse} validations that were no better; {kept}"
 
 
 def _estimate(
