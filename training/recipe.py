@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from models.config import ClassifierConfig, LanguageModelConfig, ModelConfig, NGramConfig
 from models.tokenizer import TokenizerKind
 from training.errors import RecipeError
+
+MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
+    config.task: config for config in (LanguageModelConfig, ClassifierConfig, NGramConfig)
+}
+GIVEN_BY_CORPUS = {"vocab_size", "labels", "label_scores", "boundary_id", "unk_id"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +242,8 @@ class TrainRecipe:
             not (has_teacher and self.optimizer.num_sampled),
             "optimizer.num_sampled must be 0 with distillation.teacher: a teacher speaks of every word",
         )
+        keys = {f.name for f in dataclasses.fields(MODEL_CONFIGS[self.task])} - GIVEN_BY_CORPUS
+        _require_known(self.model, sorted(keys), "[model] ")
 
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""
@@ -302,6 +310,13 @@ def _require(holds: bool, message: str) -> None:
         raise RecipeError(message)
 
 
+def _require_known(values: dict[str, Any], known: Sequence[str], subject: str) -> None:
+    unknown = sorted(set(values) - set(known))
+    _require(
+        not unknown, f"{subject}has no key {', '.join(unknown)}; it may have {', '.join(known)}"
+    )
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator:
@@ -323,9 +338,7 @@ def _build(kind: type[Any], values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise RecipeError(f"{where}must be a table of keys and values, not {values!r}")
     types = {f.name: f.type for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(types))
-    if unknown:
-        raise RecipeError(f"{where}has no key {', '.join(unknown)}; it may have {', '.join(types)}")
+    _require_known(values, list(types), where or "the recipe ")
     for name, value in values.items():
         _check_type(f"{where}{name}", types[name], value)
     return kind(**values)

@@ -29,7 +29,7 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training.allocator import keep_freed_memory
 from training.card import card_text
-from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
+from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of, require_content
 from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.listeners import RunListener
@@ -72,9 +72,12 @@ def train(
     OutputExistsError
         If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
         `overwrite` says what to do with it.
+    EmptyCorpusError
+        If the corpus leaves nothing to learn from or to measure on.
     """
     if not overwrite:
         _check_free(directory, resume=resume)
+    require_content(corpus)
     keep_freed_memory()
     torch.manual_seed(recipe.seed)
     device = choose_device(device_name)
@@ -100,8 +103,24 @@ def train(
     )
     say("measuring on validation and test, as the service would read")
     baseline = _baseline(recipe, model, tokenizer, corpus)
-    finish(directory, model, tokenizer, card, corpus, getattr(torch, recipe.dtype), baseline)
+    dtype = getattr(torch, recipe.dtype)
+    metrics = finish(directory, model, tokenizer, card, corpus, dtype, baseline)
+    for line in figures_text(metrics):
+        say(line)
     return directory
+
+
+def figures_text(metrics: Sequence[Metric]) -> list[str]:
+    """Say what was measured, a line for each split."""
+    lines = []
+    for split in dict.fromkeys(metric.split for metric in metrics):
+        figures = [
+            f"{metric.name.replace('_', ' ')}{f' ({metric.model})' if metric.model else ''} {metric.value:.5g}"
+            for metric in metrics
+            if metric.split == split
+        ]
+        lines.append(f"{split}: {', '.join(figures)}")
+    return lines
 
 
 def finish(
@@ -112,7 +131,7 @@ def finish(
     corpus: TextCorpus | LabelledCorpus,
     dtype: torch.dtype,
     baseline: tuple[Metric, ...] = (),
-) -> None:
+) -> tuple[Metric, ...]:
     """Round a model to what is stored, measure that, save it with its card, and clear the run's leftovers.
 
     Nothing is saved before it is measured, so that a run that is killed while measuring is unfinished and can go on.
@@ -128,6 +147,7 @@ def finish(
     save_checkpoint(directory, model, tokenizer, card, readme=readme, dtype=dtype)
     shutil.rmtree(directory / "snapshot", ignore_errors=True)
     (directory / "best.safetensors").unlink(missing_ok=True)
+    return card.metrics
 
 
 def _baseline(
