@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
-from cli import datasets, distill, evaluate, fit_cache, serve, train
+from cli import datasets, distill, evaluate, find_lr, fit_cache, serve, train
 from models.errors import RefrainError
 from training.errors import TrainingStoppedError
 
@@ -16,8 +17,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="refrain", description="Train recurrent language models and serve them over HTTP."
     )
+    parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, train, distill, evaluate, fit_cache, datasets):
+    for command in (serve, train, find_lr, distill, evaluate, fit_cache, datasets):
         command.add_parser(commands)
     return parser
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.recipe_options import add_recipe_options, read_recipe_and_corpus
+
 if TYPE_CHECKING:
-    from training.corpus import LabelledCorpus, TextCorpus
+    from training.listeners import RunListener
     from training.recipe import TrainRecipe
 
 EXAMPLES = """examples:
   refrain train recipes/tang.toml
+  refrain train recipes/tang.toml --dry-run
   refrain train recipes/tang.toml --set budget.epochs=2 --output /tmp/tang
   refrain train recipes/tang.toml --resume
-  refrain train --text my-book.txt --tokenizer words
+  refrain train --text my-book.txt --tokenizer words --tensorboard runs/events
 """
 
 
@@ -34,50 +37,39 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what every command that trains takes."""
-    parser.add_argument(
-        "recipe", nargs="?", type=Path, help="a recipe file, such as recipes/tang.toml"
-    )
-    parser.add_argument(
-        "--text", type=Path, help="a UTF-8 text file of your own, in place of a recipe"
-    )
-    parser.add_argument(
-        "--tokenizer",
-        choices=["characters", "words", "bpe"],
-        default="words",
-        help="how to cut the text file (default: words; for Chinese: characters)",
-    )
+    add_recipe_options(parser)
     parser.add_argument(
         "--output", type=Path, help="the checkpoint's folder (default: checkpoints/NAME)"
-    )
-    parser.add_argument(
-        "--data", type=Path, help="the folder of the corpora (default: REFRAIN_DATA)"
-    )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key of the recipe, such as budget.epochs=3",
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with an unfinished run")
     again.add_argument(
         "--overwrite", action="store_true", help="throw away what an earlier run left in the output"
     )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    again.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say how large and how long the run would be, after a few steps of it; write nothing",
+    )
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="FOLDER", help="log to TensorBoard, in FOLDER/NAME"
+    )
+    parser.add_argument(
+        "--mlflow", metavar="URI", help="log to MLflow: a server's address, or a folder"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train."""
-    from training.errors import RecipeError
+    """Train, or only say what that would take."""
+    from training.dry_run import dry_run
     from training.run import train
 
-    if (options.recipe is None) == (options.text is None):
-        raise RecipeError("give either a recipe file or --text FILE")
-    recipe, corpus = _from_text(options) if options.text else _from_recipe(options)
+    recipe, corpus = read_recipe_and_corpus(options)
     directory = options.output or Path("checkpoints") / recipe.name
+    if options.dry_run:
+        dry_run(recipe, corpus, device_name=options.device)
+        return 0
+    print(plan(recipe, directory), flush=True)
     train(
         recipe,
         corpus,
@@ -85,28 +77,35 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
         device_name=options.device,
+        listeners=_listeners(options, recipe, directory),
     )
-    print(f"checkpoint in {directory}; `refrain serve --models {directory.parent}` serves it")
+    print(f"the checkpoint is in {directory}; serve it, with all others beside it:")
+    print(f"    refrain serve --models {shlex.quote(str(directory.parent))}")
     return 0
 
 
-def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus | LabelledCorpus]:
-    from training.datasets import data_root, load_dataset
-    from training.errors import RecipeError
-    from training.recipe import read_recipe
+def plan(recipe: TrainRecipe, directory: Path) -> str:
+    """Say in one line what is about to be done."""
+    source = recipe.data.dataset or recipe.data.text
+    if recipe.task == "ngram":
+        return f"{recipe.name}: counting n-grams of {source}, to {directory}"
+    length = f"{recipe.budget.epochs} epoch" + "s" * (recipe.budget.epochs > 1)
+    if recipe.budget.patience:
+        length += " at most"
+    kind = recipe.task.replace("_", " ")
+    return f"{recipe.name}: training a {kind} on {source}, {length}, seed {recipe.seed}, to {directory}"
 
-    recipe = read_recipe(options.recipe, options.overrides)
-    if not recipe.data.dataset:
-        raise RecipeError(f"{options.recipe} names no data.dataset; `refrain datasets` lists them")
-    root = options.data or data_root(os.environ)
-    return recipe, load_dataset(recipe.data.dataset, root)
 
+def _listeners(
+    options: argparse.Namespace, recipe: TrainRecipe, directory: Path
+) -> list[RunListener]:
+    listeners: list[RunListener] = []
+    if options.tensorboard:
+        from training.tensorboard_log import TensorBoardLog
 
-def _from_text(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus]:
-    from training.corpus import read_text_file, split_text
-    from training.own_text import recipe_for_text
+        listeners.append(TensorBoardLog(options.tensorboard / recipe.name))
+    if options.mlflow:
+        from training.mlflow_log import MlflowLog
 
-    text = read_text_file(options.text)
-    return recipe_for_text(options.text, text, options.tokenizer, options.overrides), split_text(
-        text
-    )
+        listeners.append(MlflowLog(options.mlflow, directory, print))
+    return listeners

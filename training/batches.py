@@ -39,6 +39,11 @@ class Window:
     starts_B: Tensor
     rate: float = 1.0
 
+    @property
+    def num_tokens(self) -> int:
+        """Predictions in it."""
+        return int((self.targets_BT != IGNORED).sum())
+
 
 @dataclass(frozen=True)
 class LabelledBatch:
@@ -47,6 +52,11 @@ class LabelledBatch:
     tokens_BT: Tensor
     lengths_B: Tensor
     labels_B: Tensor
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of its texts."""
+        return int(self.lengths_B.sum())
 
 
 class WindowSource(Protocol):

@@ -84,13 +84,46 @@ def read_text_file(path: Path) -> str:
     try:
         text = packed.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NotUtf8Error(
-            f"{path} is not UTF-8: byte {error.start} is 0x{packed[error.start]:02x}; "
-            "convert it first, for example with iconv -f GB18030 -t UTF-8"
-        ) from error
+        raise NotUtf8Error(_not_utf8(path, packed, error.start)) from error
     if not text.strip():
         raise EmptyCorpusError(f"{path} holds no text")
     return text.replace("\r\n", "\n")
+
+
+def _not_utf8(path: Path, packed: bytes, offset: int) -> str:
+    """Say where a file is no UTF-8, and how to make it so."""
+    line = packed.count(b"\n", 0, offset) + 1
+    is_utf16 = packed.startswith((b"\xff\xfe", b"\xfe\xff"))
+    encoding, hint = ("UTF-16", "") if is_utf16 else ("GB18030", " (or whatever it is in)")
+    return (
+        f"{path} is not UTF-8: byte {offset:,}, counted from 0, in line {line:,}, is 0x{packed[offset]:02x}; "
+        f"convert it first: iconv -f {encoding} -t UTF-8 {path} > utf8.txt{hint}"
+    )
+
+
+def require_content(corpus: TextCorpus | LabelledCorpus) -> None:
+    """Refuse a corpus that leaves nothing to learn from or to measure on.
+
+    Raises
+    ------
+    EmptyCorpusError
+        If a split has no text in it, or a label no example to learn it from.
+    """
+    splits: tuple[Split, ...] = ("train", "validation", "test")
+    for split in splits:
+        if isinstance(corpus, TextCorpus):
+            is_empty = not any(text.strip() for text in corpus.documents.get(split, ()))
+        else:
+            is_empty = not corpus.examples.get(split)
+        if is_empty:
+            raise EmptyCorpusError(f"the corpus has no text in its {split} split")
+    if isinstance(corpus, LabelledCorpus):
+        seen = {example.label for example in corpus.examples["train"]}
+        missing = [name for index, name in enumerate(corpus.labels) if index not in seen]
+        if missing:
+            raise EmptyCorpusError(
+                f"the corpus has no train example labelled {', '.join(missing)}: a classifier cannot learn that"
+            )
 
 
 def split_text(
@@ -107,7 +140,10 @@ def split_text(
     second = _border(text, max(first + 1, round(len(text) * (1 - test_fraction))))
     parts = (text[:first], text[first:second], text[second:])
     if not all(part.strip() for part in parts):
-        raise EmptyCorpusError("the text is too short to train on: give at least a few lines")
+        raise EmptyCorpusError(
+            f"the text is too short to train on: {len(text)} characters leave nothing to measure on when a twentieth "
+            "is kept aside for validation and another for test; give at least a few lines"
+        )
     train, validation, test = ([part.strip("\n")] for part in parts)
     return TextCorpus({"train": train, "validation": validation, "test": test}, unit="stream")
 

@@ -384,6 +384,8 @@ def corpus_of(
     MissingDatasetError
         If it is another file, or not there.
     """
+    if data and not data.exists():
+        raise MissingDatasetError(f"--data {data}: there is no such file or folder")
     if data and is_own_text(card, data):
         return split_text(read_text_file(data))
     if data and data.is_file():

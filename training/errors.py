@@ -4,7 +4,9 @@
   - RecipeError            a recipe or an override that makes no sense
   - OutputExistsError      the output folder holds something worth keeping
   - SnapshotError          a snapshot that does not fit the run
-  - DivergedError          the gradient is no number any more
+  - DivergedError          the loss, its gradient or a validation figure is no number any more
+  - MissingPackageError    an optional package that is not installed; says how to get it
+  - TrackingError          an MLflow server or folder that does not answer
   - CorpusError
     - EmptyCorpusError     a text with nothing in it
     - NotUtf8Error         a text file in another encoding; says the byte
@@ -29,7 +31,15 @@ class SnapshotError(RefrainError):
 
 
 class DivergedError(RefrainError):
-    """The gradient is no number any more."""
+    """The loss, its gradient or a validation figure is no number any more."""
+
+
+class MissingPackageError(RefrainError):
+    """An optional package that is not installed."""
+
+
+class TrackingError(RefrainError):
+    """An MLflow server or folder that does not answer."""
 
 
 class CorpusError(RefrainError):

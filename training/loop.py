@@ -1,25 +1,38 @@
-"""The training loop: read a window, step, log, validate, snapshot."""
+"""The training loop: read a window, step, tell, validate, snapshot."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import load_file
-from tqdm import tqdm
 
 from training.errors import DivergedError, SnapshotError, TrainingStoppedError
-from training.objective import Objective
-from training.optimizer import WeightAverage, learning_rate, make_optimizer, set_learning_rate
+from training.listeners import (
+    ListenerGroup,
+    RunEnd,
+    RunListener,
+    RunStart,
+    StepReport,
+    ValidationReport,
+)
+from training.objective import BatchLoss, Objective
+from training.optimizer import (
+    WeightAverage,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+    take_gradients,
+)
 from training.precision import Precision, autocast
 from training.recipe import TrainRecipe
-from training.run_log import RunLog
 from training.snapshot import (
     Progress,
     find_snapshot,
@@ -29,7 +42,6 @@ from training.snapshot import (
 )
 from training.stop import StopRequest, stop_signals
 
-LOG_EVERY = 20
 SECONDS_BETWEEN_SNAPSHOTS = 120.0
 FLAT = 0.003
 """Share by which an epoch must better the validation figure, else it counts as a plateau."""
@@ -41,9 +53,11 @@ class TrainingLoop:
     Parameters
     ----------
     directory
-        Holds `run_log.jsonl`, and while the run goes on `snapshot/` and `best.safetensors`.
+        Holds `snapshot/` and `best.safetensors` while the run goes on.
     sample
         Gives a sample of what the model writes by now; None for models that do not write.
+    listeners
+        Are told what happens.
     """
 
     def __init__(
@@ -56,6 +70,7 @@ class TrainingLoop:
         *,
         text_hash: str = "",
         sample: Callable[[], str] | None = None,
+        listeners: Sequence[RunListener] = (),
     ) -> None:
         self._objective = objective
         self._recipe = recipe
@@ -63,7 +78,7 @@ class TrainingLoop:
         self._device = device
         self._text_hash = text_hash
         self._sample = sample
-        self._log = RunLog(directory / "run_log.jsonl")
+        self._listener = ListenerGroup(listeners)
         self._optimizer = make_optimizer(objective.model, recipe.optimizer)
         self._parameters = list(objective.model.parameters())
         self._average = (
@@ -72,17 +87,16 @@ class TrainingLoop:
             else None
         )
         self._rate = 0.0
+        self._snapshot_step = 0
         self._num_steps = recipe.budget.epochs * objective.num_windows
         self.progress = Progress(precision=precision)
         self._stop = StopRequest()
         self._since_snapshot = time.monotonic()
-        self._perplexity = ""
 
     def resume(self) -> None:
         """Go back to the last snapshot, if there is one."""
         found = find_snapshot(self._directory / "snapshot")
         if found is None:
-            self._log.clear()
             return
         self.progress, self._objective.state = load_snapshot(
             found,
@@ -93,7 +107,7 @@ class TrainingLoop:
             average=self._average,
             device=self._device,
         )
-        self._log.start_over(keep_until=self.progress.step)
+        self._snapshot_step = self.progress.step
 
     def run(self) -> None:
         """Train to the end and leave the best weights in the model.
@@ -103,54 +117,62 @@ class TrainingLoop:
         TrainingStoppedError
             If a signal asked to stop; a snapshot was kept.
         """
-        self._objective.model.train()
-        with (
-            stop_signals() as self._stop,
-            tqdm(
-                total=self._num_steps, initial=self.progress.step, unit="step", mininterval=1.0
-            ) as bar,
-        ):
-            for epoch in range(self.progress.epoch, self._recipe.budget.epochs):
-                self._run_epoch(epoch, bar)
+        outcome: Literal["finished", "stopped", "failed"] = "failed"
+        self._listener.on_start(RunStart(self._recipe, self.progress.step, self._num_steps))
+        try:
+            self._run_epochs()
+            outcome = "finished"
+        except TrainingStoppedError:
+            outcome = "stopped"
+            raise
+        finally:
+            self._listener.on_end(RunEnd(self.progress.step, outcome))
         self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
 
-    def _run_epoch(self, epoch: int, bar: tqdm[None]) -> None:
+    @property
+    def stopped_early(self) -> bool:
+        """Whether validation has not become better for as long as the recipe has patience."""
+        patience = self._recipe.budget.patience
+        return 0 < patience <= self.progress.num_worse
+
+    def _run_epochs(self) -> None:
+        self._objective.model.train()
+        with stop_signals() as self._stop:
+            for epoch in range(self.progress.epoch, self._recipe.budget.epochs):
+                if self.stopped_early:
+                    return
+                self._run_epoch(epoch)
+
+    def _run_epoch(self, epoch: int) -> None:
         budget = self._recipe.budget
         batches = self._objective.epoch(epoch)
         first = self.progress.window
         for window, batch in enumerate(itertools.islice(batches, first, None), start=first):
             started = time.monotonic()
-            loss, norm, num_tokens = self._step(batch)
+            loss, norm = self._step(batch)
             self._advance(epoch, window, time.monotonic() - started)
-            self._report(bar, loss, norm, num_tokens / (time.monotonic() - started))
+            self._report(loss, norm, loss.num_tokens / (time.monotonic() - started))
             ends_epoch = self.progress.window == 0 and not budget.validate_every
             is_last = self.progress.step == self._num_steps
             if self._is_due(budget.validate_every) or ends_epoch or is_last:
-                score = self._validate(bar)
+                score = self._validate()
                 if ends_epoch:
                     self._answer_plateau(score)
+            is_last |= self.stopped_early
             if self._is_due(budget.snapshot_every) or self._is_snapshot_time() or is_last:
-                self._snapshot(bar)
-            if self._stop.is_made and not is_last:
+                self._snapshot()
+            if is_last:
+                return
+            if self._stop.is_made:
                 self._save_snapshot()
                 raise TrainingStoppedError(
                     f"stopped at step {self.progress.step:,} of {self._num_steps:,}; "
                     "go on with the same command and --resume"
                 )
 
-    def _step(self, batch: object) -> tuple[float, float, int]:
-        """Update once: the loss, the gradient's norm before clipping, the tokens read."""
+    def _step(self, batch: object) -> tuple[BatchLoss, float]:
+        """Update once: the loss, and the gradient's norm before clipping."""
         recipe = self._recipe.optimizer
-        with autocast(self._device, self.progress.precision):
-            loss = self._objective.loss(batch)
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss.minimised)
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm).item()
-        if not math.isfinite(norm):
-            raise DivergedError(
-                f"the gradient is {norm} at step {self.progress.step}: lower optimizer.learning_rate "
-                "or optimizer.clip_norm; the last snapshot is untouched"
-            )
         self._rate = learning_rate(
             recipe,
             step=self.progress.step,
@@ -158,11 +180,33 @@ class TrainingLoop:
             epoch=self.progress.epoch,
             num_decays=self.progress.num_decays,
         )
+        with autocast(self._device, self.progress.precision):
+            loss = self._objective.loss(batch)
+        self._require_finite("loss", loss.mean)
+        norm = take_gradients(loss.minimised, self._parameters, clip_norm=recipe.clip_norm)
+        self._require_finite("gradient's norm", norm)
         set_learning_rate(self._optimizer, self._rate * loss.rate)
         self._optimizer.step()
         if self._average is not None:
             self._average.update(self.progress.step + 1)
-        return loss.mean, norm, loss.num_tokens
+        return loss, norm
+
+    def _require_finite(self, name: str, value: float) -> None:
+        """Stop where a number is none any more; the last snapshot is left as it is."""
+        if math.isfinite(value):
+            return
+        recipe, kept = self._recipe.optimizer, self._snapshot_step
+        raise DivergedError(
+            f"the {name} is {value} at step {self.progress.step:,}, learning rate {self._rate:.2g}: "
+            f"start anew with --overwrite and a lower optimizer.learning_rate (it is "
+            f"{recipe.learning_rate:g}; `refrain find-lr` suggests one) or optimizer.clip_norm "
+            f"(it is {recipe.clip_norm:g}). "
+            + (
+                f"The last snapshot, of step {kept:,}, is kept."
+                if kept
+                else "No snapshot was due yet."
+            )
+        )
 
     def _advance(self, epoch: int, window: int, seconds: float) -> None:
         is_last = window + 1 == self._objective.num_windows
@@ -181,24 +225,19 @@ class TrainingLoop:
         by_time = self._recipe.budget.snapshot_every == 0
         return by_time and time.monotonic() - self._since_snapshot > SECONDS_BETWEEN_SNAPSHOTS
 
-    def _report(self, bar: tqdm[None], loss: float, norm: float, speed: float) -> None:
-        step = self.progress.step
-        bar.set_postfix_str(
-            f"loss {loss:.3f}{self._perplexity} |g| {norm:.2f} lr {self._rate:.1e} {speed:,.0f} tokens/s",
-            refresh=False,
-        )
-        bar.update()
-        if step % LOG_EVERY == 0 or step == 1:
-            self._log.write(
-                "step",
-                step=step,
-                epoch=self.progress.epoch,
-                loss=round(loss, 5),
-                gradient_norm=round(norm, 4),
+    def _report(self, loss: BatchLoss, norm: float, speed: float) -> None:
+        progress = self.progress
+        self._listener.on_step(
+            StepReport(
+                step=progress.step,
+                epoch=progress.epoch,
+                loss=loss.mean,
+                gradient_norm=norm,
                 learning_rate=self._rate,
-                tokens_per_second=round(speed),
-                seconds=round(self.progress.seconds, 1),
+                tokens_per_second=speed,
+                seconds=progress.seconds,
             )
+        )
 
     def _answer_plateau(self, score: float) -> None:
         """Note an epoch's figure; lower the learning rate from the first one on that is hardly better than the last."""
@@ -208,41 +247,50 @@ class TrainingLoop:
             progress, last_score=score, num_decays=progress.num_decays + is_flat
         )
 
-    def _validate(self, bar: tqdm[None]) -> float:
+    def _validate(self) -> float:
         """Measure, keep the weights if they are the best so far, and show a sample; give the score."""
         with self._average.in_place() if self._average else nullcontext():
-            return self._validate_weights(bar)
+            return self._validate_weights()
 
-    def _validate_weights(self, bar: tqdm[None]) -> float:
+    def _validate_weights(self) -> float:
         with autocast(self._device, self.progress.precision):
             figures = self._objective.validate()
         score = figures.pop("score")
-        name, figure = next(iter(figures.items()))
-        self._perplexity = f" val {name} {figure:.4g}"
-        if score < self.progress.best:
-            self.progress = replace(self.progress, best=score)
+        self._require_finite("validation figure", score)
+        is_best = score < self.progress.best
+        if is_best:
             self._save_best()
-        values: dict[str, object] = {"step": self.progress.step, **figures}
-        bar.write(f"step {self.progress.step}: validation {name} {figure:.4f}")
-        if self._sample is not None:
-            text = self._sample()
-            values["sample"] = text
-            bar.write(f"--- sample\n{text}\n---")
-        self._log.write("validation", **values)
+        self._note(score, figures, is_best=is_best)
+        sample = self._sample() if self._sample is not None else None
+        self._listener.on_validation(
+            ValidationReport(self.progress.step, figures, is_best=is_best, sample=sample)
+        )
         return score
+
+    def _note(self, score: float, figures: dict[str, float], *, is_best: bool) -> None:
+        """Remember the best figures and when they were, or for how long there have been none better."""
+        progress = self.progress
+        if is_best:
+            self.progress = replace(
+                progress, best=score, best_step=progress.step, best_figures=figures, num_worse=0
+            )
+        else:
+            self.progress = replace(progress, num_worse=progress.num_worse + 1)
 
     def _save_best(self) -> None:
         partial = self._directory / "best.safetensors.partial"
         write_tensors(partial, self._objective.model.state_dict())
         partial.replace(self._directory / "best.safetensors")
 
-    def _snapshot(self, bar: tqdm[None]) -> None:
+    def _snapshot(self) -> None:
         """Keep a snapshot; where the disk takes none, say so and go on with the last one kept."""
         self._since_snapshot = time.monotonic()
         try:
             self._save_snapshot()
         except SnapshotError as error:
-            bar.write(f"no snapshot at step {self.progress.step:,}, the last one stays: {error}")
+            self._listener.on_message(
+                f"no snapshot at step {self.progress.step:,}, the last one stays: {error}"
+            )
 
     def _save_snapshot(self) -> None:
         save_snapshot(
@@ -255,3 +303,4 @@ class TrainingLoop:
             average=self._average,
             state=self._objective.state,
         )
+        self._snapshot_step = self.progress.step

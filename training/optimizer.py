@@ -58,6 +58,14 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def take_gradients(loss: Tensor, parameters: Sequence[Tensor], *, clip_norm: float) -> float:
+    """Leave the clipped gradients of a loss in the parameters; give their norm before they were clipped."""
+    for parameter in parameters:
+        parameter.grad = None
+    torch.autograd.backward(loss)
+    return torch.nn.utils.clip_grad_norm_(parameters, clip_norm).item()
+
+
 class WeightAverage:
     """An exponential moving average of a model's weights; a short run's first steps are soon forgotten.
 

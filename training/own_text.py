@@ -14,6 +14,22 @@ CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.
 TOKENS_A_RUN = 3_000_000
 """Tokens read in one run, over all epochs, if the recipe is not told otherwise."""
 
+FEW_TOKENS = 20_000
+"""A text of fewer is learnt by heart."""
+
+
+def shortage(text: str, tokenizer: TokenizerKind) -> str:
+    """Say what too short a text lacks; nothing of one that is long enough."""
+    num_tokens = round(len(text) / CHARACTERS_A_TOKEN[tokenizer])
+    if num_tokens >= FEW_TOKENS:
+        return ""
+    enough = round(FEW_TOKENS * CHARACTERS_A_TOKEN[tokenizer])
+    return (
+        f"{len(text):,} characters, some {num_tokens:,} tokens, are little: the model will learn them by heart, "
+        f"and figures measured on the twentieth part kept aside will be rough; give {enough:,} characters or more, "
+        "better ten times that"
+    )
+
 
 def recipe_for_text(
     path: Path, text: str, tokenizer: TokenizerKind, overrides: Sequence[str]

@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from models.config import ClassifierConfig, LanguageModelConfig, ModelConfig, NGramConfig
 from models.tokenizer import TokenizerKind
 from training.errors import RecipeError
+
+MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
+    config.task: config for config in (LanguageModelConfig, ClassifierConfig, NGramConfig)
+}
+GIVEN_BY_CORPUS = {"vocab_size", "labels", "label_scores", "boundary_id", "unk_id"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +133,8 @@ class BudgetRecipe:
         from.
     snapshot_every, validate_every
         Steps; 0 for every two minutes, and for once an epoch.
+    patience
+        Validations in a row without a better figure after which a run stops early; 0 for never.
     precision
         "bfloat16", "float32", or "auto" for whichever a probe finds the faster.
     """
@@ -138,12 +146,13 @@ class BudgetRecipe:
     restart_rate: float = 0.05
     snapshot_every: int = 0
     validate_every: int = 0
+    patience: int = 0
     precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "window"):
             _require(getattr(self, name) > 0, f"budget.{name} must be positive")
-        for name in ("snapshot_every", "validate_every", "window_jitter"):
+        for name in ("snapshot_every", "validate_every", "patience", "window_jitter"):
             _require(getattr(self, name) >= 0, f"budget.{name} must not be negative")
         _require(0 <= self.restart_rate < 1, "budget.restart_rate must lie in [0, 1)")
         choices = ("auto", "bfloat16", "float32")
@@ -233,10 +242,22 @@ class TrainRecipe:
             not (has_teacher and self.optimizer.num_sampled),
             "optimizer.num_sampled must be 0 with distillation.teacher: a teacher speaks of every word",
         )
+        keys = {f.name for f in dataclasses.fields(MODEL_CONFIGS[self.task])} - GIVEN_BY_CORPUS
+        _require_known(self.model, sorted(keys), "[model] ")
 
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""
         return dataclasses.asdict(self)
+
+    def flattened(self) -> dict[str, Any]:
+        """Give one value a key, such as "optimizer.learning_rate"."""
+        flat: dict[str, Any] = {}
+        for name, value in self.to_dict().items():
+            if isinstance(value, dict):
+                flat |= {f"{name}.{key}": inner for key, inner in value.items()}
+            else:
+                flat[name] = value
+        return flat
 
 
 _SECTIONS: dict[str, type[Any]] = {
@@ -289,6 +310,13 @@ def _require(holds: bool, message: str) -> None:
         raise RecipeError(message)
 
 
+def _require_known(values: dict[str, Any], known: Sequence[str], subject: str) -> None:
+    unknown = sorted(set(values) - set(known))
+    _require(
+        not unknown, f"{subject}has no key {', '.join(unknown)}; it may have {', '.join(known)}"
+    )
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator:
@@ -310,9 +338,7 @@ def _build(kind: type[Any], values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise RecipeError(f"{where}must be a table of keys and values, not {values!r}")
     types = {f.name: f.type for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - set(types))
-    if unknown:
-        raise RecipeError(f"{where}has no key {', '.join(unknown)}; it may have {', '.join(types)}")
+    _require_known(values, list(types), where or "the recipe ")
     for name, value in values.items():
         _check_type(f"{where}{name}", types[name], value)
     return kind(**values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,22 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training.allocator import keep_freed_memory
 from training.card import card_text
-from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
+from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of, require_content
 from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
+from training.listeners import RunListener
 from training.loop import TrainingLoop
 from training.precision import choose_device, choose_precision
 from training.prepare import Prepared, as_text, prepare, train_tokenizer
+from training.progress_display import progress_display
 from training.recipe import TrainRecipe
+from training.run_log import RunLog
 from training.snapshot import find_snapshot
+
+
+def print_at_once(text: str) -> None:
+    """Print a line, to a log file too, without waiting for more of them."""
+    print(text, flush=True)
 
 
 def train(
@@ -47,18 +55,29 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     device_name: str = "auto",
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = print_at_once,
+    listeners: Sequence[RunListener] = (),
 ) -> Path:
     """Train a model on a corpus and write its checkpoint to a directory.
+
+    Parameters
+    ----------
+    say
+        Prints a line for a person.
+    listeners
+        Are told what happens, beside the run log and the progress that is shown.
 
     Raises
     ------
     OutputExistsError
         If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
         `overwrite` says what to do with it.
+    EmptyCorpusError
+        If the corpus leaves nothing to learn from or to measure on.
     """
     if not overwrite:
         _check_free(directory, resume=resume)
+    require_content(corpus)
     keep_freed_memory()
     torch.manual_seed(recipe.seed)
     device = choose_device(device_name)
@@ -70,7 +89,7 @@ def train(
         prepared = prepare(recipe, corpus, device)
         if overwrite:
             _clear(directory)
-        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say)
+        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say, listeners)
     directory.mkdir(parents=True, exist_ok=True)
     settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
     (directory / "recipe.json").write_text(settings + "\n", encoding="utf-8")
@@ -84,8 +103,24 @@ def train(
     )
     say("measuring on validation and test, as the service would read")
     baseline = _baseline(recipe, model, tokenizer, corpus)
-    finish(directory, model, tokenizer, card, corpus, getattr(torch, recipe.dtype), baseline)
+    dtype = getattr(torch, recipe.dtype)
+    metrics = finish(directory, model, tokenizer, card, corpus, dtype, baseline)
+    for line in figures_text(metrics):
+        say(line)
     return directory
+
+
+def figures_text(metrics: Sequence[Metric]) -> list[str]:
+    """Say what was measured, a line for each split."""
+    lines = []
+    for split in dict.fromkeys(metric.split for metric in metrics):
+        figures = [
+            f"{metric.name.replace('_', ' ')}{f' ({metric.model})' if metric.model else ''} {metric.value:.5g}"
+            for metric in metrics
+            if metric.split == split
+        ]
+        lines.append(f"{split}: {', '.join(figures)}")
+    return lines
 
 
 def finish(
@@ -96,7 +131,7 @@ def finish(
     corpus: TextCorpus | LabelledCorpus,
     dtype: torch.dtype,
     baseline: tuple[Metric, ...] = (),
-) -> None:
+) -> tuple[Metric, ...]:
     """Round a model to what is stored, measure that, save it with its card, and clear the run's leftovers.
 
     Nothing is saved before it is measured, so that a run that is killed while measuring is unfinished and can go on.
@@ -112,6 +147,7 @@ def finish(
     save_checkpoint(directory, model, tokenizer, card, readme=readme, dtype=dtype)
     shutil.rmtree(directory / "snapshot", ignore_errors=True)
     (directory / "best.safetensors").unlink(missing_ok=True)
+    return card.metrics
 
 
 def _baseline(
@@ -166,6 +202,7 @@ def _optimize(
     corpus: TextCorpus | LabelledCorpus,
     directory: Path,
     say: Callable[[str], None],
+    listeners: Sequence[RunListener],
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Run the training loop, from the last snapshot if there is one."""
     model = prepared.model
@@ -184,20 +221,35 @@ def _optimize(
         precision,
         text_hash=hash_of(corpus),
         sample=prepared.sample,
+        listeners=(RunLog(directory / "run_log.jsonl"), progress_display(say), *listeners),
     )
     loop.resume()
     if loop.progress.step:
         say(f"going on from step {loop.progress.step:,}")
     loop.run()
+    say(_kept(loop))
+    epochs = loop.progress.step / prepared.objective.num_windows
     facts = {
         "parameters": num_parameters,
-        "epochs": recipe.budget.epochs,
+        "epochs": int(epochs) if epochs.is_integer() else round(epochs, 2),
         "steps": loop.progress.step,
+        "kept_step": loop.progress.best_step,
         "seconds": round(loop.progress.seconds),
         "precision": loop.progress.precision,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
     return model.cpu().eval(), prepared.tokenizer, facts
+
+
+def _kept(loop: TrainingLoop) -> str:
+    """Say which step's weights were kept, and why the run is over if that was early."""
+    progress = loop.progress
+    figures = progress.best_figures or {"score": progress.best}
+    name, figure = next(iter(figures.items()))
+    kept = f"kept step {progress.best_step:,} of {progress.step:,}, validation {name} {figure:.4f}"
+    if not loop.stopped_early:
+        return kept
+    return f"stopped early, after {progress.num_worse} validations that were no better; {kept}"
 
 
 def _estimate(

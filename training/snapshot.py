@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.state import RecurrentState
-from training.errors import SnapshotError
+from training.errors import RecipeError, SnapshotError
 from training.optimizer import WeightAverage
 from training.precision import Precision
+from training.recipe import make_recipe
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,11 @@ class Progress:
     epoch, window
         The next window to read: its epoch and its place in it.
     best
-        Best validation figure so far (lower is better).
+        Best validation score so far (lower is better).
+    best_step, best_figures
+        When that was, and the figures of that validation, the one to show first.
+    num_worse
+        Validations since.
     last_score, num_decays
         The last epoch's figure, and how often a plateau has lowered the learning rate.
     seconds
@@ -44,6 +49,9 @@ class Progress:
     epoch: int = 0
     window: int = 0
     best: float = float("inf")
+    best_step: int = 0
+    best_figures: dict[str, float] = field(default_factory=dict)
+    num_worse: int = 0
     last_score: float = float("inf")
     num_decays: int = 0
     seconds: float = 0.0
@@ -145,7 +153,7 @@ def load_snapshot(
         raise SnapshotError(
             f"{directory} cannot be read ({error}); start anew with --overwrite"
         ) from error
-    if facts.get("recipe") != json.loads(json.dumps(recipe)):
+    if not _is_same_recipe(facts.get("recipe"), recipe):
         raise SnapshotError(
             f"{directory} was made by another recipe; give the same one, or start anew with --overwrite"
         )
@@ -165,6 +173,16 @@ def load_snapshot(
     if layers:
         state = RecurrentState(tuple(layers[str(i)].to(device) for i in range(len(layers))))
     return Progress(**facts["progress"]), state
+
+
+def _is_same_recipe(stored: Any, recipe: dict[str, Any]) -> bool:
+    """Compare two recipes; keys that are younger than the snapshot have their defaults in it."""
+    try:
+        filled_in = make_recipe(stored).to_dict()
+    except (RecipeError, AttributeError):
+        return False
+    is_same: bool = filled_in == json.loads(json.dumps(recipe))
+    return is_same
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

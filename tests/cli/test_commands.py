@@ -79,3 +79,37 @@ def test_an_unfinished_run_is_resumed_by_the_command(tmp_path, text_file, monkey
     assert main([*command, "--resume", *settings]) == 0
     events = [json.loads(line) for line in (output / "run_log.jsonl").read_text().splitlines()]
     assert events[-1]["event"] == "validation"
+
+
+def test_a_dry_run_and_a_learning_rate_test_leave_nothing_behind(
+    tmp_path, text_file, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    flags = ["--text", str(text_file), "--seed", "3", "--set", *SMALL]
+    assert main(["train", "--dry-run", *flags]) == 0
+    assert main(["find-lr", "--steps", "10", *flags]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    printed = capsys.readouterr()
+    assert "the whole run" in printed.out
+    assert "--set optimizer.learning_rate=" in printed.out
+    assert "are little" in printed.err
+
+
+def test_a_run_says_what_it_is_about_to_do_and_what_to_do_next(tmp_path, text_file, capsys) -> None:
+    output = tmp_path / "models" / "cats"
+    flags = ["--text", str(text_file), "--output", str(output), "--seed", "3"]
+    assert main(["train", *flags, "--set", *SMALL]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("cats: training a language model on ")
+    assert "1 epoch, seed 3, to " in lines[0]
+    assert any(line.startswith("kept step ") for line in lines)
+    assert any(line.startswith("test: perplexity ") for line in lines)
+    assert lines[-1] == f"    refrain serve --models {output.parent}"
+
+
+def test_evaluate_names_a_file_that_is_not_there(tmp_path, text_file, capsys) -> None:
+    output = tmp_path / "cats"
+    assert main(["train", "--text", str(text_file), "--output", str(output), "--set", *SMALL]) == 0
+    assert main(["evaluate", str(output), "--data", "nope.txt"]) == 2
+    assert "--data nope.txt: there is no such file" in capsys.readouterr().err

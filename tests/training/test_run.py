@@ -195,12 +195,12 @@ def test_overwriting_takes_away_what_a_run_left_and_only_once_the_new_one_is_sou
 def test_the_best_weights_are_kept_not_the_last(tmp_path, monkeypatch) -> None:
     seen: list[torch.Tensor] = []
 
-    def validate(self: TrainingLoop, bar, check=TrainingLoop._validate):
+    def validate(self: TrainingLoop, check=TrainingLoop._validate):
         bias = self._objective.model.output_bias
         if len(seen) == 2:
             with torch.no_grad():
                 bias[:3] += 50
-        score = check(self, bar)
+        score = check(self)
         seen.append(bias.detach().clone())
         return score
 
@@ -302,3 +302,57 @@ def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
             tmp_path / "d",
             say=quiet,
         )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [
+        ((), "the loss is nan"),
+        (("budget.epochs=1", "budget.batch_size=60", "budget.window=99"), ""),
+    ],
+)
+def test_a_number_that_is_none_names_step_rate_and_remedy(
+    tmp_path, monkeypatch, overrides, what
+) -> None:
+    def spoil(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        result = step(self, batch)
+        if self.progress.step == 5 or overrides:
+            with torch.no_grad():
+                self._objective.model.output_bias.fill_(math.nan)
+        return result
+
+    monkeypatch.setattr(TrainingLoop, "_step", spoil)
+    with pytest.raises(DivergedError) as error:
+        train(recipe(*overrides), TEXT, tmp_path / "a", say=quiet)
+    message = str(error.value)
+    assert "learning_rate (it is 0.01" in message
+    assert "clip_norm (it is 1)" in message
+    if overrides:
+        assert "the validation figure is nan at step 1," in message
+        assert "No snapshot was due yet" in message
+    else:
+        assert "the loss is nan at step 6, learning rate 0.0" in message
+        assert "The last snapshot, of step 4, is kept." in message
+        assert (tmp_path / "a/snapshot/progress.json").exists()
+
+
+def test_a_snapshot_from_before_a_key_of_the_recipe_was_born_still_resumes(
+    tmp_path, monkeypatch
+) -> None:
+    def interrupt(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        if self.progress.step == 6:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingLoop, "_step", interrupt)
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+    path = tmp_path / "cut/snapshot/progress.json"
+    facts = json.loads(path.read_text())
+    del facts["recipe"]["budget"]["patience"]
+    for name in ("best_step", "best_figures", "num_worse"):
+        del facts["progress"][name]
+    path.write_text(json.dumps(facts))
+    with pytest.raises(SnapshotError, match="another recipe"):
+        train(recipe("budget.patience=2"), TEXT, tmp_path / "cut", resume=True, say=quiet)
+    assert load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=quiet))

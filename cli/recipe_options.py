@@ -1,0 +1,82 @@
+"""What commands that work on a recipe have in common: its flags, and reading it with its corpus."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.corpus import LabelledCorpus, TextCorpus
+    from training.recipe import TrainRecipe
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Describe how a recipe, or a text of one's own, is given."""
+    parser.add_argument(
+        "recipe", nargs="?", type=Path, help="a recipe file, such as recipes/tang.toml"
+    )
+    parser.add_argument(
+        "--text", type=Path, help="a UTF-8 text file of your own, in place of a recipe"
+    )
+    parser.add_argument(
+        "--tokenizer",
+        choices=["characters", "words", "bpe"],
+        default="words",
+        help="how to cut the text file (default: words; for Chinese: characters)",
+    )
+    parser.add_argument(
+        "--data", type=Path, help="the folder of the corpora (default: REFRAIN_DATA)"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of the recipe, such as budget.epochs=3",
+    )
+    parser.add_argument("--seed", type=int, help="the same as --set seed=SEED")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+
+def read_recipe_and_corpus(
+    options: argparse.Namespace,
+) -> tuple[TrainRecipe, TextCorpus | LabelledCorpus]:
+    """Read what the options name."""
+    from training.errors import RecipeError
+
+    if (options.recipe is None) == (options.text is None):
+        raise RecipeError("give either a recipe file or --text FILE")
+    return _from_text(options) if options.text else _from_recipe(options)
+
+
+def _overrides(options: argparse.Namespace) -> list[str]:
+    seed = [] if options.seed is None else [f"seed={options.seed}"]
+    return [*options.overrides, *seed]
+
+
+def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus | LabelledCorpus]:
+    from training.datasets import data_root, load_dataset
+    from training.errors import RecipeError
+    from training.recipe import read_recipe
+
+    recipe = read_recipe(options.recipe, _overrides(options))
+    if not recipe.data.dataset:
+        raise RecipeError(f"{options.recipe} names no data.dataset; `refrain datasets` lists them")
+    root = options.data or data_root(os.environ)
+    return recipe, load_dataset(recipe.data.dataset, root)
+
+
+def _from_text(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus]:
+    from training.corpus import read_text_file, split_text
+    from training.own_text import recipe_for_text, shortage
+
+    text = read_text_file(options.text)
+    recipe = recipe_for_text(options.text, text, options.tokenizer, _overrides(options))
+    if warning := shortage(text, recipe.tokenizer.kind):
+        print(f"refrain: warning: {options.text}: {warning}", file=sys.stderr)
+    return recipe, split_text(text)

@@ -1,0 +1,74 @@
+"""Listeners are told of a run, once each, whatever ends it."""
+
+import json
+
+import pytest
+
+from training.listeners import RunListener
+from training.loop import TrainingLoop
+from training.run import train
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+class Recorder(RunListener):
+    """Keeps all that it is told."""
+
+    def __init__(self):
+        self.starts, self.steps, self.validations, self.messages, self.ends = [], [], [], [], []
+
+    def on_start(self, start):
+        self.starts.append(start)
+
+    def on_step(self, report):
+        self.steps.append(report)
+
+    def on_validation(self, report):
+        self.validations.append(report)
+
+    def on_message(self, text):
+        self.messages.append(text)
+
+    def on_end(self, end):
+        self.ends.append(end)
+
+
+def test_a_listener_is_told_of_every_step_and_validation(
+    tmp_path, small_corpus, small_recipe
+) -> None:
+    recorder, recipe = Recorder(), small_recipe()
+    train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[recorder])
+    (start,), (end,) = recorder.starts, recorder.ends
+    assert start.recipe == recipe
+    assert start.step == 0
+    assert [report.step for report in recorder.steps] == [*range(1, start.num_steps + 1)]
+    assert len(recorder.validations) == 3
+    assert all(report.sample for report in recorder.validations)
+    assert recorder.validations[0].is_best
+    assert (end.step, end.outcome) == (start.num_steps, "finished")
+    logged = map(json.loads, (tmp_path / "a/run_log.jsonl").read_text().splitlines())
+    losses = {event["step"]: event["loss"] for event in logged if event["event"] == "step"}
+    assert losses == {
+        report.step: round(report.loss, 5) for report in recorder.steps if report.is_logged
+    }
+
+
+def test_a_run_that_fails_tells_its_end_and_a_resumed_one_where_it_goes_on(
+    tmp_path, monkeypatch, small_corpus, small_recipe
+) -> None:
+    def stop(self, batch, step=TrainingLoop._step):
+        if self.progress.step == 6:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    first, second = Recorder(), Recorder()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingLoop, "_step", stop)
+        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[first])
+    assert (first.ends[0].step, first.ends[0].outcome) == (6, "failed")
+    train(small_recipe(), small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[second])
+    assert second.starts[0].step == 4
+    assert second.steps[0].step == 5
+    assert second.steps[0].loss == first.steps[4].loss
