@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cli import datasets, evaluate, fit_cache, serve, train
+from cli import datasets, evaluate, fit_cache, serve, study, train
 from models.errors import RefrainError
 from training.errors import TrainingStoppedError
 
@@ -17,7 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="refrain", description="Train recurrent language models and serve them over HTTP."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, train, evaluate, fit_cache, datasets):
+    for command in (serve, train, evaluate, fit_cache, study, datasets):
         command.add_parser(commands)
     return parser
 

@@ -5,6 +5,7 @@
   - OutputExistsError      the output folder holds something worth keeping
   - SnapshotError          a snapshot that does not fit the run
   - DivergedError          the gradient is no number any more
+  - MissingPackageError    an optional package that is not installed; says how to install it
   - CorpusError
     - EmptyCorpusError     a text with nothing in it
     - NotUtf8Error         a text file in another encoding; says the byte
@@ -30,6 +31,10 @@ class SnapshotError(RefrainError):
 
 class DivergedError(RefrainError):
     """The gradient is no number any more."""
+
+
+class MissingPackageError(RefrainError):
+    """An optional package that is not installed."""
 
 
 class CorpusError(RefrainError):
