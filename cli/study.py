@@ -143,7 +143,7 @@ def _add_bptt(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_word_order(parser: argparse.ArgumentParser) -> None:
-    _add_number(parser, "--steps", 1_000, "updates of each run")
+    _add_number(parser, "--steps", 600, "updates of each run")
     _add_seeds(parser, (0, 1, 2))
     parser.set_defaults(
         measure=lambda study, asked: study.measure(num_steps=asked.steps, seeds=asked.seeds)
@@ -152,7 +152,7 @@ def _add_word_order(parser: argparse.ArgumentParser) -> None:
 
 def _add_tokenizers(parser: argparse.ArgumentParser) -> None:
     _add_text(parser, "chinese-review-texts")
-    _add_number(parser, "--characters", 600_000, "characters that each network reads")
+    _add_number(parser, "--characters", 400_000, "characters that each network reads")
     _add_number(parser, "--vocabulary", 8_000, "most tokens of words and byte pairs")
     _add_seeds(parser, (0,))
     parser.set_defaults(
