@@ -227,6 +227,6 @@ def draw(figures: dict[str, Any]) -> Figure:
     best = min(KINDS, key=lambda kind: fmean(figures[kind]["bits_per_character"]))
     axes.set(xlabel="characters of text read, millions", ylabel="bits per character, validation")
     axes.set_xlim(left=0)
-    axes.set_title(f"Of as many characters read, {best} tell most about the next")
+    axes.set_title(f"After as many characters read, {best} need the fewest bits")
     name_ends(axes, ends)
     return figure
