@@ -1,0 +1,161 @@
+"""How far back a gradient has to reach: an Elman network that learns to echo, by its hand-written gradient.
+
+At every time the network reads a symbol and has to name the one of `lag` steps before. Of its gradient we ask which
+part came back from which distance, and what is left of its direction when it is cut short.
+
+Shapes: T times, V symbols, H width of the hidden layer, K distances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training.studies.elman_by_hand import ElmanWeights, backward, forward, parts_by_distance
+from training.studies.figure import BLUE, GREY, INK, ORANGE, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NUM_SYMBOLS = 4
+NUM_TIMES = 60
+NUM_MEASURED = 30
+"""Sequences whose gradients are added up and looked at."""
+PEAK_RATE = 3e-3
+
+
+def echo(random: np.random.Generator, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw inputs_TV (one-hot symbols) and targets_T: the symbol of `lag` steps before, at first symbol 0."""
+    symbols_T = random.integers(NUM_SYMBOLS, size=NUM_TIMES)
+    targets_T = np.concatenate((np.zeros(lag, dtype=int), symbols_T))[:NUM_TIMES]
+    return np.eye(NUM_SYMBOLS)[symbols_T], targets_T
+
+
+def measure(
+    *, lag: int, hidden_size: int, num_steps: int, longest: int, seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Measure the gradient of a fresh and of a trained network; means over seeds.
+
+    Returns
+    -------
+    dict
+        For "fresh" and "trained": "loss" in nats a step; "share", the norm of the part of dL/dW_hh that came back over
+        0, 1, ... steps against the whole's norm; "reach" and "window", the cosine between the full gradient and the one
+        of which every loss reaches back over 1, 2, ... steps, or the one of windows of 1, 2, ... steps.
+    """
+    stages: dict[str, list[dict[str, Any]]] = {"fresh": [], "trained": []}
+    with tqdm(total=len(seeds) * num_steps, desc="bptt", unit="step") as bar:
+        for seed in seeds:
+            random = np.random.default_rng(seed)
+            sizes = {"num_inputs": NUM_SYMBOLS, "num_outputs": NUM_SYMBOLS}
+            weights = ElmanWeights.draw(random, num_hidden=hidden_size, **sizes)
+            held_out = [echo(random, lag) for _ in range(NUM_MEASURED)]
+            stages["fresh"].append(look_at_gradient(weights, held_out, longest))
+            for _ in train(weights, random, lag, num_steps):
+                bar.update()
+            stages["trained"].append(look_at_gradient(weights, held_out, longest))
+    settings = {"lag": lag, "hidden_size": hidden_size, "num_steps": num_steps, "seeds": [*seeds]}
+    return {"settings": settings, **{stage: _mean(runs) for stage, runs in stages.items()}}
+
+
+def train(
+    weights: ElmanWeights, random: np.random.Generator, lag: int, num_steps: int
+) -> Iterator[None]:
+    """Train in place under Adam, whose gradients are those that `backward` gives."""
+    parameters = [torch.from_numpy(array) for array in weights.arrays()]
+    optimizer = torch.optim.Adam(parameters, lr=PEAK_RATE, betas=(0.9, 0.99))
+    for _ in range(num_steps):
+        inputs_TV, targets_T = echo(random, lag)
+        gradient = backward(weights, inputs_TV, forward(weights, inputs_TV, targets_T))
+        for parameter, array in zip(parameters, gradient.arrays(), strict=True):
+            parameter.grad = torch.from_numpy(array / NUM_TIMES)
+        optimizer.step()
+        yield
+
+
+def look_at_gradient(
+    weights: ElmanWeights, sequences: Sequence[tuple[np.ndarray, np.ndarray]], longest: int
+) -> dict[str, Any]:
+    """Add up the gradients of sequences and compare the whole with its parts and with what truncation leaves."""
+    shape = weights.W_hh.shape
+    loss, parts_KHH, windowed_KHH = 0.0, np.zeros((NUM_TIMES, *shape)), np.zeros((longest, *shape))
+    for inputs_TV, targets_T in sequences:
+        read = forward(weights, inputs_TV, targets_T)
+        loss += read.loss / NUM_TIMES / len(sequences)
+        parts_KHH += parts_by_distance(weights, read, NUM_TIMES)
+        for index in range(longest):
+            windowed_KHH[index] += backward(weights, inputs_TV, read, index + 1).W_hh
+    whole_HH = parts_KHH.sum(axis=0)
+    reaching_KHH = parts_KHH[:longest].cumsum(axis=0)
+    norms_K = np.linalg.norm(parts_KHH[:longest], axis=(1, 2))
+    return {
+        "loss": loss,
+        "share": (norms_K / np.linalg.norm(whole_HH)).tolist(),
+        "reach": [cosine(part_HH, whole_HH) for part_HH in reaching_KHH],
+        "window": [cosine(part_HH, whole_HH) for part_HH in windowed_KHH],
+    }
+
+
+def cosine(left: np.ndarray, right: np.ndarray) -> float:
+    """Give the cosine of the angle between two matrices taken as vectors."""
+    return float((left * right).sum() / (np.linalg.norm(left) * np.linalg.norm(right)))
+
+
+def _mean(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        name: np.mean([run[name] for run in runs], axis=0).round(5).tolist() for name in runs[0]
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Write the cosines of the trained network."""
+    trained, lag = figures["trained"], figures["settings"]["lag"]
+    lines = [
+        f"echo over {lag} steps: loss {figures['fresh']['loss']:.3f} nats fresh, {trained['loss']:.3f} trained",
+        "cosine with the full gradient of the trained network",
+        f"{'steps':>6} {'every loss reaches back':>24} {'windows':>9}",
+    ]
+    pairs = zip(trained["reach"], trained["window"], strict=True)
+    lines += [
+        f"{length:6} {reach:24.3f} {window:9.3f}"
+        for length, (reach, window) in enumerate(pairs, start=1)
+    ]
+    return "\n".join(lines)
+
+
+def draw(figures: dict[str, Any]) -> Figure:
+    """Draw the parts of the gradient by distance, and the direction that truncation leaves."""
+    figure, (left, right) = panels(2)
+    lag, fresh, trained = figures["settings"]["lag"], figures["fresh"], figures["trained"]
+    distances = range(len(trained["share"]))
+    lengths = range(1, len(trained["reach"]) + 1)
+    for axes, place in ((left, lag), (right, lag + 1)):
+        axes.axvline(place, color=INK, linewidth=1, linestyle=(0, (2, 3)))
+    left.plot(distances, fresh["share"], "o-", color=GREY, markersize=4)
+    left.plot(distances, trained["share"], "o-", color=ORANGE, markersize=4)
+    left.annotate("fresh", (0, fresh["share"][0]), (8, 0), textcoords="offset points", color=GREY)
+    left.annotate(
+        "trained", (lag, trained["share"][lag]), (8, 2), textcoords="offset points", color=ORANGE
+    )
+    left.set_title(f"What came back over {lag} steps teaches;\nbeyond them nothing does")
+    left.set(xlabel="distance k, steps back", ylabel="norm of part k / norm of dL/dW$_{hh}$")
+    left.set_ylim(bottom=0)
+    right.plot(lengths, trained["reach"], "o-", color=ORANGE, markersize=4)
+    right.plot(lengths, trained["window"], "o-", color=BLUE, markersize=4)
+    right.set_title("Cut shorter, the gradient points elsewhere;\nwindows must be longer still")
+    right.set(xlabel="truncation length, steps", ylabel="cosine with the full gradient")
+    right.set_ylim(0, 1.2)
+    right.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    middle = len(lengths) * 2 // 3
+    right.text(
+        middle, 1.09, "every loss reaches back so far", color=ORANGE, ha="center", va="center"
+    )
+    below = trained["window"][middle - 1] - 0.06
+    right.text(
+        middle, below, "windows of that length,\nas in training", color=BLUE, ha="center", va="top"
+    )
+    return figure

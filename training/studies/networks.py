@@ -1,0 +1,89 @@
+"""Networks that can be compared, and how they are trained.
+
+Shapes: I width of the input, H width of the layer, G rows of all gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from models.cells import make_cell
+from models.config import CellName, LanguageModelConfig
+from models.language_model import LanguageModel
+from models.native.training import UNITS
+from training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from training.precision import autocast, choose_precision
+from training.recipe import OptimizerRecipe
+
+CELLS: tuple[CellName, ...] = ("elman", "gru", "lstm")
+CPU = torch.device("cpu")
+
+
+def num_parameters(module: nn.Module) -> int:
+    """Count the parameters of a module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def width_within(cell: CellName, input_size: int, budget: int) -> int:
+    """Give the widest layer of at most `budget` parameters whose width the compiled layer takes.
+
+    A layer has G (I + H + 2) parameters, where G is H for an Elman cell, 3H for a GRU, 4H for an LSTM: of equal
+    parameters, an LSTM is about half as wide as an Elman network.
+    """
+    width = UNITS
+    while num_parameters(make_cell(cell, input_size, width + UNITS)) <= budget:
+        width += UNITS
+    return width
+
+
+def make_network(
+    cell: CellName, *, vocab_size: int, embedding_size: int, budget: int, seed: int
+) -> LanguageModel:
+    """Make a network of one recurrent layer with about `budget` parameters in that layer."""
+    torch.manual_seed(seed)
+    config = LanguageModelConfig(
+        vocab_size=vocab_size,
+        cell=cell,
+        embedding_size=embedding_size,
+        hidden_size=width_within(cell, embedding_size, budget),
+        num_layers=1,
+        tied=False,
+    )
+    return LanguageModel(config)
+
+
+def fit(
+    model: nn.Module,
+    loss_of_batch: Callable[[], Tensor],
+    *,
+    num_steps: int,
+    peak_rate: float,
+    bar: tqdm[None],
+    after_step: Callable[[int], None] | None = None,
+) -> None:
+    """Train under AdamW and one cycle; `loss_of_batch` gives the loss of the next batch.
+
+    The networks of a study are all trained by this, so that they differ only in what is compared.
+    """
+    recipe = OptimizerRecipe(learning_rate=peak_rate)
+    optimizer = make_optimizer(model, recipe)
+    precision = choose_precision(CPU)
+    model.train()
+    for step in range(num_steps):
+        with autocast(CPU, precision):
+            loss = loss_of_batch()
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        rate = learning_rate(recipe, step=step, num_steps=num_steps, epoch=0, num_decays=0)
+        set_learning_rate(optimizer, rate)
+        optimizer.step()
+        bar.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
+        bar.update()
+        if after_step is not None:
+            after_step(step + 1)
+    model.eval()
