@@ -32,6 +32,7 @@ from training.evaluate import CPU, joined
 from training.neural_cache import ReadText, cache_probs, fit, perplexity
 from training.objective import window_loss
 from training.precision import autocast, choose_precision
+from training.prepare import documents_to_count
 
 Help = Literal["kneser-ney", "cache", "dynamic"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -119,7 +120,7 @@ def _mixed_with_ngram(
         boundary_id=tokenizer.eos_id,
         unk_id=tokenizer.unk_id,
     )
-    ngram = KneserNeyModel.estimate(tokenizer.encode_batch(corpus.documents["train"]), config)
+    ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
     own, others = {}, {}
     for split in SPLITS:
         own[split] = np.concatenate([text.probs_T for text in read[split]])

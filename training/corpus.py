@@ -1,4 +1,4 @@
-"""What a corpus is, and how a person's own text file becomes one."""
+"""What a corpus is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.errors import CorpusError, EmptyCorpusError, NotUtf8Error
+from training.text_file import TextPart
 
 Split = Literal["train", "validation", "test"]
 
@@ -28,6 +28,22 @@ class TextCorpus:
 
     documents: Mapping[Split, Sequence[str]]
     unit: Literal["documents", "stream"]
+
+
+@dataclass(frozen=True)
+class TextFileCorpus(TextCorpus):
+    """A text file of one's own, however large: its end is held, to measure on, its beginning is read in blocks.
+
+    Attributes
+    ----------
+    train
+        What to train on.
+    cache
+        The folder where its vocabulary and token ids are kept.
+    """
+
+    train: TextPart
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,8 @@ class LabelledCorpus:
 
 def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
     """Give a SHA-256 that changes with any text, label, or split of a corpus."""
+    if isinstance(corpus, TextFileCorpus):
+        return corpus.train.file.sha256
     digest = hashlib.sha256()
     splits = corpus.documents if isinstance(corpus, TextCorpus) else corpus.examples
     for split in sorted(splits):
@@ -63,56 +81,3 @@ def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
             text, label = (item, 0) if isinstance(item, str) else (item.text, item.label)
             digest.update(f"{label} {len(text)} {text}\n".encode())
     return digest.hexdigest()
-
-
-def read_text_file(path: Path) -> str:
-    """Read a UTF-8 text file, with or without a byte-order mark.
-
-    Raises
-    ------
-    CorpusError
-        If there is no such file.
-    NotUtf8Error
-        If it is in another encoding; the message says at which byte.
-    EmptyCorpusError
-        If there is nothing but white space in it.
-    """
-    try:
-        packed = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        text = packed.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NotUtf8Error(
-            f"{path} is not UTF-8: byte {error.start} is 0x{packed[error.start]:02x}; "
-            "convert it first, for example with iconv -f GB18030 -t UTF-8"
-        ) from error
-    if not text.strip():
-        raise EmptyCorpusError(f"{path} holds no text")
-    return text.replace("\r\n", "\n")
-
-
-def split_text(
-    text: str, *, validation_fraction: float = 0.05, test_fraction: float = 0.05
-) -> TextCorpus:
-    """Split a text to a beginning to train on and two ends to measure on, at line borders where there are some.
-
-    Raises
-    ------
-    EmptyCorpusError
-        If the text is too short to leave something in each part.
-    """
-    first = _border(text, round(len(text) * (1 - validation_fraction - test_fraction)))
-    second = _border(text, max(first + 1, round(len(text) * (1 - test_fraction))))
-    parts = (text[:first], text[first:second], text[second:])
-    if not all(part.strip() for part in parts):
-        raise EmptyCorpusError("the text is too short to train on: give at least a few lines")
-    train, validation, test = ([part.strip("\n")] for part in parts)
-    return TextCorpus({"train": train, "validation": validation, "test": test}, unit="stream")
-
-
-def _border(text: str, near: int) -> int:
-    """Give the line border after `near`, if one comes soon; else `near` itself."""
-    newline = text.find("\n", near, near + max(1, len(text) // 50))
-    return near if newline < 0 else newline + 1

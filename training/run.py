@@ -34,7 +34,7 @@ from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.loop import TrainingLoop
 from training.precision import choose_device, choose_precision
-from training.prepare import Prepared, as_text, prepare, train_tokenizer
+from training.prepare import Prepared, as_text, documents_to_count, prepare, tokenizer_for
 from training.recipe import TrainRecipe
 from training.snapshot import find_snapshot
 
@@ -123,8 +123,7 @@ def _baseline(
         return ()
     corpus = as_text(corpus)
     config = NGramConfig(vocab_size=tokenizer.vocab_size, order=order)
-    ids = tokenizer.encode_batch(corpus.documents["train"])
-    ngram = KneserNeyModel.estimate(ids, config)
+    ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
     splits: tuple[Split, ...] = ("validation", "test")
     return tuple(
         replace(metric, model=f"Kneser-Ney {order}-gram")
@@ -204,12 +203,12 @@ def _estimate(
     recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Count n-grams."""
-    tokenizer = train_tokenizer(recipe, corpus.documents["train"])
+    tokenizer = tokenizer_for(recipe, corpus)
     fixed = {"boundary_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
     try:
         config = NGramConfig(vocab_size=tokenizer.vocab_size, **fixed, **recipe.model)
     except (TypeError, ConfigError) as error:
         raise RecipeError(f"[model] {error}") from error
     say(f"counting {config.order}-grams, vocabulary {config.vocab_size:,}")
-    ids = tokenizer.encode_batch(corpus.documents["train"])
-    return KneserNeyModel.estimate(ids, config), tokenizer, {"order": config.order}
+    documents = documents_to_count(corpus, tokenizer)
+    return KneserNeyModel.estimate(documents, config), tokenizer, {"order": config.order}

@@ -11,7 +11,7 @@ from models.pieces import PieceMemo, count_tokens, last_border, pieces
 from models.tokenizer import Tokenizer
 
 SIGNS = st.sampled_from(
-    list("aB'nt cafésé4 \n\t\r\u00a0\u3000\x1c\x85.,<床é") + ["n't", "<unk>", "<eos>"]
+    [*"aB'nt cafésé4 \n\t\r\u00a0\u3000\x1c\x85.,<床é", "n't", "<unk>", "<eos>"]
 )
 TEXTS = st.lists(SIGNS, max_size=40).map("".join)
 KINDS = ["characters", "words", "bpe", "whitespace"]
