@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train."""
+    from training.distributed import joined_processes
     from training.errors import RecipeError
     from training.run import train
 
@@ -78,15 +79,18 @@ def run(options: argparse.Namespace) -> int:
         raise RecipeError("give either a recipe file or --text FILE")
     recipe, corpus = _from_text(options) if options.text else _from_recipe(options)
     directory = options.output or Path("checkpoints") / recipe.name
-    train(
-        recipe,
-        corpus,
-        directory,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        device_name=options.device,
-    )
-    print(f"checkpoint in {directory}; `refrain serve --models {directory.parent}` serves it")
+    with joined_processes(options.device) as processes:
+        train(
+            recipe,
+            corpus,
+            directory,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            device_name=options.device,
+            processes=processes,
+        )
+    if processes.is_first:
+        print(f"checkpoint in {directory}; `refrain serve --models {directory.parent}` serves it")
     return 0
 
 

@@ -36,12 +36,16 @@ class Window:
         Which rows begin here, from a zero state; the others go on from the window before.
     rate
         What to multiply the learning rate with: this window's length against the usual one.
+    target_share, row_share
+        How much of the targets, and of the rows, of a window these are, where several processes share it.
     """
 
     inputs_BT: Tensor
     targets_BT: Tensor
     starts_B: Tensor
     rate: float = 1.0
+    target_share: float = 1.0
+    row_share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tqdm import tqdm
 
+from training.distributed import ALONE, Processes
 from training.errors import DivergedError, SnapshotError, TrainingStoppedError
 from training.objective import Objective
 from training.optimizer import WeightAverage, learning_rate, make_optimizer, set_learning_rate
@@ -44,6 +45,8 @@ class TrainingLoop:
         Holds `run_log.jsonl`, and while the run goes on `snapshot/` and `best.safetensors`.
     sample
         Gives a sample of what the model writes by now; None for models that do not write.
+    processes
+        Those that share the run; only the first one speaks and writes.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class TrainingLoop:
         *,
         text_hash: str = "",
         sample: Callable[[], str] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self._objective = objective
         self._recipe = recipe
@@ -63,7 +67,8 @@ class TrainingLoop:
         self._device = device
         self._text_hash = text_hash
         self._sample = sample
-        self._log = RunLog(directory / "run_log.jsonl")
+        self._processes = processes
+        self._log = RunLog(directory / "run_log.jsonl", is_kept=processes.is_first)
         self._optimizer = make_optimizer(objective.model, recipe.optimizer)
         self._parameters = list(objective.model.parameters())
         self._average = (
@@ -84,7 +89,7 @@ class TrainingLoop:
         if found is None:
             self._log.clear()
             return
-        self.progress, self._objective.state = load_snapshot(
+        self.progress, state = load_snapshot(
             found,
             recipe=self._recipe.to_dict(),
             text_hash=self._text_hash,
@@ -93,6 +98,7 @@ class TrainingLoop:
             average=self._average,
             device=self._device,
         )
+        self._objective.state = self._processes.own(state)
         self._log.start_over(keep_until=self.progress.step)
 
     def run(self) -> None:
@@ -107,12 +113,17 @@ class TrainingLoop:
         with (
             stop_signals() as self._stop,
             tqdm(
-                total=self._num_steps, initial=self.progress.step, unit="step", mininterval=1.0
+                total=self._num_steps,
+                initial=self.progress.step,
+                unit="step",
+                mininterval=1.0,
+                disable=not self._processes.is_first,
             ) as bar,
         ):
             for epoch in range(self.progress.epoch, self._recipe.budget.epochs):
                 self._run_epoch(epoch, bar)
-        self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
+        if self._processes.is_first:
+            self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
 
     def _run_epoch(self, epoch: int, bar: tqdm[None]) -> None:
         budget = self._recipe.budget
@@ -129,9 +140,10 @@ class TrainingLoop:
                 score = self._validate(bar)
                 if ends_epoch:
                     self._answer_plateau(score)
-            if self._is_due(budget.snapshot_every) or self._is_snapshot_time() or is_last:
+            stops, is_time = self._processes.any_of(self._stop.is_made, self._is_snapshot_time())
+            if self._is_due(budget.snapshot_every) or is_time or is_last:
                 self._snapshot(bar)
-            if self._stop.is_made and not is_last:
+            if stops and not is_last:
                 self._save_snapshot()
                 raise TrainingStoppedError(
                     f"stopped at step {self.progress.step:,} of {self._num_steps:,}; "
@@ -145,6 +157,8 @@ class TrainingLoop:
             loss = self._objective.loss(batch)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss.minimised)
+        self._processes.sum_gradients(self._parameters)
+        mean, num_tokens = self._processes.total(loss.mean, loss.num_tokens)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip_norm).item()
         if not math.isfinite(norm):
             raise DivergedError(
@@ -162,7 +176,7 @@ class TrainingLoop:
         self._optimizer.step()
         if self._average is not None:
             self._average.update(self.progress.step + 1)
-        return loss.mean, norm, loss.num_tokens
+        return mean, norm, int(num_tokens)
 
     def _advance(self, epoch: int, window: int, seconds: float) -> None:
         is_last = window + 1 == self._objective.num_windows
@@ -222,6 +236,8 @@ class TrainingLoop:
         if score < self.progress.best:
             self.progress = replace(self.progress, best=score)
             self._save_best()
+        if not self._processes.is_first:
+            return score
         values: dict[str, object] = {"step": self.progress.step, **figures}
         bar.write(f"step {self.progress.step}: validation {name} {figure:.4f}")
         if self._sample is not None:
@@ -232,6 +248,8 @@ class TrainingLoop:
         return score
 
     def _save_best(self) -> None:
+        if not self._processes.is_first:
+            return
         partial = self._directory / "best.safetensors.partial"
         write_tensors(partial, self._objective.model.state_dict())
         partial.replace(self._directory / "best.safetensors")
@@ -245,13 +263,16 @@ class TrainingLoop:
             bar.write(f"no snapshot at step {self.progress.step:,}, the last one stays: {error}")
 
     def _save_snapshot(self) -> None:
-        save_snapshot(
-            self._directory / "snapshot",
-            progress=self.progress,
-            recipe=self._recipe.to_dict(),
-            text_hash=self._text_hash,
-            model=self._objective.model,
-            optimizer=self._optimizer,
-            average=self._average,
-            state=self._objective.state,
-        )
+        state = self._processes.gathered(self._objective.state)
+        with self._processes.first_goes_ahead():
+            if self._processes.is_first:
+                save_snapshot(
+                    self._directory / "snapshot",
+                    progress=self.progress,
+                    recipe=self._recipe.to_dict(),
+                    text_hash=self._text_hash,
+                    model=self._objective.model,
+                    optimizer=self._optimizer,
+                    average=self._average,
+                    state=state,
+                )

@@ -29,6 +29,7 @@ from training.batches import (
     stream_of,
 )
 from training.corpus import LabelledCorpus, Split, TextCorpus, TextFileCorpus
+from training.distributed import ALONE, OwnWindows, Processes
 from training.errors import RecipeError
 from training.objective import (
     ClassifierObjective,
@@ -75,7 +76,10 @@ def train_tokenizer(recipe: TrainRecipe, texts: Sequence[str]) -> Tokenizer:
 
 
 def prepare(
-    recipe: TrainRecipe, corpus: TextCorpus | LabelledCorpus, device: torch.device
+    recipe: TrainRecipe,
+    corpus: TextCorpus | LabelledCorpus,
+    device: torch.device,
+    processes: Processes = ALONE,
 ) -> Prepared:
     """Make tokenizer, model and batches of what a corpus can teach.
 
@@ -85,12 +89,12 @@ def prepare(
         If the recipe is for another task or describes an impossible model.
     """
     if isinstance(corpus, TextCorpus):
-        return prepare_language_model(recipe, corpus, device)
+        return prepare_language_model(recipe, corpus, device, processes)
     return prepare_classifier(recipe, corpus, device)
 
 
 def prepare_language_model(
-    recipe: TrainRecipe, corpus: TextCorpus, device: torch.device
+    recipe: TrainRecipe, corpus: TextCorpus, device: torch.device, processes: Processes = ALONE
 ) -> Prepared:
     """Make tokenizer, model and windows of a language model.
 
@@ -132,6 +136,9 @@ def prepare_language_model(
     if budget.max_windows:
         train = FirstWindows(train, budget.max_windows)
     validation = windows(tokenizer.encode_batch(corpus.documents["validation"]))
+    if processes.size > 1:
+        train = OwnWindows(train, processes, recipe.seed)
+        validation = OwnWindows(validation, processes)
     objective = LanguageModelObjective(
         model,
         train,
@@ -139,6 +146,7 @@ def prepare_language_model(
         device,
         recipe.optimizer,
         teacher_reader(teacher, recipe.distillation.weight, device) if teacher else None,
+        processes,
     )
 
     def sample() -> str:

@@ -30,10 +30,11 @@ from models.tokenizer import Tokenizer
 from training.allocator import keep_freed_memory
 from training.card import card_text
 from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
+from training.distributed import ALONE, Processes, agreed_precision
 from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.loop import TrainingLoop
-from training.precision import choose_device, choose_precision
+from training.precision import choose_device
 from training.prepare import Prepared, as_text, documents_to_count, prepare, tokenizer_for
 from training.recipe import TrainRecipe
 from training.snapshot import find_snapshot
@@ -48,15 +49,22 @@ def train(
     overwrite: bool = False,
     device_name: str = "auto",
     say: Callable[[str], None] = print,
+    processes: Processes = ALONE,
 ) -> Path:
-    """Train a model on a corpus and write its checkpoint to a directory.
+    """Train a model on a corpus and write its checkpoint to a directory, which all processes of a run must see.
 
     Raises
     ------
     OutputExistsError
         If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
         `overwrite` says what to do with it.
+    RecipeError
+        If several processes are to train anything but a language model.
     """
+    if processes.size > 1 and recipe.task != "language_model":
+        raise RecipeError(f"a {recipe.task} is trained by one process, not {processes.size}")
+    if not processes.is_first:
+        say = _say_nothing
     if not overwrite:
         _check_free(directory, resume=resume)
     keep_freed_memory()
@@ -67,10 +75,13 @@ def train(
         if overwrite:
             _clear(directory)
     else:
-        prepared = prepare(recipe, corpus, device)
-        if overwrite:
-            _clear(directory)
-        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say)
+        with processes.first_goes_ahead():
+            prepared = prepare(recipe, corpus, device, processes)
+            if overwrite and processes.is_first:
+                _clear(directory)
+        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say, processes)
+        if not processes.is_first:
+            return directory
     directory.mkdir(parents=True, exist_ok=True)
     settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
     (directory / "recipe.json").write_text(settings + "\n", encoding="utf-8")
@@ -165,15 +176,18 @@ def _optimize(
     corpus: TextCorpus | LabelledCorpus,
     directory: Path,
     say: Callable[[str], None],
+    processes: Processes,
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Run the training loop, from the last snapshot if there is one."""
     model = prepared.model
     device = next(model.parameters()).device
-    precision = choose_precision(device, recipe.budget.precision)
+    processes.copy_first(model.parameters())
+    precision = agreed_precision(device, recipe.budget.precision, processes)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     say(
         f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "
         f"{prepared.objective.num_windows:,} steps an epoch, on {device.type} in {precision}"
+        + (f", {processes.size} processes" if processes.size > 1 else "")
     )
     loop = TrainingLoop(
         prepared.objective,
@@ -183,6 +197,7 @@ def _optimize(
         precision,
         text_hash=hash_of(corpus),
         sample=prepared.sample,
+        processes=processes,
     )
     loop.resume()
     if loop.progress.step:
@@ -197,6 +212,10 @@ def _optimize(
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
     return model.cpu().eval(), prepared.tokenizer, facts
+
+
+def _say_nothing(_: str) -> None:
+    """Leave speaking to the first process."""
 
 
 def _estimate(

@@ -8,15 +8,16 @@ from typing import Any
 
 
 class RunLog:
-    """A JSON-lines file of what happened at which step."""
+    """A JSON-lines file of what happened at which step; of several processes only one keeps it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_kept: bool = True) -> None:
         self._path = path
+        self._is_kept = is_kept
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def start_over(self, *, keep_until: int) -> None:
         """Drop the events after a step: a resumed run writes them again."""
-        if not self._path.exists():
+        if not self._is_kept or not self._path.exists():
             return
         events = map(_read, self._path.read_text("utf-8").splitlines())
         kept = [event for event in events if event and event.get("step", 0) <= keep_until]
@@ -24,12 +25,14 @@ class RunLog:
 
     def clear(self) -> None:
         """Drop everything: the run begins."""
-        self._path.unlink(missing_ok=True)
+        if self._is_kept:
+            self._path.unlink(missing_ok=True)
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line({"event": event, **values}))
+        if self._is_kept:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_line({"event": event, **values}))
 
 
 def _read(line: str) -> dict[str, Any] | None:
