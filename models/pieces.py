@@ -18,7 +18,8 @@ LONGEST_KEPT = 64
 """Characters above which a piece is not remembered: it hardly comes again."""
 LONGEST_LOOKED_BACK = 10_000
 """Characters at the end of a block among which its last border is looked for."""
-MAX_KEPT = 500_000
+MAX_KEPT = 1_000_000
+"""Pieces of late, and as many from before them: half a gigabyte at most."""
 MAX_COUNTED = 2_000_000
 MAX_COUNTED_CHARACTERS = 64_000_000
 CHARACTERS_BETWEEN_CHECKS = 16_000_000
@@ -40,16 +41,23 @@ def last_border(text: str) -> int:
 
 
 class PieceMemo(dict[str, tuple[T, ...]]):
-    """What a function makes of pieces, for those of late; `memo[piece]` always answers."""
+    """What a function makes of pieces, for those of late; `memo[piece]` always answers.
+
+    When it is full, its pieces become the old ones, of which each that is asked for is taken over.
+    """
 
     def __init__(self, look: Callable[[str], tuple[T, ...]]) -> None:
         super().__init__()
         self._look = look
+        self._old: dict[str, tuple[T, ...]] = {}
 
     def __missing__(self, piece: str) -> tuple[T, ...]:
-        found = self._look(piece)
+        found = self._old.get(piece)
+        if found is None:
+            found = self._look(piece)
         if len(piece) <= LONGEST_KEPT:
             if len(self) >= MAX_KEPT:
+                self._old = dict(self)
                 self.clear()
             self[piece] = found
         return found

@@ -40,9 +40,13 @@ def test_a_memo_answers_long_pieces_and_never_grows_past_its_bound(monkeypatch) 
     looked: list[str] = []
     memo = PieceMemo(lambda piece: (looked.append(piece) or len(piece),))
     long = "x" * 100
-    assert list(memo.over(["a", "bb", "a", "ccc", "dddd", long, long])) == [1, 2, 1, 3, 4, 100, 100]
+    asked = ["a", "bb", "a", "ccc", "dddd", "a", long, long]
+    assert list(memo.over(asked)) == [1, 2, 1, 3, 4, 1, 100, 100]
     assert looked == ["a", "bb", "ccc", "dddd", long, long]
-    assert list(memo) == ["dddd"]
+    assert list(memo) == ["dddd", "a"]
+    list(memo.over("efghijkl"))
+    assert list(memo.over(["a"])) == [1]
+    assert looked[-1] == "a"
 
 
 def test_rare_tokens_are_forgotten_when_there_are_too_many(monkeypatch) -> None:
