@@ -2,8 +2,8 @@
 
 python -m benchmarks.large_text [--megabytes 1000] [--steps 60] [--folder FOLDER]
 
-The words of the text follow Zipf's law over a million types; its lines are drawn from a pool of 400,000. A second, short text is trained with a vocabulary of
-200,000 words.
+The words of the text follow Zipf's law over a million types; its lines are drawn from a pool of 400,000. A second,
+short text is trained with a vocabulary of 200,000 words.
 """
 
 from __future__ import annotations

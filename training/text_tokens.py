@@ -54,7 +54,7 @@ def tokenizer_of(corpus: TextFileCorpus, recipe: TokenizerRecipe) -> Tokenizer:
     except OSError as error:
         raise CorpusError(
             f"the vocabulary cannot be kept in {folder}: {error.strerror}; "
-            "REFRAIN_DATA names another folder"
+            "set REFRAIN_DATA to another folder"
         ) from error
     return tokenizer
 

@@ -92,7 +92,7 @@ def write_token_file(
         partial.unlink(missing_ok=True)
         raise CorpusError(
             f"the token ids cannot be kept in {path.parent}: {error.strerror or error}; "
-            "REFRAIN_DATA names another folder"
+            "set REFRAIN_DATA to another folder"
         ) from error
 
 

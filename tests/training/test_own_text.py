@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from models.checkpoint import load_checkpoint
 from models.tokenizer import Tokenizer
-from training import own_text, text_file, text_tokens
+from training import own_text, prepare, text_file, text_tokens
 from training.corpus import hash_of
-from training.errors import CorpusError, EmptyCorpusError
+from training.errors import CorpusError, EmptyCorpusError, RecipeError
 from training.own_text import own_text_corpus, recipe_for_text, split_file
-from training.recipe import TokenizerRecipe
+from training.recipe import TokenizerRecipe, make_recipe
+from training.run import train
 from training.text_file import TextFile
 from training.text_tokens import tokenizer_of, tokens_of
 
@@ -127,12 +129,39 @@ def test_byte_pairs_of_a_long_text_are_learnt_from_a_part_of_it(
     monkeypatch.setattr(text_file, "BLOCK", 100)
     corpus = own_text_corpus(write(TEXT), tmp_path / "cache")
     read: list[str] = []
-    train = Tokenizer.train
+    learn = Tokenizer.train
 
     def spy(kind: str, texts, **options: int) -> Tokenizer:
         read.extend(texts)
-        return train(kind, read, **options)
+        return learn(kind, read, **options)
 
     monkeypatch.setattr(Tokenizer, "train", spy)
     tokenizer_of(corpus, TokenizerRecipe(kind="bpe", vocab_size=300))
     assert 800 < sum(map(len, read)) <= 1300
+
+
+def test_a_run_on_a_text_file_trains_on_its_mapped_tokens_and_bounds_its_epochs(
+    tmp_path, write
+) -> None:
+    corpus = own_text_corpus(write(TEXT), tmp_path / "cache")
+    values = {
+        "name": "tiny",
+        "data": {"text": "a.txt"},
+        "model": {"embedding_size": 16, "hidden_size": 16},
+        "budget": {"epochs": 2, "batch_size": 4, "window": 8, "max_windows": 5},
+        "card": {"baseline_order": 3},
+    }
+    directory = train(make_recipe(values), corpus, tmp_path / "tiny", say=lambda _: None)
+    card = load_checkpoint(directory).card
+    assert card.training["steps"] == 10
+    assert {metric.model for metric in card.metrics} == {"", "int8", "Kneser-Ney 3-gram"}
+
+
+def test_n_grams_of_too_long_a_text_are_refused_before_training(
+    tmp_path, write, monkeypatch
+) -> None:
+    monkeypatch.setattr(prepare, "MAX_COUNTED_TOKENS", 100)
+    corpus = own_text_corpus(write(TEXT), tmp_path / "cache")
+    recipe = make_recipe({"name": "tiny", "card": {"baseline_order": 3}})
+    with pytest.raises(RecipeError, match="too many to count"):
+        train(recipe, corpus, tmp_path / "tiny", say=lambda _: None)
