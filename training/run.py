@@ -27,7 +27,7 @@ from models.errors import ConfigError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
-from training.allocator import keep_freed_memory
+from training.allocator import give_freed_memory_back, keep_freed_memory
 from training.card import card_text
 from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of
 from training.distributed import ALONE, Processes, agreed_precision
@@ -93,6 +93,7 @@ def train(
         recipe=f"recipes/{recipe.name}.toml" if recipe.data.dataset else "",
         training=facts,
     )
+    give_freed_memory_back()
     say("measuring on validation and test, as the service would read")
     baseline = _baseline(recipe, model, tokenizer, corpus)
     finish(directory, model, tokenizer, card, corpus, getattr(torch, recipe.dtype), baseline)
@@ -211,6 +212,7 @@ def _optimize(
         "precision": loop.progress.precision,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
+    model.zero_grad(set_to_none=True)
     return model.cpu().eval(), prepared.tokenizer, facts
 
 
