@@ -11,6 +11,7 @@ NAMES = (
     "latency",
     "serving",
     "long_text",
+    "large_text",
     "invariance",
     "soak",
     "kneser_ney",

@@ -51,16 +51,17 @@ def run(options: argparse.Namespace) -> int:
     from models.checkpoint import load_checkpoint
     from training.adaptation import measure_with
     from training.card import update_card
-    from training.corpus import TextCorpus, read_text_file
+    from training.corpus import TextCorpus
     from training.datasets import corpus_of, is_own_text
     from training.evaluate import evaluate_checkpoint
     from training.prepare import as_text
+    from training.text_file import TextFile
 
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     if options.data and options.data.is_file() and not is_own_text(card, options.data):
-        text = read_text_file(options.data)
+        text = TextFile.scan(options.data).read()
         whole = TextCorpus(documents={"test": [text]}, unit="documents")
         metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
         published = {}

@@ -60,23 +60,31 @@ def _overrides(options: argparse.Namespace) -> list[str]:
 
 
 def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus | LabelledCorpus]:
-    from training.datasets import data_root, load_dataset
+    from training.datasets import data_root, load_dataset, token_cache
     from training.errors import RecipeError
+    from training.own_text import own_text_corpus
     from training.recipe import read_recipe
+    from training.text_file import TextFile
 
     recipe = read_recipe(options.recipe, _overrides(options))
+    if recipe.data.text:
+        file = TextFile.scan(Path(recipe.data.text))
+        return recipe, own_text_corpus(file, token_cache(os.environ))
     if not recipe.data.dataset:
-        raise RecipeError(f"{options.recipe} names no data.dataset; `refrain datasets` lists them")
+        raise RecipeError(
+            f"{options.recipe} names neither data.text nor data.dataset; `refrain datasets` lists those"
+        )
     root = options.data or data_root(os.environ)
     return recipe, load_dataset(recipe.data.dataset, root)
 
 
 def _from_text(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus]:
-    from training.corpus import read_text_file, split_text
-    from training.own_text import recipe_for_text, shortage
+    from training.datasets import token_cache
+    from training.own_text import own_text_corpus, recipe_for_text, shortage
+    from training.text_file import TextFile
 
-    text = read_text_file(options.text)
-    recipe = recipe_for_text(options.text, text, options.tokenizer, _overrides(options))
-    if warning := shortage(text, recipe.tokenizer.kind):
+    file = TextFile.scan(options.text)
+    recipe = recipe_for_text(file, options.tokenizer, _overrides(options))
+    if warning := shortage(file.num_characters, recipe.tokenizer.kind):
         print(f"refrain: warning: {options.text}: {warning}", file=sys.stderr)
-    return recipe, split_text(text)
+    return recipe, own_text_corpus(file, token_cache(os.environ))

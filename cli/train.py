@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, or only say what that would take."""
+    from training.distributed import joined_processes
     from training.dry_run import dry_run
     from training.run import train
 
@@ -69,16 +70,21 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         dry_run(recipe, corpus, device_name=options.device)
         return 0
-    print(plan(recipe, directory), flush=True)
-    train(
-        recipe,
-        corpus,
-        directory,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        device_name=options.device,
-        listeners=_listeners(options, recipe, directory),
-    )
+    with joined_processes(options.device) as processes:
+        if processes.is_first:
+            print(plan(recipe, directory), flush=True)
+        train(
+            recipe,
+            corpus,
+            directory,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            device_name=options.device,
+            listeners=_listeners(options, recipe, directory) if processes.is_first else (),
+            processes=processes,
+        )
+    if not processes.is_first:
+        return 0
     print(f"the checkpoint is in {directory}; serve it, with all others beside it:")
     print(f"    refrain serve --models {shlex.quote(str(directory.parent))}")
     return 0

@@ -8,10 +8,13 @@ from __future__ import annotations
 import codecs
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import (
     AddedToken,
     Regex,
@@ -25,6 +28,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.models import BPE, WordLevel
 
 from models.errors import TokenizerError
+from models.pieces import PieceMemo, count_tokens, pieces
 
 TokenizerKind = Literal["characters", "words", "bpe", "whitespace"]
 
@@ -90,7 +94,7 @@ class Tokenizer:
     def train(
         cls, kind: TokenizerKind, texts: Iterable[str], *, vocab_size: int = 0, min_count: int = 1
     ) -> Tokenizer:
-        """Learn a vocabulary from texts.
+        """Learn a vocabulary from texts, or from the blocks of one, in bounded memory but for BPE.
 
         Parameters
         ----------
@@ -108,7 +112,8 @@ class Tokenizer:
             fast = _byte_level_bpe(texts, vocab_size or 8_000, min_count)
         else:
             fast = _splitter(kind)
-            fast.model = WordLevel(_vocabulary(fast, texts, vocab_size, min_count), unk_token=UNK)
+            counts = count_tokens(texts, partial(_cut, fast), by_character=kind == "characters")
+            fast.model = WordLevel(_vocabulary(counts, vocab_size, min_count), unk_token=UNK)
         return cls(fast, kind)
 
     @classmethod
@@ -150,6 +155,17 @@ class Tokenizer:
         if self.kind == "words":
             return [self.encode(text).ids for text in texts]
         return [list(e.ids) for e in self._fast.encode_batch(texts, add_special_tokens=False)]
+
+    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[NDArray[np.int64]]:
+        """Turn the blocks of a long text to token ids, in bounded memory.
+
+        No token may reach from one block to the next. The ids are those of the whole text, several times as fast as
+        `encode` finds them.
+        """
+        memo = PieceMemo(lambda piece: tuple(self.encode(piece).ids))
+        for block in blocks:
+            cut = pieces(block, by_character=self.kind == "characters")
+            yield np.fromiter(memo.over(cut), np.int64)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turn token ids to text; the boundary token gives nothing."""
@@ -288,21 +304,21 @@ def _splitter(kind: TokenizerKind) -> FastTokenizer:
     return fast
 
 
-def _vocabulary(
-    splitter: FastTokenizer, texts: Iterable[str], vocab_size: int, min_count: int
-) -> dict[str, int]:
-    """Count the tokens of texts and number them, most frequent first, ties by spelling.
+def _cut(splitter: FastTokenizer, text: str) -> tuple[str, ...]:
+    """Cut a text to tokens, whatever the vocabulary."""
+    if splitter.normalizer is not None:
+        text = splitter.normalizer.normalize_str(text)
+    return tuple(token for token, _ in splitter.pre_tokenizer.pre_tokenize_str(text))
+
+
+def _vocabulary(counts: Counter[str], vocab_size: int, min_count: int) -> dict[str, int]:
+    """Number tokens, most frequent first, ties by spelling.
 
     Raises
     ------
     TokenizerError
         If no token occurs `min_count` times.
     """
-    counts: Counter[str] = Counter()
-    for text in texts:
-        if splitter.normalizer is not None:
-            text = splitter.normalizer.normalize_str(text)
-        counts.update(piece for piece, _ in splitter.pre_tokenizer.pre_tokenize_str(text))
     for special in (UNK, f" {UNK}", EOS):
         counts.pop(special, None)
     tokens = sorted((t for t, n in counts.items() if n >= min_count), key=lambda t: (-counts[t], t))

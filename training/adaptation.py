@@ -24,7 +24,7 @@ from models.checkpoint import Checkpoint
 from models.config import NGramConfig
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
-from training.batches import StreamWindows
+from training.batches import StreamWindows, TokenStream
 from training.corpus import Split, TextCorpus
 from training.cross_entropy import chunked_cross_entropy
 from training.errors import RecipeError
@@ -32,6 +32,7 @@ from training.evaluate import CPU, joined
 from training.neural_cache import ReadText, cache_probs, fit, perplexity
 from training.objective import window_loss
 from training.precision import autocast, choose_precision
+from training.prepare import documents_to_count, training_tokens
 
 Help = Literal["kneser-ney", "cache", "dynamic"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -55,8 +56,7 @@ def measure_with(checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Hel
             f"{checkpoint.name} is a {checkpoint.task}: only a language model takes help"
         )
     metrics: list[Metric] = []
-    every_split: tuple[Split, ...] = ("train", *SPLITS)
-    texts = {split: _texts(checkpoint, corpus, split) for split in every_split}
+    texts = {split: _texts(checkpoint, corpus, split) for split in SPLITS}
     if "kneser-ney" in helps or "cache" in helps:
         read = {
             split: read_texts(model, texts[split], checkpoint.tokenizer.eos_id) for split in SPLITS
@@ -66,7 +66,8 @@ def measure_with(checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Hel
         if "cache" in helps:
             metrics += _with_cache(read)
     if "dynamic" in helps:
-        metrics += _learning_as_it_reads(model, texts, checkpoint.tokenizer.eos_id)
+        train, _ = training_tokens(corpus, checkpoint.tokenizer)
+        metrics += _learning_as_it_reads(model, train, texts, checkpoint.tokenizer.eos_id)
     return metrics
 
 
@@ -119,7 +120,7 @@ def _mixed_with_ngram(
         boundary_id=tokenizer.eos_id,
         unk_id=tokenizer.unk_id,
     )
-    ngram = KneserNeyModel.estimate(tokenizer.encode_batch(corpus.documents["train"]), config)
+    ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
     own, others = {}, {}
     for split in SPLITS:
         own[split] = np.concatenate([text.probs_T for text in read[split]])
@@ -182,7 +183,10 @@ class DynamicEvaluation:
     """
 
     def __init__(
-        self, model: LanguageModel, train: Sequence[Sequence[int]], boundary_id: int
+        self,
+        model: LanguageModel,
+        train: Sequence[Sequence[int]] | TokenStream,
+        boundary_id: int,
     ) -> None:
         self._model = model
         self._boundary_id = boundary_id
@@ -193,7 +197,7 @@ class DynamicEvaluation:
         mean = sum(float(rms.sum()) for rms in self._rms) / sum(rms.numel() for rms in self._rms)
         self._relative = [rms / mean for rms in self._rms]
 
-    def _gradient_rms(self, train: Sequence[Sequence[int]]) -> list[Tensor]:
+    def _gradient_rms(self, train: Sequence[Sequence[int]] | TokenStream) -> list[Tensor]:
         """Give the root mean square of each weight's gradient over windows of the training texts."""
         windows = StreamWindows(
             train, boundary_id=self._boundary_id, batch_size=32, window=20, seed=0
@@ -247,10 +251,13 @@ class DynamicEvaluation:
 
 
 def _learning_as_it_reads(
-    model: LanguageModel, texts: dict[Split, list[list[int]]], boundary_id: int
+    model: LanguageModel,
+    train: Sequence[Sequence[int]] | TokenStream,
+    texts: dict[Split, list[list[int]]],
+    boundary_id: int,
 ) -> list[Metric]:
     """Fit dynamic evaluation on the beginning of validation, and measure with it."""
-    evaluation = DynamicEvaluation(model, texts["train"], boundary_id)
+    evaluation = DynamicEvaluation(model, train, boundary_id)
 
     def mean_loss(some: Sequence[Sequence[int]], config: DynamicConfig) -> float:
         total = sum(evaluation.cross_entropy(text, config) for text in some)

@@ -6,15 +6,19 @@ Shapes: B rows, T times (at most the recipe's window).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.padding import pad_texts
+
+TokenStream = NDArray[np.integer]
+"""Token ids with a boundary at both ends and between documents, perhaps mapped from a file."""
 
 IGNORED = -100
 """Target of a padded place: `torch.nn.functional.cross_entropy` leaves it out."""
@@ -32,12 +36,16 @@ class Window:
         Which rows begin here, from a zero state; the others go on from the window before.
     rate
         What to multiply the learning rate with: this window's length against the usual one.
+    target_share, row_share
+        How much of the targets, and of the rows, of a window these are, where several processes share it.
     """
 
     inputs_BT: Tensor
     targets_BT: Tensor
     starts_B: Tensor
     rate: float = 1.0
+    target_share: float = 1.0
+    row_share: float = 1.0
 
     @property
     def num_tokens(self) -> int:
@@ -69,6 +77,13 @@ class WindowSource(Protocol):
         ...
 
 
+def stream_of(documents: Iterable[Sequence[int]], boundary_id: int) -> TokenStream:
+    """Join documents to one stream."""
+    boundary = np.array([boundary_id])
+    pieces = (np.concatenate((np.asarray(ids, np.int64), boundary)) for ids in documents)
+    return np.concatenate((boundary, *pieces))
+
+
 class StreamWindows:
     """All documents as one stream with a boundary before each and at the end, cut to lanes.
 
@@ -80,7 +95,7 @@ class StreamWindows:
 
     def __init__(
         self,
-        documents: Sequence[Sequence[int]],
+        documents: Sequence[Sequence[int]] | TokenStream,
         *,
         boundary_id: int,
         batch_size: int,
@@ -89,18 +104,17 @@ class StreamWindows:
         restart_rate: float = 0.0,
         seed: int | None = None,
     ) -> None:
-        ids = [boundary_id]
-        for document in documents:
-            ids.extend(document)
-            ids.append(boundary_id)
-        self._stream = torch.tensor(ids)
-        self._lanes = max(1, min(batch_size, len(ids) - 1))
+        self._stream = (
+            documents if isinstance(documents, np.ndarray) else stream_of(documents, boundary_id)
+        )
+        self._num_targets = len(self._stream) - 1
+        self._lanes = max(1, min(batch_size, self._num_targets))
         self._boundary_id = boundary_id
         self._window = window
         self._window_jitter = window_jitter
         self._restart_rate = restart_rate
         self._seed = seed
-        self._length = -(-(len(ids) - 1) // self._lanes)
+        self._length = -(-self._num_targets // self._lanes)
         self.num_windows = len(self._borders(0)) - 1
 
     def _borders(self, number: int) -> list[int]:
@@ -113,37 +127,52 @@ class StreamWindows:
             return [*range(0, self._length, self._window), self._length]
         random = np.random.default_rng((self._seed, 2))
         lengths: list[int] = []
-        while sum(lengths) < self._length:
+        left = self._length
+        while left > 0:
             mean = self._window / 2 if random.random() < 0.05 else self._window
             lengths.append(max(5, round(random.normal(mean, self._window_jitter))))
-        lengths[-1] -= sum(lengths) - self._length
+            left -= lengths[-1]
+        lengths[-1] += left
         lengths = np.random.default_rng((self._seed, number, 2)).permutation(lengths).tolist()
         return [0, *itertools.accumulate(lengths)]
 
     def epoch(self, number: int) -> Iterator[Window]:
         """Give the windows of an epoch; without a seed, always from the stream's beginning."""
-        inputs, targets = self._lanes_of_epoch(number)
-        random = np.random.default_rng((self._seed, number, 1)) if self._seed is not None else None
+        shift, random = 0, None
+        if self._seed is not None:
+            shift = int(np.random.default_rng((self._seed, number)).integers(self._num_targets))
+            random = np.random.default_rng((self._seed, number, 1))
         for start, end in itertools.pairwise(self._borders(number)):
             starts = torch.full((self._lanes,), start == 0)
-            window_inputs = inputs[:, start:end].clone()
+            inputs, targets = self._read(start, end, shift)
             if random is not None:
                 starts |= torch.from_numpy(random.random(self._lanes) < self._restart_rate)
-                window_inputs[starts, 0] = self._boundary_id
+                inputs[starts, 0] = self._boundary_id
             rate = (end - start) / self._window if self._window_jitter else 1.0
-            yield Window(window_inputs, targets[:, start:end], starts, rate)
+            yield Window(inputs, targets, starts, rate)
 
-    def _lanes_of_epoch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Cut the stream to lanes: inputs and targets, each [B, all times]."""
-        total = len(self._stream) - 1
-        inputs, targets = self._stream[:-1], self._stream[1:]
-        if self._seed is not None:
-            shift = int(np.random.default_rng((self._seed, number)).integers(total))
-            inputs, targets = inputs.roll(-shift), targets.roll(-shift)
-        padding = self._lanes * self._length - total
-        inputs = torch.cat((inputs, inputs.new_zeros(padding)))
-        targets = torch.cat((targets, targets.new_full((padding,), IGNORED)))
-        return inputs.view(self._lanes, -1), targets.view(self._lanes, -1)
+    def _read(self, start: int, end: int, shift: int) -> tuple[Tensor, Tensor]:
+        """Read the times from `start` to before `end` of each lane: inputs and targets [B, T]."""
+        place_BT = np.arange(start, end) + self._length * np.arange(self._lanes)[:, None]
+        is_padding_BT = place_BT >= self._num_targets
+        place_BT = (place_BT + shift) % self._num_targets
+        inputs_BT = self._stream[place_BT].astype(np.int64)
+        targets_BT = self._stream[place_BT + 1].astype(np.int64)
+        inputs_BT[is_padding_BT] = 0
+        targets_BT[is_padding_BT] = IGNORED
+        return torch.from_numpy(inputs_BT), torch.from_numpy(targets_BT)
+
+
+class FirstWindows:
+    """The first windows of each epoch of a source: a text too long to be read whole, of which each has another part."""
+
+    def __init__(self, source: WindowSource, max_windows: int) -> None:
+        self._source = source
+        self.num_windows = min(source.num_windows, max_windows)
+
+    def epoch(self, number: int) -> Iterator[Window]:
+        """Give the windows of an epoch."""
+        return itertools.islice(self._source.epoch(number), self.num_windows)
 
 
 class DocumentWindows:

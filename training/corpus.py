@@ -1,4 +1,4 @@
-"""What a corpus is, and how a person's own text file becomes one."""
+"""What a corpus is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.errors import CorpusError, EmptyCorpusError, NotUtf8Error
+from training.errors import EmptyCorpusError
+from training.text_file import TextPart
 
 Split = Literal["train", "validation", "test"]
 
@@ -28,6 +29,22 @@ class TextCorpus:
 
     documents: Mapping[Split, Sequence[str]]
     unit: Literal["documents", "stream"]
+
+
+@dataclass(frozen=True)
+class TextFileCorpus(TextCorpus):
+    """A text file of one's own, however large: its end is held, to measure on, its beginning is read in blocks.
+
+    Attributes
+    ----------
+    train
+        What to train on.
+    cache
+        The folder where its vocabulary and token ids are kept.
+    """
+
+    train: TextPart
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,8 @@ class LabelledCorpus:
 
 def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
     """Give a SHA-256 that changes with any text, label, or split of a corpus."""
+    if isinstance(corpus, TextFileCorpus):
+        return corpus.train.file.sha256
     digest = hashlib.sha256()
     splits = corpus.documents if isinstance(corpus, TextCorpus) else corpus.examples
     for split in sorted(splits):
@@ -65,50 +84,16 @@ def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
     return digest.hexdigest()
 
 
-def read_text_file(path: Path) -> str:
-    """Read a UTF-8 text file, with or without a byte-order mark.
-
-    Raises
-    ------
-    CorpusError
-        If there is no such file.
-    NotUtf8Error
-        If it is in another encoding; the message says at which byte.
-    EmptyCorpusError
-        If there is nothing but white space in it.
-    """
-    try:
-        packed = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        text = packed.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NotUtf8Error(_not_utf8(path, packed, error.start)) from error
-    if not text.strip():
-        raise EmptyCorpusError(f"{path} holds no text")
-    return text.replace("\r\n", "\n")
-
-
-def _not_utf8(path: Path, packed: bytes, offset: int) -> str:
-    """Say where a file is no UTF-8, and how to make it so."""
-    line = packed.count(b"\n", 0, offset) + 1
-    is_utf16 = packed.startswith((b"\xff\xfe", b"\xfe\xff"))
-    encoding, hint = ("UTF-16", "") if is_utf16 else ("GB18030", " (or whatever it is in)")
-    return (
-        f"{path} is not UTF-8: byte {offset:,}, counted from 0, in line {line:,}, is 0x{packed[offset]:02x}; "
-        f"convert it first: iconv -f {encoding} -t UTF-8 {path} > utf8.txt{hint}"
-    )
-
-
 def require_content(corpus: TextCorpus | LabelledCorpus) -> None:
-    """Refuse a corpus that leaves nothing to learn from or to measure on.
+    """Refuse a corpus that leaves nothing to learn from or to measure on; a text file was looked at when it was split.
 
     Raises
     ------
     EmptyCorpusError
         If a split has no text in it, or a label no example to learn it from.
     """
+    if isinstance(corpus, TextFileCorpus):
+        return
     splits: tuple[Split, ...] = ("train", "validation", "test")
     for split in splits:
         if isinstance(corpus, TextCorpus):
@@ -124,31 +109,3 @@ def require_content(corpus: TextCorpus | LabelledCorpus) -> None:
             raise EmptyCorpusError(
                 f"the corpus has no train example labelled {', '.join(missing)}: a classifier cannot learn that"
             )
-
-
-def split_text(
-    text: str, *, validation_fraction: float = 0.05, test_fraction: float = 0.05
-) -> TextCorpus:
-    """Split a text to a beginning to train on and two ends to measure on, at line borders where there are some.
-
-    Raises
-    ------
-    EmptyCorpusError
-        If the text is too short to leave something in each part.
-    """
-    first = _border(text, round(len(text) * (1 - validation_fraction - test_fraction)))
-    second = _border(text, max(first + 1, round(len(text) * (1 - test_fraction))))
-    parts = (text[:first], text[first:second], text[second:])
-    if not all(part.strip() for part in parts):
-        raise EmptyCorpusError(
-            f"the text is too short to train on: {len(text)} characters leave nothing to measure on when a twentieth "
-            "is kept aside for validation and another for test; give at least a few lines"
-        )
-    train, validation, test = ([part.strip("\n")] for part in parts)
-    return TextCorpus({"train": train, "validation": validation, "test": test}, unit="stream")
-
-
-def _border(text: str, near: int) -> int:
-    """Give the line border after `near`, if one comes soon; else `near` itself."""
-    newline = text.find("\n", near, near + max(1, len(text) // 50))
-    return near if newline < 0 else newline + 1

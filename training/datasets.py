@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from models.card import Card
-from training.corpus import LabelledCorpus, TextCorpus, read_text_file, split_text
+from training.corpus import LabelledCorpus, TextCorpus
 from training.errors import CorruptDatasetError, MissingDatasetError, UnknownDatasetError
+from training.own_text import own_text_corpus
 from training.readers.chnsenticorp import (
     read_chinese_review_texts,
     read_chinese_reviews,
@@ -24,6 +25,7 @@ from training.readers.sst import read_sst2, read_sst5
 from training.readers.tang import read_tang
 from training.readers.tinyshakespeare import read_tinyshakespeare
 from training.readers.wikitext import read_natural_wikitext, read_wikitext
+from training.text_file import TextFile
 
 
 @dataclass(frozen=True)
@@ -329,6 +331,11 @@ def data_root(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("REFRAIN_DATA") or "~/.cache/refrain").expanduser()
 
 
+def token_cache(environ: Mapping[str, str]) -> Path:
+    """Give the folder where the token ids of texts of one's own are kept."""
+    return data_root(environ) / "tokens"
+
+
 def is_present(dataset: Dataset, root: Path) -> bool:
     """Tell whether every file of a corpus is there."""
     return all((root / file.path).is_file() for file in dataset.files)
@@ -387,7 +394,7 @@ def corpus_of(
     if data and not data.exists():
         raise MissingDatasetError(f"--data {data}: there is no such file or folder")
     if data and is_own_text(card, data):
-        return split_text(read_text_file(data))
+        return own_text_corpus(TextFile.scan(data), token_cache(environ))
     if data and data.is_file():
         raise MissingDatasetError(f"{data} is not what it was trained on: {card.dataset}")
     if not card.recipe:

@@ -11,7 +11,14 @@ from training.allocator import keep_freed_memory
 from training.corpus import LabelledCorpus, TextCorpus, require_content
 from training.memory import MEBIBYTE, estimate_memory
 from training.precision import choose_device, choose_precision
-from training.prepare import MAX_TRAINING_LENGTH, Prepared, as_text, prepare, train_tokenizer
+from training.prepare import (
+    MAX_TRAINING_LENGTH,
+    Prepared,
+    as_text,
+    documents_to_count,
+    prepare,
+    tokenizer_for,
+)
 from training.probe import Probe, measure_steps
 from training.progress_display import duration
 from training.recipe import TrainRecipe
@@ -114,9 +121,8 @@ def _validation_tokens(prepared: Prepared, corpus: TextCorpus | LabelledCorpus) 
 
 def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]) -> None:
     """Say what can be said before counting."""
-    tokenizer = train_tokenizer(recipe, corpus.documents["train"])
-    ids = tokenizer.encode_batch(corpus.documents["train"])
-    num_tokens = sum(len(document) + 1 for document in ids)
+    tokenizer = tokenizer_for(recipe, corpus)
+    num_tokens = sum(len(document) + 1 for document in documents_to_count(corpus, tokenizer))
     order = int(recipe.model.get("order", 5))
     say(f"dry run of {recipe.name}: nothing is written")
     for name, number in {

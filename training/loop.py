@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from safetensors.torch import load_file
 
+from training.distributed import ALONE, Processes
 from training.errors import DivergedError, SnapshotError, TrainingStoppedError
 from training.listeners import (
     ListenerGroup,
@@ -57,7 +58,9 @@ class TrainingLoop:
     sample
         Gives a sample of what the model writes by now; None for models that do not write.
     listeners
-        Are told what happens.
+        Are told what happens; of several processes only the first has any.
+    processes
+        Those that share the run; only the first one writes.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class TrainingLoop:
         text_hash: str = "",
         sample: Callable[[], str] | None = None,
         listeners: Sequence[RunListener] = (),
+        processes: Processes = ALONE,
     ) -> None:
         self._objective = objective
         self._recipe = recipe
@@ -79,6 +83,7 @@ class TrainingLoop:
         self._text_hash = text_hash
         self._sample = sample
         self._listener = ListenerGroup(listeners)
+        self._processes = processes
         self._optimizer = make_optimizer(objective.model, recipe.optimizer)
         self._parameters = list(objective.model.parameters())
         self._average = (
@@ -98,7 +103,7 @@ class TrainingLoop:
         found = find_snapshot(self._directory / "snapshot")
         if found is None:
             return
-        self.progress, self._objective.state = load_snapshot(
+        self.progress, state = load_snapshot(
             found,
             recipe=self._recipe.to_dict(),
             text_hash=self._text_hash,
@@ -107,6 +112,7 @@ class TrainingLoop:
             average=self._average,
             device=self._device,
         )
+        self._objective.state = self._processes.own(state)
         self._snapshot_step = self.progress.step
 
     def run(self) -> None:
@@ -127,7 +133,8 @@ class TrainingLoop:
             raise
         finally:
             self._listener.on_end(RunEnd(self.progress.step, outcome))
-        self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
+        if self._processes.is_first:
+            self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
 
     @property
     def stopped_early(self) -> bool:
@@ -159,11 +166,12 @@ class TrainingLoop:
                 if ends_epoch:
                     self._answer_plateau(score)
             is_last |= self.stopped_early
-            if self._is_due(budget.snapshot_every) or self._is_snapshot_time() or is_last:
+            stops, is_time = self._processes.any_of(self._stop.is_made, self._is_snapshot_time())
+            if self._is_due(budget.snapshot_every) or is_time or is_last:
                 self._snapshot()
             if is_last:
                 return
-            if self._stop.is_made:
+            if stops:
                 self._save_snapshot()
                 raise TrainingStoppedError(
                     f"stopped at step {self.progress.step:,} of {self._num_steps:,}; "
@@ -182,8 +190,12 @@ class TrainingLoop:
         )
         with autocast(self._device, self.progress.precision):
             loss = self._objective.loss(batch)
+        mean, num_tokens = self._processes.total(loss.mean, loss.num_tokens)
+        loss = replace(loss, mean=mean, num_tokens=int(num_tokens))
         self._require_finite("loss", loss.mean)
-        norm = take_gradients(loss.minimised, self._parameters, clip_norm=recipe.clip_norm)
+        norm = take_gradients(
+            loss.minimised, self._parameters, self._processes, clip_norm=recipe.clip_norm
+        )
         self._require_finite("gradient's norm", norm)
         set_learning_rate(self._optimizer, self._rate * loss.rate)
         self._optimizer.step()
@@ -261,7 +273,8 @@ class TrainingLoop:
         if is_best:
             self._save_best()
         self._note(score, figures, is_best=is_best)
-        sample = self._sample() if self._sample is not None else None
+        speaks = self._processes.is_first and self._sample is not None
+        sample = self._sample() if speaks and self._sample else None
         self._listener.on_validation(
             ValidationReport(self.progress.step, figures, is_best=is_best, sample=sample)
         )
@@ -278,6 +291,8 @@ class TrainingLoop:
             self.progress = replace(progress, num_worse=progress.num_worse + 1)
 
     def _save_best(self) -> None:
+        if not self._processes.is_first:
+            return
         partial = self._directory / "best.safetensors.partial"
         write_tensors(partial, self._objective.model.state_dict())
         partial.replace(self._directory / "best.safetensors")
@@ -293,14 +308,17 @@ class TrainingLoop:
             )
 
     def _save_snapshot(self) -> None:
-        save_snapshot(
-            self._directory / "snapshot",
-            progress=self.progress,
-            recipe=self._recipe.to_dict(),
-            text_hash=self._text_hash,
-            model=self._objective.model,
-            optimizer=self._optimizer,
-            average=self._average,
-            state=self._objective.state,
-        )
+        state = self._processes.gathered(self._objective.state)
+        with self._processes.first_goes_ahead():
+            if self._processes.is_first:
+                save_snapshot(
+                    self._directory / "snapshot",
+                    progress=self.progress,
+                    recipe=self._recipe.to_dict(),
+                    text_hash=self._text_hash,
+                    model=self._objective.model,
+                    optimizer=self._optimizer,
+                    average=self._average,
+                    state=state,
+                )
         self._snapshot_step = self.progress.step

@@ -23,6 +23,7 @@ from training.cross_entropy import (
     distilled_cross_entropy,
     sampled_cross_entropy,
 )
+from training.distributed import ALONE, Processes
 from training.recipe import OptimizerRecipe
 
 
@@ -36,6 +37,7 @@ class BatchLoss:
         What gradients are taken of.
     mean
         The mean cross-entropy in nats, to be shown (an estimate where the vocabulary was sampled).
+        Where several processes share a window, this and what is minimised are parts, whose sum is that of the window.
     num_tokens
         Tokens read.
     rate
@@ -83,8 +85,10 @@ class LanguageModelObjective:
         device: torch.device,
         recipe: OptimizerRecipe,
         teacher: TeacherReader | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self._model = model
+        self._processes = processes
         self._own_state: RecurrentState | None = None
         self._teacher = teacher
         self.num_windows = train.num_windows
@@ -121,6 +125,8 @@ class LanguageModelObjective:
     def loss(self, batch: Window) -> BatchLoss:
         """Read one window on from the state that the last one left."""
         recipe, model = self._recipe, self._model
+        if not len(batch.inputs_BT):
+            return self._no_rows(batch)
         tokens_BT, state = window_start(model, batch, self._own_state, self._device)
         hidden_BTF, state = model.read_undropped(tokens_BT, state)
         self._own_state = state.detach()
@@ -139,18 +145,30 @@ class LanguageModelObjective:
                 self._teacher.read(batch, kept_BT),
                 self._teacher.share,
             )
-        mean = total / len(targets_N)
+        mean = total / max(1, len(targets_N)) * batch.target_share
         minimised = mean * tokens_BT.shape[1] if recipe.kind == "sgd" else mean
         if recipe.activation_penalty:
-            minimised = minimised + recipe.activation_penalty * features_BTF.float().square().mean()
+            penalty = recipe.activation_penalty * batch.row_share
+            minimised = minimised + penalty * features_BTF.float().square().mean()
         if recipe.change_penalty and tokens_BT.shape[1] > 1:
             change = hidden_BTF[:, 1:].float() - hidden_BTF[:, :-1].float()
-            minimised = minimised + recipe.change_penalty * change.square().mean()
+            penalty = recipe.change_penalty * batch.row_share
+            minimised = minimised + penalty * change.square().mean()
         return BatchLoss(minimised, mean.item(), len(targets_N), batch.rate)
+
+    def _no_rows(self, batch: Window) -> BatchLoss:
+        """Answer for a process that has no rows of a window."""
+        self._own_state = self._model.zero_state(0)
+        if self._teacher is not None:
+            self._teacher.have_no_rows()
+        return BatchLoss(0 * self._model.output_bias.sum(), 0.0, 0, batch.rate)
 
     def validate(self) -> dict[str, float]:
         """Measure perplexity, each text as the corpus wants it read."""
-        loss = mean_loss(self._model, self._validation, self._device)
+        total, num_targets = self._processes.total(
+            *summed_loss(self._model, self._validation, self._device)
+        )
+        loss = total / num_targets
         return {"perplexity": math.exp(min(loss, 50)), "loss": loss, "score": loss}
 
 
@@ -170,6 +188,10 @@ class TeacherReader:
         self._device = device
         self.share = share
         self.state: RecurrentState | None = None
+
+    def have_no_rows(self) -> None:
+        """Keep the state of no rows, as the student does."""
+        self.state = self._model.zero_state(0)
 
     @torch.no_grad()
     def read(self, window: Window, kept_BT: Tensor) -> Teacher:
@@ -222,18 +244,28 @@ def window_loss(
     return total, len(targets_N), state
 
 
-@torch.no_grad()
 def mean_loss(model: LanguageModel, windows: WindowSource, device: torch.device) -> float:
     """Give the mean cross-entropy in nats over all targets of an unshuffled epoch."""
+    total, num_targets = summed_loss(model, windows, device)
+    return total / num_targets
+
+
+@torch.no_grad()
+def summed_loss(
+    model: LanguageModel, windows: WindowSource, device: torch.device
+) -> tuple[float, int]:
+    """Give the summed cross-entropy in nats over all targets of an unshuffled epoch, and their number."""
     was_training = model.training
     model.eval()
     total, num_targets = 0.0, 0
     state: RecurrentState | None = None
     for window in windows.epoch(0):
+        if not len(window.inputs_BT):
+            continue
         loss, number, state = window_loss(model, window, state, device)
         total, num_targets = total + loss.item(), num_targets + number
     model.train(was_training)
-    return total / num_targets
+    return total, num_targets
 
 
 class ClassifierObjective:

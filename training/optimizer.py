@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from training.distributed import ALONE, Processes
 from training.recipe import OptimizerRecipe
 
 
@@ -58,11 +59,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def take_gradients(loss: Tensor, parameters: Sequence[Tensor], *, clip_norm: float) -> float:
-    """Leave the clipped gradients of a loss in the parameters; give their norm before they were clipped."""
+def take_gradients(
+    loss: Tensor,
+    parameters: Sequence[Tensor],
+    processes: Processes = ALONE,
+    *,
+    clip_norm: float,
+) -> float:
+    """Leave the clipped gradients of a loss, summed over processes, in the parameters; give their norm before."""
     for parameter in parameters:
         parameter.grad = None
     torch.autograd.backward(loss)
+    processes.sum_gradients(parameters)
     return torch.nn.utils.clip_grad_norm_(parameters, clip_norm).item()
 
 

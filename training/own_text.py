@@ -1,4 +1,4 @@
-"""A recipe for a person's own text file: sizes and epochs that fit its length and ten minutes on two cores."""
+"""A person's own text file: how it is split, and a recipe that fits its length and ten minutes on two cores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 
 from models.language import recognise_language
 from models.tokenizer import TokenizerKind
+from training.corpus import Split, TextFileCorpus
+from training.errors import EmptyCorpusError
 from training.recipe import TrainRecipe, make_recipe
+from training.text_file import TextFile, TextPart
+
+MEASURED_SHARE = 0.05
+MAX_MEASURED = 1_000_000
+"""Characters of validation, and of test, at most: more would say no more, and take long to measure."""
 
 CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.0, "bpe": 3.5}
 TOKENS_A_RUN = 3_000_000
@@ -18,24 +25,72 @@ FEW_TOKENS = 20_000
 """A text of fewer is learnt by heart."""
 
 
-def shortage(text: str, tokenizer: TokenizerKind) -> str:
+def shortage(num_characters: int, tokenizer: TokenizerKind) -> str:
     """Say what too short a text lacks; nothing of one that is long enough."""
-    num_tokens = round(len(text) / CHARACTERS_A_TOKEN[tokenizer])
+    num_tokens = round(num_characters / CHARACTERS_A_TOKEN[tokenizer])
     if num_tokens >= FEW_TOKENS:
         return ""
     enough = round(FEW_TOKENS * CHARACTERS_A_TOKEN[tokenizer])
     return (
-        f"{len(text):,} characters, some {num_tokens:,} tokens, are little: the model will learn them by heart, "
+        f"{num_characters:,} characters, some {num_tokens:,} tokens, are little: the model will learn them by heart, "
         f"and figures measured on the twentieth part kept aside will be rough; give {enough:,} characters or more, "
         "better ten times that"
     )
 
 
+def split_file(file: TextFile) -> dict[Split, TextPart]:
+    """Split a text to a beginning to train on and two ends to measure on, at line borders where there are some.
+
+    Raises
+    ------
+    EmptyCorpusError
+        If the text is too short to leave something in each part.
+    """
+    length = file.num_characters
+    train = max(round(length * (1 - MEASURED_SHARE - MEASURED_SHARE)), length - 2 * MAX_MEASURED)
+    first = _border(file, train)
+    test = max(round(length * (1 - MEASURED_SHARE)), length - MAX_MEASURED)
+    second = _border(file, max(first + 1, test))
+    parts: dict[Split, TextPart] = {
+        "train": TextPart(file, 0, first),
+        "validation": TextPart(file, first, second),
+        "test": TextPart(file, second, length),
+    }
+    if any(part.is_blank() for part in parts.values()):
+        raise EmptyCorpusError(
+            f"the text is too short to train on: {length} characters leave nothing to measure on when a twentieth "
+            "is kept aside for validation and another for test; give at least a few lines"
+        )
+    return {name: part.without_newlines() for name, part in parts.items()}
+
+
+def _border(file: TextFile, near: int) -> int:
+    """Give the line border after `near`, if one comes soon; else `near` itself."""
+    reach = max(1, min(file.num_characters // 50, MAX_MEASURED * 2 // 5))
+    newline = file.read(near, near + reach).find("\n")
+    return near if newline < 0 else near + newline + 1
+
+
+def own_text_corpus(file: TextFile, cache: Path) -> TextFileCorpus:
+    """Make the corpus of a text file; its vocabulary and token ids are to be kept in `cache`.
+
+    Raises
+    ------
+    EmptyCorpusError
+        If the text is too short to leave something in each part.
+    """
+    parts = split_file(file)
+    train = parts.pop("train")
+    ends = {name: [part.read()] for name, part in parts.items()}
+    return TextFileCorpus(ends, unit="stream", train=train, cache=cache)
+
+
 def recipe_for_text(
-    path: Path, text: str, tokenizer: TokenizerKind, overrides: Sequence[str]
+    file: TextFile, tokenizer: TokenizerKind, overrides: Sequence[str]
 ) -> TrainRecipe:
     """Make the recipe: two layers of LSTM, many passes over a short text, few over a long one."""
-    num_tokens = len(text) / CHARACTERS_A_TOKEN[tokenizer]
+    path = file.path
+    num_tokens = file.num_characters / CHARACTERS_A_TOKEN[tokenizer]
     epochs = min(30, max(1, round(TOKENS_A_RUN / max(1, num_tokens))))
     batch_size = 32 if num_tokens > 200_000 else 8
     values: dict[str, Any] = {
@@ -59,7 +114,7 @@ def recipe_for_text(
         "budget": {"epochs": epochs, "batch_size": batch_size, "window": 64},
         "card": {
             "description": f"A language model of {path.name}.",
-            "language": recognise_language(text) or "unknown",
+            "language": recognise_language(file.read(0, 4000)) or "unknown",
             "license": "that of the text it was trained on",
         },
     }

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.classifier import Classifier
@@ -16,8 +19,17 @@ from models.errors import ConfigError
 from models.language_model import LanguageModel
 from models.recurrent import BidirectionalStack
 from models.tokenizer import Tokenizer
-from training.batches import DocumentWindows, LabelledBatches, StreamWindows, WindowSource
-from training.corpus import LabelledCorpus, Split, TextCorpus
+from training.batches import (
+    DocumentWindows,
+    FirstWindows,
+    LabelledBatches,
+    StreamWindows,
+    TokenStream,
+    WindowSource,
+    stream_of,
+)
+from training.corpus import LabelledCorpus, Split, TextCorpus, TextFileCorpus
+from training.distributed import ALONE, OwnWindows, Processes
 from training.errors import RecipeError
 from training.objective import (
     ClassifierObjective,
@@ -27,9 +39,13 @@ from training.objective import (
 )
 from training.recipe import TrainRecipe
 from training.sample import sample_text
+from training.text_tokens import tokenizer_of, tokens_of
 
 MAX_TRAINING_LENGTH = 400
 """Tokens of a labelled text that training reads; longer texts are cut. Evaluation and serving read them whole."""
+
+MAX_COUNTED_TOKENS = 20_000_000
+"""Longest text file of which n-grams are counted."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,10 @@ def train_tokenizer(recipe: TrainRecipe, texts: Sequence[str]) -> Tokenizer:
 
 
 def prepare(
-    recipe: TrainRecipe, corpus: TextCorpus | LabelledCorpus, device: torch.device
+    recipe: TrainRecipe,
+    corpus: TextCorpus | LabelledCorpus,
+    device: torch.device,
+    processes: Processes = ALONE,
 ) -> Prepared:
     """Make tokenizer, model and batches of what a corpus can teach.
 
@@ -70,12 +89,12 @@ def prepare(
         If the recipe is for another task or describes an impossible model.
     """
     if isinstance(corpus, TextCorpus):
-        return prepare_language_model(recipe, corpus, device)
+        return prepare_language_model(recipe, corpus, device, processes)
     return prepare_classifier(recipe, corpus, device)
 
 
 def prepare_language_model(
-    recipe: TrainRecipe, corpus: TextCorpus, device: torch.device
+    recipe: TrainRecipe, corpus: TextCorpus, device: torch.device, processes: Processes = ALONE
 ) -> Prepared:
     """Make tokenizer, model and windows of a language model.
 
@@ -89,24 +108,23 @@ def prepare_language_model(
     teacher = None
     if recipe.distillation.teacher:
         teacher = read_language_model(recipe.distillation.teacher, "distillation.teacher")
-    tokenizer = teacher.tokenizer if teacher else train_tokenizer(recipe, corpus.documents["train"])
+    tokenizer = teacher.tokenizer if teacher else tokenizer_for(recipe, corpus)
     try:
         config = LanguageModelConfig(vocab_size=tokenizer.vocab_size, **recipe.model)
     except (ConfigError, TypeError) as error:
         raise RecipeError(f"[model] {error}") from error
     model = LanguageModel(config).to(device)
-    train_ids = tokenizer.encode_batch(corpus.documents["train"])
-    start_from_frequencies(model, train_ids, tokenizer.eos_id)
+    if recipe.card.baseline_order:
+        documents_to_count(corpus, tokenizer)
+    ids, counts_V = training_tokens(corpus, tokenizer)
+    start_from_frequencies(model, counts_V)
+    budget = recipe.budget
+    cut_stream = partial(
+        StreamWindows, window_jitter=budget.window_jitter, restart_rate=budget.restart_rate
+    )
 
-    def windows(split: Split, seed: int | None) -> WindowSource:
-        ids = train_ids if split == "train" else tokenizer.encode_batch(corpus.documents[split])
-        budget = recipe.budget
-        cut = partial(
-            StreamWindows,
-            window_jitter=budget.window_jitter,
-            restart_rate=budget.restart_rate,
-        )
-        return (cut if corpus.unit == "stream" else DocumentWindows)(
+    def windows(ids: Any, seed: int | None = None) -> WindowSource:
+        return (cut_stream if corpus.unit == "stream" else DocumentWindows)(
             ids,
             boundary_id=tokenizer.eos_id,
             batch_size=budget.batch_size,
@@ -114,13 +132,21 @@ def prepare_language_model(
             seed=seed,
         )
 
+    train = windows(ids, recipe.seed)
+    if budget.max_windows:
+        train = FirstWindows(train, budget.max_windows)
+    validation = windows(tokenizer.encode_batch(corpus.documents["validation"]))
+    if processes.size > 1:
+        train = OwnWindows(train, processes, recipe.seed)
+        validation = OwnWindows(validation, processes)
     objective = LanguageModelObjective(
         model,
-        windows("train", recipe.seed),
-        windows("validation", None),
+        train,
+        validation,
         device,
         recipe.optimizer,
         teacher_reader(teacher, recipe.distillation.weight, device) if teacher else None,
+        processes,
     )
 
     def sample() -> str:
@@ -132,22 +158,55 @@ def prepare_language_model(
     return Prepared(model, objective, tokenizer, sample)
 
 
+def tokenizer_for(recipe: TrainRecipe, corpus: TextCorpus) -> Tokenizer:
+    """Learn the recipe's vocabulary from the training part of a corpus, or take that of an earlier run."""
+    if isinstance(corpus, TextFileCorpus):
+        return tokenizer_of(corpus, recipe.tokenizer)
+    return train_tokenizer(recipe, corpus.documents["train"])
+
+
+def training_tokens(
+    corpus: TextCorpus, tokenizer: Tokenizer
+) -> tuple[Sequence[Sequence[int]] | TokenStream, NDArray[np.int64]]:
+    """Give the token ids of the training part, and how often each token follows another, [V]."""
+    if isinstance(corpus, TextFileCorpus):
+        tokens = tokens_of(corpus, tokenizer)
+        return tokens.stream, tokens.counts_V
+    documents = tokenizer.encode_batch(corpus.documents["train"])
+    stream = stream_of(documents, tokenizer.eos_id)
+    return documents, np.bincount(stream[1:], minlength=tokenizer.vocab_size)
+
+
+def documents_to_count(corpus: TextCorpus, tokenizer: Tokenizer) -> Sequence[Sequence[int]]:
+    """Give the training documents for n-grams, which are counted in memory.
+
+    Raises
+    ------
+    RecipeError
+        If a text file has too many tokens for that.
+    """
+    ids, counts_V = training_tokens(corpus, tokenizer)
+    if not isinstance(ids, np.ndarray):
+        return ids
+    num_tokens = int(counts_V.sum())
+    if num_tokens > MAX_COUNTED_TOKENS:
+        raise RecipeError(
+            f"{num_tokens:,} tokens are too many to count n-grams of, over {MAX_COUNTED_TOKENS:,}; "
+            "set card.baseline_order=0, or give a part of the text"
+        )
+    return [ids[1:-1].tolist()]
+
+
 @torch.no_grad()
-def start_from_frequencies(
-    model: LanguageModel, documents: Sequence[Sequence[int]], boundary_id: int
-) -> None:
+def start_from_frequencies(model: LanguageModel, counts_V: NDArray[np.int64]) -> None:
     """Set the output bias to the log-frequencies of the tokens, so that the first loss is the unigram entropy.
 
     Left to learn them, a tied embedding under Adam is first pushed as a whole along the mean feature, which
     wipes out the differences between rare words: measured on one megabyte of Shakespeare's words after 262
     steps, a perplexity of 278 against 122 with the output untied.
     """
-    counts_V = torch.ones(model.vocab_size)
-    for document in documents:
-        counts_V += torch.bincount(
-            torch.tensor([*document, boundary_id]), minlength=model.vocab_size
-        )
-    model.output_bias.copy_((counts_V / counts_V.sum()).log())
+    raised_V = 1 + torch.from_numpy(counts_V).float()
+    model.output_bias.copy_((raised_V / raised_V.sum()).log())
 
 
 def prepare_classifier(

@@ -131,6 +131,8 @@ class BudgetRecipe:
     restart_rate
         Share of the rows of each window that start anew from the boundary, so that a long text has beginnings to learn
         from.
+    max_windows
+        Windows of an epoch at most, 0 for the whole corpus: each epoch of a stream then reads another part of it.
     snapshot_every, validate_every
         Steps; 0 for every two minutes, and for once an epoch.
     patience
@@ -144,6 +146,7 @@ class BudgetRecipe:
     window: int = 64
     window_jitter: float = 0.0
     restart_rate: float = 0.05
+    max_windows: int = 0
     snapshot_every: int = 0
     validate_every: int = 0
     patience: int = 0
@@ -152,7 +155,13 @@ class BudgetRecipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "window"):
             _require(getattr(self, name) > 0, f"budget.{name} must be positive")
-        for name in ("snapshot_every", "validate_every", "patience", "window_jitter"):
+        for name in (
+            "max_windows",
+            "snapshot_every",
+            "validate_every",
+            "patience",
+            "window_jitter",
+        ):
             _require(getattr(self, name) >= 0, f"budget.{name} must not be negative")
         _require(0 <= self.restart_rate < 1, "budget.restart_rate must lie in [0, 1)")
         choices = ("auto", "bfloat16", "float32")

@@ -27,15 +27,16 @@ from models.errors import ConfigError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
-from training.allocator import keep_freed_memory
+from training.allocator import keep_freed_memory, return_freed_memory
 from training.card import card_text
 from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of, require_content
+from training.distributed import ALONE, Processes, agreed_precision
 from training.errors import OutputExistsError, RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.listeners import RunListener
 from training.loop import TrainingLoop
-from training.precision import choose_device, choose_precision
-from training.prepare import Prepared, as_text, prepare, train_tokenizer
+from training.precision import choose_device
+from training.prepare import Prepared, as_text, documents_to_count, prepare, tokenizer_for
 from training.progress_display import progress_display
 from training.recipe import TrainRecipe
 from training.run_log import RunLog
@@ -57,8 +58,9 @@ def train(
     device_name: str = "auto",
     say: Callable[[str], None] = print_at_once,
     listeners: Sequence[RunListener] = (),
+    processes: Processes = ALONE,
 ) -> Path:
-    """Train a model on a corpus and write its checkpoint to a directory.
+    """Train a model on a corpus and write its checkpoint to a directory, which all processes of a run must see.
 
     Parameters
     ----------
@@ -66,15 +68,23 @@ def train(
         Prints a line for a person.
     listeners
         Are told what happens, beside the run log and the progress that is shown.
+    processes
+        Those that share the run; the first one speaks, measures and writes.
 
     Raises
     ------
+    RecipeError
+        If several processes are to train anything but a language model.
     OutputExistsError
         If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
         `overwrite` says what to do with it.
     EmptyCorpusError
         If the corpus leaves nothing to learn from or to measure on.
     """
+    if processes.size > 1 and recipe.task != "language_model":
+        raise RecipeError(f"a {recipe.task} is trained by one process, not {processes.size}")
+    if not processes.is_first:
+        say = _say_nothing
     if not overwrite:
         _check_free(directory, resume=resume)
     require_content(corpus)
@@ -86,10 +96,15 @@ def train(
         if overwrite:
             _clear(directory)
     else:
-        prepared = prepare(recipe, corpus, device)
-        if overwrite:
-            _clear(directory)
-        model, tokenizer, facts = _optimize(recipe, prepared, corpus, directory, say, listeners)
+        with processes.first_goes_ahead():
+            prepared = prepare(recipe, corpus, device, processes)
+            if overwrite and processes.is_first:
+                _clear(directory)
+        model, tokenizer, facts = _optimize(
+            recipe, prepared, corpus, directory, say, listeners, processes
+        )
+        if not processes.is_first:
+            return directory
     directory.mkdir(parents=True, exist_ok=True)
     settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
     (directory / "recipe.json").write_text(settings + "\n", encoding="utf-8")
@@ -101,6 +116,7 @@ def train(
         recipe=f"recipes/{recipe.name}.toml" if recipe.data.dataset else "",
         training=facts,
     )
+    return_freed_memory()
     say("measuring on validation and test, as the service would read")
     baseline = _baseline(recipe, model, tokenizer, corpus)
     dtype = getattr(torch, recipe.dtype)
@@ -159,8 +175,7 @@ def _baseline(
         return ()
     corpus = as_text(corpus)
     config = NGramConfig(vocab_size=tokenizer.vocab_size, order=order)
-    ids = tokenizer.encode_batch(corpus.documents["train"])
-    ngram = KneserNeyModel.estimate(ids, config)
+    ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
     splits: tuple[Split, ...] = ("validation", "test")
     return tuple(
         replace(metric, model=f"Kneser-Ney {order}-gram")
@@ -203,15 +218,18 @@ def _optimize(
     directory: Path,
     say: Callable[[str], None],
     listeners: Sequence[RunListener],
+    processes: Processes,
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Run the training loop, from the last snapshot if there is one."""
     model = prepared.model
     device = next(model.parameters()).device
-    precision = choose_precision(device, recipe.budget.precision)
+    processes.copy_first(model.parameters())
+    precision = agreed_precision(device, recipe.budget.precision, processes)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     say(
         f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "
         f"{prepared.objective.num_windows:,} steps an epoch, on {device.type} in {precision}"
+        + (f", {processes.size} processes" if processes.size > 1 else "")
     )
     loop = TrainingLoop(
         prepared.objective,
@@ -221,7 +239,8 @@ def _optimize(
         precision,
         text_hash=hash_of(corpus),
         sample=prepared.sample,
-        listeners=(RunLog(directory / "run_log.jsonl"), progress_display(say), *listeners),
+        listeners=_first_listeners(directory, say, listeners) if processes.is_first else (),
+        processes=processes,
     )
     loop.resume()
     if loop.progress.step:
@@ -238,7 +257,19 @@ def _optimize(
         "precision": loop.progress.precision,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
+    model.zero_grad(set_to_none=True)
     return model.cpu().eval(), prepared.tokenizer, facts
+
+
+def _first_listeners(
+    directory: Path, say: Callable[[str], None], others: Sequence[RunListener]
+) -> tuple[RunListener, ...]:
+    """Give those whom the first process tells of the run."""
+    return (RunLog(directory / "run_log.jsonl"), progress_display(say), *others)
+
+
+def _say_nothing(_: str) -> None:
+    """Leave speaking to the first process."""
 
 
 def _kept(loop: TrainingLoop) -> str:
@@ -256,12 +287,12 @@ def _estimate(
     recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Count n-grams."""
-    tokenizer = train_tokenizer(recipe, corpus.documents["train"])
+    tokenizer = tokenizer_for(recipe, corpus)
     fixed = {"boundary_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
     try:
         config = NGramConfig(vocab_size=tokenizer.vocab_size, **fixed, **recipe.model)
     except (TypeError, ConfigError) as error:
         raise RecipeError(f"[model] {error}") from error
     say(f"counting {config.order}-grams, vocabulary {config.vocab_size:,}")
-    ids = tokenizer.encode_batch(corpus.documents["train"])
-    return KneserNeyModel.estimate(ids, config), tokenizer, {"order": config.order}
+    documents = documents_to_count(corpus, tokenizer)
+    return KneserNeyModel.estimate(documents, config), tokenizer, {"order": config.order}

@@ -237,7 +237,7 @@ def _check(status: int) -> None:
 
 def _each_range(num_rows: int, run: Callable[[int, int], None]) -> None:
     """Cut the rows to as many ranges as torch has threads, and run them side by side; each call holds no lock."""
-    num_threads = min(torch.get_num_threads(), num_rows)
+    num_threads = max(1, min(torch.get_num_threads(), num_rows))
     borders = [num_rows * thread // num_threads for thread in range(num_threads + 1)]
     ranges = list(itertools.pairwise(borders))
     others = [threading.Thread(target=run, args=each) for each in ranges[1:]]

@@ -32,6 +32,14 @@ def test_a_text_file_becomes_a_checkpoint_that_evaluates(tmp_path, text_file, ca
     assert "bits_per_character" in table
 
 
+def test_a_recipe_may_name_a_text_file(tmp_path, text_file, capsys) -> None:
+    recipe = tmp_path / "cats.toml"
+    recipe.write_text(f'[data]\ntext = "{text_file}"\n')
+    assert main(["train", str(recipe), "--output", str(tmp_path / "cats"), "--set", *SMALL]) == 0
+    assert load_checkpoint(tmp_path / "cats").card.dataset == "cats.txt"
+    assert "the checkpoint is in" in capsys.readouterr().out
+
+
 def test_a_recipe_without_its_corpus_exits_with_2_and_says_how_to_get_it(tmp_path, capsys) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text('[data]\ndataset = "tang"\n')

@@ -1,9 +1,17 @@
 """Windows cover every target once, in order, and say where texts begin."""
 
+import numpy as np
 import pytest
 import torch
 
-from training.batches import IGNORED, DocumentWindows, LabelledBatches, StreamWindows
+from training.batches import (
+    IGNORED,
+    DocumentWindows,
+    FirstWindows,
+    LabelledBatches,
+    StreamWindows,
+    stream_of,
+)
 
 DOCUMENTS = [[10, 11, 12], [], [20, 21, 22, 23, 24, 25, 26], [30]]
 
@@ -109,3 +117,26 @@ def test_windows_of_varying_length_cover_every_target_once_in_a_known_number_of_
     )
     assert first != second
     assert sorted(first) == sorted(second)
+
+
+def test_a_mapped_stream_gives_the_windows_of_its_documents(tmp_path) -> None:
+    path = tmp_path / "a.ids"
+    documents = [list(range(2, 300)), [7] * 50, list(range(2, 90))]
+    stream_of(documents, 1).astype(np.uint16).tofile(path)
+    options = {"boundary_id": 1, "batch_size": 7, "window": 10, "window_jitter": 2.0, "seed": 4}
+    held = StreamWindows(documents, **options, restart_rate=0.1)
+    mapped = StreamWindows(np.memmap(path, np.uint16, "r"), **options, restart_rate=0.1)
+    for epoch in (0, 1):
+        for a, b in zip(held.epoch(epoch), mapped.epoch(epoch), strict=True):
+            assert torch.equal(a.inputs_BT, b.inputs_BT)
+            assert torch.equal(a.targets_BT, b.targets_BT)
+            assert torch.equal(a.starts_B, b.starts_B)
+
+
+def test_a_bounded_epoch_is_the_beginning_of_a_whole_one() -> None:
+    whole = StreamWindows([list(range(2, 500))], boundary_id=1, batch_size=4, window=5, seed=3)
+    first = FirstWindows(whole, 6)
+    assert first.num_windows == len(list(first.epoch(0))) == 6
+    for a, b in zip(first.epoch(1), whole.epoch(1), strict=False):
+        assert torch.equal(a.inputs_BT, b.inputs_BT)
+    assert FirstWindows(whole, 1000).num_windows == whole.num_windows

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from training.errors import SnapshotError
+from training.recipe import make_recipe
 from training.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
@@ -49,7 +50,7 @@ def largest_file(num_bytes: int) -> Iterator[None]:
 def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path) -> None:
     model = nn.Linear(50, 50)
     parts = {
-        "recipe": {},
+        "recipe": make_recipe({"name": "small"}).to_dict(),
         "text_hash": "",
         "model": model,
         "optimizer": torch.optim.AdamW(model.parameters()),

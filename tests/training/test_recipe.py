@@ -6,7 +6,6 @@ import pytest
 
 from training.errors import RecipeError
 from training.optimizer import one_cycle
-from training.own_text import recipe_for_text
 from training.recipe import OptimizerRecipe, make_recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -50,14 +49,6 @@ def test_a_missing_or_broken_recipe_file_is_named(tmp_path) -> None:
     (tmp_path / "bad.toml").write_text("a = [")
     with pytest.raises(RecipeError, match="is not TOML"):
         read_recipe(tmp_path / "bad.toml")
-
-
-def test_a_short_text_is_read_more_often_than_a_long_one() -> None:
-    short = recipe_for_text(Path("a.txt"), "x" * 40_000, "characters", [])
-    long = recipe_for_text(Path("b.txt"), "x" * 4_000_000, "characters", ["budget.batch_size=7"])
-    assert short.budget.epochs == 30
-    assert long.budget.epochs == 1
-    assert long.budget.batch_size == 7
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:

@@ -295,7 +295,7 @@ def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
     other = recipe(f"start_from={tmp_path / 'lm'}", "model.hidden_size=8", task="classifier")
     with pytest.raises(RecipeError, match="other sizes"):
         train(other, REVIEWS, tmp_path / "c", say=quiet)
-    with pytest.raises(RecipeError, match="not a language model"):
+    with pytest.raises(RecipeError, match="not a recurrent language model"):
         train(
             recipe(f"start_from={tmp_path / 'judge'}", task="classifier"),
             REVIEWS,

@@ -6,9 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.corpus import TextCorpus, read_text_file, split_text
+from training.corpus import TextCorpus
 from training.datasets import data_root, load_dataset
+from training.own_text import split_file
 from training.prepare import as_text
+from training.text_file import TextFile
 
 
 def read_corpus(dataset: str, text: Path | None, data: Path | None) -> TextCorpus:
@@ -22,7 +24,8 @@ def read_corpus(dataset: str, text: Path | None, data: Path | None) -> TextCorpu
         If the corpus is one of labelled examples.
     """
     if text is not None:
-        return split_text(read_text_file(text))
+        parts = split_file(TextFile.scan(text))
+        return TextCorpus({name: [part.read()] for name, part in parts.items()}, unit="stream")
     return as_text(load_dataset(dataset, data or data_root(os.environ)))
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -27,7 +28,7 @@ from tqdm import tqdm
 from models.config import LanguageModelConfig
 from models.language_model import LanguageModel
 from models.state import RecurrentState
-from training.batches import StreamWindows, Window, WindowSource
+from training.batches import StreamWindows, Window, WindowSource, stream_of
 from training.corpus import TextCorpus
 from training.evaluate import cross_entropy
 from training.objective import window_loss
@@ -123,7 +124,8 @@ def run(
     num_tokens, length = sum(map(len, ids)) + len(ids), count_characters(train)
     window = max(1, round(WINDOW_CHARACTERS * num_tokens / length))
     model = make_model(vocabulary.vocab_size, seed)
-    start_from_frequencies(model, ids, vocabulary.eos_id)
+    counts_V = np.bincount(stream_of(ids, vocabulary.eos_id)[1:], minlength=vocabulary.vocab_size)
+    start_from_frequencies(model, counts_V)
     windows = StreamWindows(
         ids,
         boundary_id=vocabulary.eos_id,

@@ -1,0 +1,81 @@
+"""Runs that one process, or several under torchrun, carry out alike: `distributed_worker.py FOLDER`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from training import loop
+from training.corpus import TextCorpus
+from training.distributed import Processes, joined_processes
+from training.errors import TrainingStoppedError
+from training.loop import TrainingLoop
+from training.recipe import TrainRecipe, make_recipe
+from training.run import train
+
+SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
+DOCUMENTS = {"train": SENTENCES * 15, "validation": SENTENCES[:2], "test": SENTENCES[1:]}
+RUNS = {
+    "stream": [
+        "budget.window_jitter=2.0",
+        "optimizer.activation_penalty=2.0",
+        "optimizer.change_penalty=1.0",
+        "optimizer.averaging=0.9",
+    ],
+    "documents": [
+        "optimizer.kind=sgd",
+        "optimizer.learning_rate=0.5",
+        "optimizer.schedule=on_plateau",
+    ],
+}
+
+
+def recipe(*overrides: str) -> TrainRecipe:
+    values = {
+        "name": "tiny",
+        "dtype": "float32",
+        "tokenizer": {"kind": "characters"},
+        "model": {"embedding_size": 16, "hidden_size": 16, "num_layers": 2},
+        "optimizer": {"learning_rate": 0.01, "clip_norm": 0.5},
+        "budget": {
+            "epochs": 2,
+            "batch_size": 11,
+            "window": 10,
+            "snapshot_every": 4,
+            "precision": "float32",
+        },
+    }
+    return make_recipe(values, overrides)
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+def stop_last_process(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+    if self.progress.step == 6 and self._processes.rank == self._processes.size - 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return step(self, batch)
+
+
+def main(folder: Path, processes: Processes) -> None:
+    loop.LOG_EVERY = 1
+    for unit, overrides in RUNS.items():
+        corpus = TextCorpus(DOCUMENTS, unit=unit)
+        train(recipe(*overrides), corpus, folder / unit, say=quiet, processes=processes)
+    dropped = recipe("model.output_dropout=0.3", "model.weight_dropout=0.2")
+    corpus = TextCorpus(DOCUMENTS, unit="stream")
+    train(dropped, corpus, folder / "whole", say=quiet, processes=processes)
+    step = TrainingLoop._step
+    TrainingLoop._step = stop_last_process
+    try:
+        train(dropped, corpus, folder / "cut", say=quiet, processes=processes)
+    except TrainingStoppedError:
+        (folder / f"stopped-{processes.rank}").touch()
+    TrainingLoop._step = step
+    train(dropped, corpus, folder / "cut", say=quiet, resume=True, processes=processes)
+
+
+if __name__ == "__main__":
+    with joined_processes("cpu") as joined:
+        main(Path(sys.argv[1]), joined)
