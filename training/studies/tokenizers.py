@@ -144,7 +144,7 @@ def run(
             bits = bits_per_character(model, vocabulary, checked, stream=is_stream)
             curve.append((round(num_characters * step / num_steps), round(bits, 4)))
 
-    bar.total = bar.n + num_steps
+    bar.reset(total=num_steps)
     started = time.monotonic()
     fit(
         model,
@@ -197,14 +197,13 @@ def bits_per_character(
 
 def table(figures: dict[str, Any]) -> str:
     """Write what every vocabulary came to."""
-    header = ("", "vocabulary", "characters/token", "bits/token", "bits/character", "seconds")
-    lines = ["{:12}{:>12}{:>18}{:>12}{:>16}{:>9}".format(*header)]
+    header = ("", "vocabulary", "characters/token", "bits/character", "seconds")
+    lines = ["{:12}{:>12}{:>18}{:>16}{:>9}".format(*header)]
     for kind in KINDS:
         facts = figures[kind]
-        bits, ratio = fmean(facts["bits_per_character"]), facts["characters_per_token"]
         lines.append(
-            f"{kind:12}{facts['vocab_size']:12,}{ratio:18.3f}{bits * ratio:12.3f}{bits:16.3f}"
-            f"{facts['seconds']:9}"
+            f"{kind:12}{facts['vocab_size']:12,}{facts['characters_per_token']:18.3f}"
+            f"{fmean(facts['bits_per_character']):16.3f}{facts['seconds']:9}"
         )
     return "\n".join(lines)
 
