@@ -45,12 +45,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Run the test, print its table and suggestion, write its plot if told where."""
     from training.learning_rate_finder import find_learning_rate
-    from training.learning_rate_plot import require_matplotlib
+    from training.optional_package import require
     from training.progress_display import progress_display
     from training.run import print_at_once
 
     if options.output:
-        require_matplotlib()
+        require("matplotlib", "studies")
     recipe, corpus = read_recipe_and_corpus(options)
     highest = options.highest or (100.0 if recipe.optimizer.kind == "sgd" else 1.0)
     print_at_once(

@@ -15,9 +15,9 @@ from training.prepare import (
     MAX_TRAINING_LENGTH,
     Prepared,
     as_text,
-    documents_to_count,
     prepare,
     tokenizer_for,
+    training_tokens,
 )
 from training.probe import Probe, measure_steps
 from training.progress_display import duration
@@ -122,7 +122,7 @@ def _validation_tokens(prepared: Prepared, corpus: TextCorpus | LabelledCorpus) 
 def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]) -> None:
     """Say what can be said before counting."""
     tokenizer = tokenizer_for(recipe, corpus)
-    num_tokens = sum(len(document) + 1 for document in documents_to_count(corpus, tokenizer))
+    num_tokens = int(training_tokens(corpus, tokenizer)[1].sum())
     order = int(recipe.model.get("order", 5))
     say(f"dry run of {recipe.name}: nothing is written")
     for name, number in {

@@ -4,24 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.errors import MissingPackageError
 from training.learning_rate_finder import RangeTest
-
-
-def require_matplotlib() -> None:
-    """Refuse before the work is done rather than after it.
-
-    Raises
-    ------
-    MissingPackageError
-        If matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError(
-            "the plot needs matplotlib: pip install 'refrain[studies]'"
-        ) from error
 
 
 def save_plot(test: RangeTest, name: str, path: Path) -> None:

@@ -273,8 +273,7 @@ class TrainingLoop:
         if is_best:
             self._save_best()
         self._note(score, figures, is_best=is_best)
-        speaks = self._processes.is_first and self._sample is not None
-        sample = self._sample() if speaks and self._sample else None
+        sample = self._sample() if self._sample is not None else None
         self._listener.on_validation(
             ValidationReport(self.progress.step, figures, is_best=is_best, sample=sample)
         )

@@ -238,7 +238,7 @@ def _optimize(
         device,
         precision,
         text_hash=hash_of(corpus),
-        sample=prepared.sample,
+        sample=prepared.sample if processes.is_first else None,
         listeners=_first_listeners(directory, say, listeners) if processes.is_first else (),
         processes=processes,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.errors import MissingPackageError
 from training.listeners import RunEnd, RunListener, RunStart, StepReport, ValidationReport
+from training.optional_package import require
 from training.recipe import TrainRecipe
 
 
@@ -19,12 +19,7 @@ class TensorBoardLog(RunListener):
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            import torch.utils.tensorboard  # noqa: F401
-        except ImportError as error:
-            raise MissingPackageError(
-                "--tensorboard needs TensorBoard: pip install 'refrain[tensorboard]'"
-            ) from error
+        require("tensorboard", "tensorboard")
         self._folder = folder
 
     def on_start(self, start: RunStart) -> None:

@@ -9,8 +9,8 @@ import pytest
 from cli.find_lr import save, table, verdict
 from training.errors import DivergedError, MissingPackageError, RecipeError
 from training.learning_rate_finder import RangeTest, find_learning_rate
-from training.learning_rate_plot import require_matplotlib
 from training.objective import LanguageModelObjective
+from training.optional_package import require
 from training.recipe import make_recipe
 
 RATES = tuple(10.0**exponent for exponent in range(-6, 1))
@@ -96,4 +96,4 @@ def test_table_and_verdict_say_it_plainly(small_recipe) -> None:
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingPackageError, match=r"refrain\[studies\]"):
-        require_matplotlib()
+        require("matplotlib", "studies")

@@ -66,6 +66,6 @@ def test_a_resumed_run_goes_on_without_a_point_twice(
 
 
 def test_without_tensorboard_the_message_says_what_to_install(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'refrain\[tensorboard\]'"):
         TensorBoardLog(tmp_path)

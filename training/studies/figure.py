@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.studies.optional import require
+from training.optional_package import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,14 +54,14 @@ _STYLE = {
 @contextmanager
 def style() -> Iterator[None]:
     """Draw and save in this project's style within the block."""
-    matplotlib = require("matplotlib")
+    matplotlib = require("matplotlib", "studies")
     with matplotlib.rc_context({**_STYLE, "font.family": ["DejaVu Sans", *chinese_font()]}):
         yield
 
 
 def chinese_font() -> list[str]:
     """Name a font with Chinese signs, if the machine has one."""
-    manager = require("matplotlib.font_manager")
+    manager = require("matplotlib.font_manager", "studies")
     present = set(manager.get_font_names())
     return [name for name in CHINESE_FONTS if name in present][:1]
 
@@ -70,7 +70,7 @@ def panels(
     num_panels: int = 1, *, width: float = 9.0, height: float = HEIGHT
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure with panels side by side; sizes in inches."""
-    figure: Figure = require("matplotlib.figure").Figure(
+    figure: Figure = require("matplotlib.figure", "studies").Figure(
         figsize=(width, height), layout="constrained"
     )
     return figure, list(figure.subplots(1, num_panels, squeeze=False)[0])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from models.tokenizer import Tokenizer
-from training.studies.optional import require
+from training.optional_package import require
 
 Cut = Callable[[str], Sequence[str]]
 
@@ -99,7 +99,7 @@ def words(texts: Sequence[str], vocab_size: int) -> SpellingVocabulary:
     MissingPackageError
         If it is not installed.
     """
-    cut = require("rjieba").cut
+    cut = require("rjieba", "studies").cut
     num_others = SpellingVocabulary(cut, texts, max_pieces=0).vocab_size
     return SpellingVocabulary(cut, texts, max_pieces=max(0, vocab_size - num_others))
 

@@ -3,8 +3,8 @@
 import pytest
 
 from training.errors import MissingPackageError
+from training.optional_package import require
 from training.studies.figure import panels, save, spread, style
-from training.studies.optional import require
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch) -> None:
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'refrain\[studies\]'"):
-        require("matplotlib")
+        require("matplotlib", "studies")

@@ -1,4 +1,4 @@
-"""Packages that only the studies need, imported when they are asked for."""
+"""Packages of extras, imported when they are asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import ModuleType
 from training.errors import MissingPackageError
 
 
-def require(name: str) -> ModuleType:
-    """Import a package of the extra `studies`.
+def require(name: str, extra: str) -> ModuleType:
+    """Import a package, or a module of it.
 
     Raises
     ------
@@ -22,5 +22,5 @@ def require(name: str) -> ModuleType:
         if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
             raise
         raise MissingPackageError(
-            f"this study needs the package {error.name}: pip install 'refrain[studies]'"
+            f"this needs the package {error.name}: pip install 'refrain[{extra}]'"
         ) from error
