@@ -18,7 +18,10 @@ from models.native.training import UNITS, LayerKind, layer_backward, layer_forwa
 
 
 def bf16_kind(cell: Cell, input_BTI: Tensor) -> LayerKind | None:
-    """Say which compiled layer runs a cell here: only on the processor, under autocast, at widths that fit."""
+    """Say which compiled layer runs a cell here: only on the processor, under autocast, at widths that fit.
+
+    Where there is AMX, oneDNN's LSTM has it and this layer has not: an LSTM is left to torch there.
+    """
     if (
         input_BTI.device.type != "cpu"
         or not torch.is_autocast_enabled("cpu")
@@ -27,7 +30,7 @@ def bf16_kind(cell: Cell, input_BTI: Tensor) -> LayerKind | None:
         return None
     match cell:
         case LSTMCell():
-            return LayerKind.LSTM
+            return None if torch.cpu._is_amx_tile_supported() else LayerKind.LSTM
         case GRUCell():
             return LayerKind.GRU
         case ElmanCell(nonlinearity=nonlinearity):

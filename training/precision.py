@@ -1,8 +1,7 @@
-"""Which arithmetic to train in: bfloat16 where the machine is faster with it, else float32."""
+"""Which arithmetic to train in: bfloat16 where the machine has it, else float32."""
 
 from __future__ import annotations
 
-import time
 from typing import Literal, cast
 
 import torch
@@ -18,23 +17,12 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(device: torch.device, asked: str = "auto") -> Precision:
-    """Take what was asked for, or probe once: bfloat16 if its product takes at most four fifths of float32's time."""
+    """Take what was asked for, else bfloat16 where the device has instructions for it."""
     if asked != "auto":
         return cast("Precision", asked)
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    return "bfloat16" if _seconds(torch.bfloat16) < 0.8 * _seconds(torch.float32) else "float32"
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    """Time the best of a few products 256 x 512 x 2048."""
-    left, right = torch.ones(256, 512, dtype=dtype), torch.ones(2048, 512, dtype=dtype)
-    best = float("inf")
-    for _ in range(8):
-        start = time.perf_counter()
-        torch.nn.functional.linear(left, right)
-        best = min(best, time.perf_counter() - start)
-    return best
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

@@ -138,7 +138,7 @@ class BudgetRecipe:
     patience
         Validations in a row without a better figure after which a run stops early; 0 for never.
     precision
-        "bfloat16", "float32", or "auto" for whichever a probe finds the faster.
+        "bfloat16", "float32", or "auto" for bfloat16 where the processor or GPU has instructions for it.
     """
 
     epochs: int = 5

@@ -11,6 +11,12 @@ from models.recurrent import run_layer, step_layer
 CELLS = [("lstm", "tanh"), ("gru", "tanh"), *(("elman", n) for n in ("tanh", "relu", "sigmoid"))]
 
 
+@pytest.fixture(autouse=True)
+def without_amx(monkeypatch) -> None:
+    """Test the compiled layer also where an LSTM would be left to oneDNN."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+
+
 def outputs_and_gradients(run, cell, inputs, state):
     """Outputs, last state, and the gradients of everything under fixed weights of the outputs."""
     torch.manual_seed(7)
