@@ -48,7 +48,7 @@ def measure(
         of which every loss reaches back over 1, 2, ... steps, or the one of windows of 1, 2, ... steps.
     """
     stages: dict[str, list[dict[str, Any]]] = {"fresh": [], "trained": []}
-    with tqdm(total=len(seeds) * num_steps, desc="bptt", unit="step") as bar:
+    with tqdm(total=len(seeds) * num_steps, desc="bptt", unit="step", disable=None) as bar:
         for seed in seeds:
             random = np.random.default_rng(seed)
             sizes = {"num_inputs": NUM_SYMBOLS, "num_outputs": NUM_SYMBOLS}

@@ -87,7 +87,7 @@ def measure(
     settings = {"lags": lags, "num_copied": num_copied, "num_steps": num_steps, "seeds": seeds}
     networks = []
     num_runs = len(CONTENDERS) * len(lags) * len(seeds)
-    with tqdm(total=num_runs * num_steps, unit="step") as bar:
+    with tqdm(total=num_runs * num_steps, unit="step", disable=None) as bar:
         for contender in CONTENDERS:
             accuracies = []
             for lag in lags:

@@ -66,7 +66,7 @@ def measure(
     )
     settings = {"distance": distance, "num_steps": num_steps, "seeds": [*seeds]}
     figures: dict[str, Any] = {"settings": settings}
-    with tqdm(total=len(CELLS) * len(seeds) * num_steps, unit="step") as bar:
+    with tqdm(total=len(CELLS) * len(seeds) * num_steps, unit="step", disable=None) as bar:
         for name in CELLS:
             stages: dict[str, list[Tensor]] = {"fresh": [], "trained": []}
             losses = []

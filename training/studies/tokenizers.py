@@ -72,7 +72,7 @@ def measure(
         }
     }
     train = beginning(corpus.documents["train"], num_characters)
-    with tqdm(unit="step") as bar:
+    with tqdm(unit="step", disable=None) as bar:
         for kind in KINDS:
             bar.set_description_str(kind)
             vocabulary = learn(kind, train, vocab_size)

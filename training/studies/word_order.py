@@ -102,7 +102,7 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
             for pair in shown
         ],
     }
-    with tqdm(total=len(ENCODERS) * len(seeds) * num_steps, unit="step") as bar:
+    with tqdm(total=len(ENCODERS) * len(seeds) * num_steps, unit="step", disable=None) as bar:
         for encoder in ENCODERS:
             bar.set_description_str(encoder)
             runs = [run(encoder, num_steps, seed, bar) for seed in seeds]
