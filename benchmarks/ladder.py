@@ -36,7 +36,7 @@ PUBLISHED = {
     "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
 }
 COLUMNS = {"with Kneser-Ney": "+ KN5", "neural cache": "+ cache", "dynamic evaluation": "dynamic"}
-BLUE, RED, GREY = "#2f6fb3", "#c2452d", "#8a8a8a"
+BLUE, GREY = "#2f6fb3", "#8a8a8a"
 
 
 def condense(run: Path) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def section(dataset: str, runs: Sequence[dict[str, Any]]) -> str:
         "recipe",
         "parameters",
         "epochs",
-        "time",
+        "time of updates",
         "validation",
         "test",
         *COLUMNS.values(),
@@ -222,8 +222,10 @@ INTRODUCTION = """# Results
 Perplexity of language models on the field's common texts, each from one committed recipe. "Test" is static: the model
 alone, its weights fixed, the split read as one stream in one lane with the state carried over, every token and every
 end of a line counted, in float32. What adapts to the test text, or is mixed with another model, has columns of its own,
-fitted on validation. Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladder`; a row is
-reproduced by
+fitted on validation. Time is that of the updates, without validation. Learning curves show validation as training sees
+it, in many lanes begun in mid-text, in the run's own precision.
+
+Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladder`; a row is reproduced by
 
     refrain train recipes/NAME.toml --output runs/NAME
     refrain evaluate runs/NAME --with kneser-ney cache dynamic --update-card

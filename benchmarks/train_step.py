@@ -19,7 +19,7 @@ from models.language_model import LanguageModel
 from training.allocator import keep_freed_memory
 from training.batches import StreamWindows
 from training.objective import LanguageModelObjective
-from training.optimizer import make_optimizer
+from training.optimizer import make_optimizer, take_gradients
 from training.precision import autocast
 from training.recipe import OptimizerRecipe
 
@@ -87,9 +87,7 @@ def our_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
     def step() -> None:
         with autocast(CPU, "bfloat16"):
             loss = objective.loss(next(batches))
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss.minimised)
-        nn.utils.clip_grad_norm_(parameters, 0.25)
+        take_gradients(loss.minimised, parameters, clip_norm=0.25)
         optimizer.step()
 
     return step

@@ -29,8 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--weight",
         type=float,
-        default=0.5,
-        help="share of the loss that is the teacher's (default: 0.5)",
+        help="the same as --set distillation.weight=WEIGHT: share of the loss that is the teacher's",
     )
     train.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -38,8 +37,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Train with a teacher."""
-    options.overrides += [
-        f"distillation.teacher={json.dumps(str(options.teacher), ensure_ascii=False)}",
-        f"distillation.weight={options.weight}",
-    ]
+    teacher = json.dumps(str(options.teacher), ensure_ascii=False)
+    options.overrides.append(f"distillation.teacher={teacher}")
+    if options.weight is not None:
+        options.overrides.append(f"distillation.weight={options.weight}")
     return train.run(options)

@@ -116,6 +116,10 @@ class RecurrentConfig:
             self.cell in ("feedforward", "elman", "jordan") or self.nonlinearity == "tanh",
             f"a {self.cell} cell has its own nonlinearities: leave nonlinearity at 'tanh'",
         )
+        _require(
+            self.cell != "feedforward" or not self.weight_dropout,
+            "a feedforward cell has no weights from state to state to drop",
+        )
         _require_fractions(
             input_dropout=self.input_dropout,
             hidden_dropout=self.hidden_dropout,

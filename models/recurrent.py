@@ -34,7 +34,9 @@ def run_layer(
         cell = with_dropped_weights(cell, weight_dropout)
     kind = bf16_kind(cell, input_BTI)
     if kind is None:
-        return run_kernel(cell, input_BTI, state_CBH)
+        before = state_CBH.dtype
+        output_BTH, state_CBH = run_kernel(cell, input_BTI, state_CBH)
+        return output_BTH, state_CBH.to(before)
     outputs: tuple[Tensor, Tensor] = Bf16Layer.apply(  # type: ignore[no-untyped-call]
         kind, input_BTI, state_CBH, *cell.parameters_of_nn()
     )

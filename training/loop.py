@@ -154,8 +154,8 @@ class TrainingLoop:
         budget = self._recipe.budget
         batches = self._objective.epoch(epoch)
         first = self.progress.window
+        started = time.monotonic()
         for window, batch in enumerate(itertools.islice(batches, first, None), start=first):
-            started = time.monotonic()
             loss, norm = self._step(batch)
             self._advance(epoch, window, time.monotonic() - started)
             self._report(loss, norm, loss.num_tokens / (time.monotonic() - started))
@@ -177,6 +177,7 @@ class TrainingLoop:
                     f"stopped at step {self.progress.step:,} of {self._num_steps:,}; "
                     "go on with the same command and --resume"
                 )
+            started = time.monotonic()
 
     def _step(self, batch: object) -> tuple[BatchLoss, float]:
         """Update once: the loss, and the gradient's norm before clipping."""

@@ -114,7 +114,7 @@ def prepare_language_model(
     except (ConfigError, TypeError) as error:
         raise RecipeError(f"[model] {error}") from error
     model = LanguageModel(config).to(device)
-    if recipe.card.baseline_order:
+    if recipe.card.baseline_order and isinstance(corpus, TextFileCorpus):
         documents_to_count(corpus, tokenizer)
     ids, counts_V = training_tokens(corpus, tokenizer)
     start_from_frequencies(model, counts_V)

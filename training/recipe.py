@@ -242,6 +242,14 @@ class TrainRecipe:
         dtypes = ("bfloat16", "float16", "float32")
         _require(self.dtype in dtypes, f"dtype must be one of {', '.join(dtypes)}")
         _require(0 <= self.seed < 2**63, "seed must be between 0 and 2**63")
+        _require(
+            self.optimizer.schedule != "on_plateau" or not self.budget.validate_every,
+            "optimizer.schedule on_plateau looks at each epoch: leave budget.validate_every at 0",
+        )
+        _require(
+            self.tokenizer.kind != "bpe" or not self.optimizer.num_sampled,
+            "optimizer.num_sampled needs words numbered by frequency, which pieces of bpe are not",
+        )
         has_teacher = bool(self.distillation.teacher)
         _require(
             not has_teacher or self.task == "language_model",

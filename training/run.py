@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -237,7 +238,7 @@ def _optimize(
         directory,
         device,
         precision,
-        text_hash=hash_of(corpus),
+        text_hash=_hash_of_sources(recipe, corpus, prepared.tokenizer),
         sample=prepared.sample if processes.is_first else None,
         listeners=_first_listeners(directory, say, listeners) if processes.is_first else (),
         processes=processes,
@@ -259,6 +260,17 @@ def _optimize(
     }
     model.zero_grad(set_to_none=True)
     return model.cpu().eval(), prepared.tokenizer, facts
+
+
+def _hash_of_sources(
+    recipe: TrainRecipe, corpus: TextCorpus | LabelledCorpus, tokenizer: Tokenizer
+) -> str:
+    """Give a SHA-256 of all that a run learns from: its corpus, its tokenizer, the weights of other models."""
+    digest = hashlib.sha256(f"{hash_of(corpus)} {tokenizer.to_json()}".encode())
+    for directory in (recipe.distillation.teacher, recipe.start_from):
+        if directory:
+            digest.update((Path(directory) / WEIGHTS).read_bytes())
+    return digest.hexdigest()
 
 
 def _first_listeners(

@@ -159,7 +159,8 @@ def load_snapshot(
         )
     if facts.get("text_hash") != text_hash:
         raise SnapshotError(
-            f"{directory} was made of another text: the corpus has changed; start anew with --overwrite"
+            f"{directory} was made of another text: the corpus, the tokenizer or a teacher has changed; "
+            "start anew with --overwrite"
         )
     model.load_state_dict(_under("model.", tensors))
     _load_optimizer(optimizer, _under("optimizer.", tensors))

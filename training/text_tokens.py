@@ -37,7 +37,8 @@ def tokenizer_of(corpus: TextFileCorpus, recipe: TokenizerRecipe) -> Tokenizer:
         If it cannot be kept.
     """
     folder = _folder(corpus)
-    path = folder / f"{recipe.kind}-{recipe.vocab_size}-{recipe.min_count}.json"
+    read = f"{corpus.train.first}-{corpus.train.last}"
+    path = folder / f"{recipe.kind}-{recipe.vocab_size}-{recipe.min_count}-{read}.json"
     try:
         return Tokenizer.from_json(path.read_text("utf-8"), recipe.kind)
     except (OSError, ValueError, TokenizerError):

@@ -2,7 +2,8 @@
 // forwards and backwards, and the softmax of a large vocabulary with its gradient. Products in bfloat16 summed in
 // float32, gates in float32.
 //
-// Rows are independent: a caller may run ranges of rows in threads of its own, and no result depends on how many.
+// Rows are independent: a caller may run ranges of rows in threads of its own. Only the sum over rows of a softmax's
+// errors depends, in its last bits, on how many ranges there are.
 // Shapes: B rows, T times, H width of the layer, G gates. Tensors are [B, T, ...] in C order.
 #include <stdlib.h>
 
@@ -28,8 +29,10 @@ typedef struct {
     bf16 *product_grads;         // [B, T, G H]: of the hidden products; but for a GRU the same as input_grads
 } Layer;
 
+// What is no number stays none.
 INLINE f32x16 sigmoid16(f32x16 x) {
-    return 1.0f / (1.0f + exp_inside16(max16(min16(-x, splat(87)), splat(-87))));
+    f32x16 value = 1.0f / (1.0f + exp_inside16(max16(min16(-x, splat(87)), splat(-87))));
+    return select16(x == x, value, x);
 }
 INLINE f32x16 tanh16(f32x16 x) { return 2.0f * sigmoid16(2.0f * x) - 1.0f; }
 
@@ -80,7 +83,7 @@ INLINE void elman_forward(const Layer *layer, const bf16 *x, const float *produc
                  load16(layer->hidden_bias + unit);
     switch (layer->kind) {
         case ELMAN_TANH: sum = tanh16(sum); break;
-        case ELMAN_RELU: sum = max16(sum, splat(0)); break;
+        case ELMAN_RELU: sum = max16(splat(0), sum); break;
         default: sum = sigmoid16(sum); break;
     }
     to_bf16(output + layer->hidden + unit, sum);
@@ -227,11 +230,12 @@ EXPORT int softmax_errors(bf16 *scores, const float *bias, const int64_t *target
     float *line = aligned_alloc(64, (size_t)padded(V) * sizeof(float));
     if (!line) return -1;
     for (int64_t row = 0; row < rows; row++, scores += V) {
-        f32x16 highest = splat(-INFINITY);
+        f32x16 highest = splat(-INFINITY), no_number = splat(0);
         for (int64_t v = 0; v < whole; v += 16) {
             f32x16 score = from_bf16(scores + v) + load16(bias + v);
             store16(line + v, score);
             highest = max16(highest, score);
+            no_number += score - score;  // NaN for NaN and infinity, else 0
         }
         float top = apart && apart[row] > max_of(highest) ? apart[row] : max_of(highest);
         for (int64_t v = whole; v < V; v++) {
@@ -251,7 +255,7 @@ EXPORT int softmax_errors(bf16 *scores, const float *bias, const int64_t *target
         for (int64_t v = whole; v < V; v++) total += line[v] = exp_of(line[v] - top);
         float own = exp_of(target_score - top);
         if (apart) total += own;
-        losses[row] = (float)(log_of(total) + top - target_score);
+        losses[row] = (float)(log_of(total) + top - target_score) + sum_of(no_number);
         float scale = (float)(1 / total);
         for (int64_t v = 0; v < V; v++) line[v] *= scale;
         if (apart) apart[row] = own * scale - 1;

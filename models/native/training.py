@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, Structure, byref, c_int, c_int64, c_void_p
 from enum import IntEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -140,7 +140,7 @@ def layer_forward(
     )
     packed = _packed(weight_hh, transposed=True)
     layer.packed = packed.data_ptr()
-    _each_range(num_rows, lambda first, last: _run_rows("layer_forward", layer, first, last))
+    _run_layer("layer_forward", layer, num_rows)
     return outputs, memory, kept
 
 
@@ -174,7 +174,7 @@ def layer_backward(
         input_grads=input_grads.data_ptr(),
         product_grads=product_grads.data_ptr(),
     )
-    _each_range(num_rows, lambda first, last: _run_rows("layer_backward", layer, first, last))
+    _run_layer("layer_backward", layer, num_rows)
     return input_grads, product_grads, state_grad_CBH
 
 
@@ -193,12 +193,11 @@ def softmax_errors(
     """
     num_rows, vocab_size = scores_RV.shape
     losses_R = torch.empty(num_rows)
-    grads: list[Tensor] = []
+    ranges = _ranges(num_rows)
+    grads_NV = torch.zeros(len(ranges), vocab_size)
     library = load_library()
 
-    def run(first: int, last: int) -> None:
-        bias_grad_V = torch.zeros(vocab_size)
-        grads.append(bias_grad_V)
+    def run(number: int, first: int, last: int) -> None:
         status = library.softmax_errors(
             scores_RV[first:].data_ptr(),
             bias_V.data_ptr(),
@@ -206,13 +205,13 @@ def softmax_errors(
             last - first,
             vocab_size,
             losses_R[first:].data_ptr(),
-            bias_grad_V.data_ptr(),
+            grads_NV[number].data_ptr(),
             None if target_scores_R is None else target_scores_R[first:].data_ptr(),
         )
         _check(status)
 
-    _each_range(num_rows, run)
-    return losses_R, torch.stack(grads).sum(0)
+    _side_by_side([partial(run, number, *each) for number, each in enumerate(ranges)])
+    return losses_R, grads_NV.sum(0)
 
 
 def _packed(weight: Tensor, *, transposed: bool) -> Tensor:
@@ -224,10 +223,15 @@ def _packed(weight: Tensor, *, transposed: bool) -> Tensor:
     return packed
 
 
-def _run_rows(name: str, layer: _Layer, first: int, last: int) -> None:
-    part = _Layer.from_buffer_copy(layer)
-    part.first_row, part.last_row = first, last
-    _check(getattr(load_library(), name)(byref(part)))
+def _run_layer(name: str, layer: _Layer, num_rows: int) -> None:
+    """Run a layer, its rows in as many ranges as there are threads: none of its results depends on how many."""
+
+    def run(first: int, last: int) -> None:
+        part = _Layer.from_buffer_copy(layer)
+        part.first_row, part.last_row = first, last
+        _check(getattr(load_library(), name)(byref(part)))
+
+    _side_by_side([partial(run, *each) for each in _ranges(num_rows)])
 
 
 def _check(status: int) -> None:
@@ -235,14 +239,20 @@ def _check(status: int) -> None:
         raise MemoryError("no memory for the layer's scratch")
 
 
-def _each_range(num_rows: int, run: Callable[[int, int], None]) -> None:
-    """Cut the rows to as many ranges as torch has threads, and run them side by side; each call holds no lock."""
+def _ranges(num_rows: int) -> list[tuple[int, int]]:
+    """Cut rows to as many ranges as torch has threads."""
     num_threads = max(1, min(torch.get_num_threads(), num_rows))
     borders = [num_rows * thread // num_threads for thread in range(num_threads + 1)]
-    ranges = list(itertools.pairwise(borders))
-    others = [threading.Thread(target=run, args=each) for each in ranges[1:]]
+    return list(itertools.pairwise(borders))
+
+
+def _side_by_side(calls: Sequence[Callable[[], None]]) -> None:
+    """Make calls that hold no lock, each in a thread; return when all have, and raise what one of them raised."""
+    if len(calls) == 1:
+        calls[0]()
+        return
+    with ThreadPoolExecutor(len(calls) - 1) as threads:
+        others = [threads.submit(call) for call in calls[1:]]
+        calls[0]()
     for other in others:
-        other.start()
-    run(*ranges[0])
-    for other in others:
-        other.join()
+        other.result()

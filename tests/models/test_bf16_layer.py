@@ -99,3 +99,47 @@ def test_a_width_that_fits_no_vector_takes_the_kernel_of_torch() -> None:
         assert bf16_kind(cell, torch.zeros(1, 1, 8)) is None
         outputs, _ = run_layer(cell, torch.zeros(1, 1, 8), torch.zeros(2, 1, 24))
     assert outputs.shape == (1, 1, 24)
+
+
+@pytest.mark.parametrize("num_threads", [1, 4])
+def test_the_same_scores_give_the_same_bits_each_time(num_threads) -> None:
+    torch.manual_seed(3)
+    scores, bias = torch.randn(37, 300).bfloat16(), torch.randn(300)
+    targets = torch.randint(300, (37,))
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        found = [native.softmax_errors(scores.clone(), bias, targets) for _ in range(50)]
+    finally:
+        torch.set_num_threads(before)
+    assert all(
+        torch.equal(one, other) for each in found for one, other in zip(each, found[0], strict=True)
+    )
+
+
+def test_what_fails_in_a_thread_is_raised_when_all_have_ended() -> None:
+    ended = []
+
+    def fail() -> None:
+        raise MemoryError("no memory")
+
+    with pytest.raises(MemoryError):
+        native._side_by_side([lambda: ended.append(1), fail, lambda: ended.append(2)])
+    assert sorted(ended) == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "nonlinearity"), CELLS)
+def test_what_is_no_number_stays_none(name, nonlinearity) -> None:
+    cell = make_cell(name, 16, 16, nonlinearity)
+    inputs = torch.zeros(2, 3, 16)
+    inputs[1, 1, 4] = torch.nan
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        outputs, _ = run_layer(cell, inputs, torch.zeros(cell.num_components, 2, 16))
+    assert outputs[0].isfinite().all()
+    assert outputs[1, 0].isfinite().all()
+    assert outputs[1, 1:].isnan().any(dim=1).all()
+    scores = torch.zeros(2, 40).bfloat16()
+    scores[1, 7] = torch.nan
+    losses, _ = native.softmax_errors(scores, torch.zeros(40), torch.tensor([0, 0]))
+    assert losses[0].isfinite()
+    assert losses[1].isnan()

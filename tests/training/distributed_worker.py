@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from training import loop
+from training import listeners
 from training.corpus import TextCorpus
 from training.distributed import Processes, joined_processes
 from training.errors import TrainingStoppedError
@@ -59,7 +59,7 @@ def stop_last_process(self: TrainingLoop, batch: object, step=TrainingLoop._step
 
 
 def main(folder: Path, processes: Processes) -> None:
-    loop.LOG_EVERY = 1
+    listeners.LOG_EVERY = 1
     for unit, overrides in RUNS.items():
         corpus = TextCorpus(DOCUMENTS, unit=unit)
         train(recipe(*overrides), corpus, folder / unit, say=quiet, processes=processes)

@@ -1,0 +1,104 @@
+"""A run with everything that has a memory of its own resumes to the bit; a plateau lowers the learning rate."""
+
+import json
+
+import pytest
+import torch
+
+from models.checkpoint import load_checkpoint
+from training.corpus import TextCorpus
+from training.errors import RecipeError, SnapshotError
+from training.loop import TrainingLoop
+from training.run import train
+
+EVERYTHING = (
+    "model.hidden_dropout=0.2",
+    "model.weight_dropout=0.2",
+    "model.embedding_dropout=0.1",
+    "optimizer.averaging=0.9",
+    "optimizer.schedule=on_plateau",
+    "optimizer.activation_penalty=1.0",
+    "optimizer.change_penalty=1.0",
+    "optimizer.num_sampled=12",
+    "budget.max_windows=7",
+    "budget.window_jitter=2.0",
+    "budget.precision=bfloat16",
+)
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+def rates(folder) -> dict[int, float]:
+    events = map(json.loads, (folder / "run_log.jsonl").read_text().splitlines())
+    return {e["step"]: e["learning_rate"] for e in events if e["event"] == "step"}
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+@pytest.mark.parametrize("cell", ["lstm", "jordan"])
+def test_a_run_with_every_memory_resumes_to_the_bit(
+    tmp_path, monkeypatch, small_recipe, small_corpus, kind, cell
+) -> None:
+    corpus = TextCorpus(small_corpus.documents, unit="stream")
+    settings = small_recipe(*EVERYTHING, f"optimizer.kind={kind}", f"model.cell={cell}")
+    whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
+
+    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        if self.progress.step == 17:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingLoop, "_step", stop)
+        train(settings, corpus, tmp_path / "cut", say=quiet)
+    cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, cut.model.state_dict()[name]), name
+
+
+def test_the_rate_falls_with_each_epoch_from_the_first_that_is_hardly_better(
+    tmp_path, monkeypatch, small_recipe, small_corpus
+) -> None:
+    scores = iter([3.0, 2.0, 1.999, 1.0, 0.5])
+
+    def validate(_: object) -> dict[str, float]:
+        score = next(scores)
+        return {"perplexity": score, "score": score}
+
+    monkeypatch.setattr("training.objective.LanguageModelObjective.validate", validate)
+    monkeypatch.setattr("training.listeners.LOG_EVERY", 1)
+    settings = small_recipe("optimizer.schedule=on_plateau", "budget.epochs=5")
+    train(settings, small_corpus, tmp_path / "a", say=quiet)
+    found = list(dict.fromkeys(rates(tmp_path / "a").values()))
+    assert found == [0.01, 0.005, 0.0025]
+
+
+def test_a_plateau_is_one_of_epochs(small_recipe) -> None:
+    with pytest.raises(RecipeError, match="validate_every"):
+        small_recipe("optimizer.schedule=on_plateau", "budget.validate_every=5")
+
+
+def test_another_teacher_is_not_resumed_with(
+    tmp_path, monkeypatch, small_recipe, small_corpus
+) -> None:
+    teacher = train(small_recipe("budget.epochs=1"), small_corpus, tmp_path / "teacher", say=quiet)
+    settings = small_recipe(f"distillation.teacher={teacher}")
+
+    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+        if self.progress.step == 6:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingLoop, "_step", stop)
+        train(settings, small_corpus, tmp_path / "cut", say=quiet)
+    train(
+        small_recipe("budget.epochs=1", "seed=2"),
+        small_corpus,
+        teacher,
+        overwrite=True,
+        say=quiet,
+    )
+    with pytest.raises(SnapshotError, match="a teacher has changed"):
+        train(settings, small_corpus, tmp_path / "cut", resume=True, say=quiet)
