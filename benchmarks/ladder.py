@@ -120,18 +120,7 @@ def draw_curves(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
             textcoords="offset points",
             va="center",
         )
-    ngram = next((r for r in runs if r["name"].endswith("kn5")), None)
-    if ngram is not None and figure_of(ngram, "validation"):
-        axes.axhline(figure_of(ngram, "validation"), color=GREY, linestyle="--", linewidth=1)
-        axes.annotate(
-            "Kneser-Ney 5-gram",
-            (1, figure_of(ngram, "validation")),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
-            textcoords="offset points",
-            color=GREY,
-            ha="right",
-        )
+    draw_ngram(axes, runs, "validation")
     axes.set(xlabel="minutes of training", ylabel="validation perplexity", yscale="log")
     axes.set_yticks(
         [60, 80, 100, 150, 200, 300, 500], ["60", "80", "100", "150", "200", "300", "500"]
@@ -159,21 +148,26 @@ def draw_sizes(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
             textcoords="offset points",
             va="center",
         )
-    ngram = next((r for r in runs if r["name"].endswith("kn5")), None)
-    if ngram is not None and figure_of(ngram, "test"):
-        axes.axhline(figure_of(ngram, "test"), color=GREY, linestyle="--", linewidth=1)
+    draw_ngram(axes, runs, "test")
+    axes.set(xlabel="million parameters", ylabel="test perplexity", xscale="log")
+    axes.margins(x=0.3, y=0.15)
+    finish(figure, axes, f"sizes-{dataset}")
+
+
+def draw_ngram(axes: Any, runs: Sequence[dict[str, Any]], split: str) -> None:
+    """Draw the n-gram's perplexity as a line to come below."""
+    values = [figure_of(run, split) for run in runs if run["name"].endswith("kn5")]
+    for value in filter(None, values):
+        axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
         axes.annotate(
-            f"Kneser-Ney 5-gram {figure_of(ngram, 'test'):.0f}",
-            (1, figure_of(ngram, "test")),
+            f"Kneser-Ney 5-gram {value:.0f}",
+            (1, value),
             xycoords=("axes fraction", "data"),
             xytext=(-2, 3),
             textcoords="offset points",
             color=GREY,
             ha="right",
         )
-    axes.set(xlabel="million parameters", ylabel="test perplexity", xscale="log")
-    axes.margins(x=0.3, y=0.15)
-    finish(figure, axes, f"sizes-{dataset}")
 
 
 def finish(figure: Any, axes: Any, name: str) -> None:

@@ -1,8 +1,11 @@
 """A corpus of three sentences and a network of a few hundred weights, for runs of a second."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from training.corpus import TextCorpus
+from training.loop import TrainingLoop
 from training.recipe import make_recipe
 
 SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
@@ -30,3 +33,21 @@ def small_recipe():
         return make_recipe(values, overrides)
 
     return make
+
+
+@pytest.fixture
+def killed_at(monkeypatch):
+    """A context in which a run dies when it has done so many steps."""
+
+    @contextmanager
+    def until(last_step: int):
+        def step(self: TrainingLoop, batch: object, step=TrainingLoop._step):
+            if self.progress.step == last_step:
+                raise KeyboardInterrupt
+            return step(self, batch)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(TrainingLoop, "_step", step)
+            yield
+
+    return until

@@ -6,7 +6,6 @@ import torch
 from models.checkpoint import load_checkpoint
 from training.corpus import TextCorpus
 from training.errors import RecipeError
-from training.loop import TrainingLoop
 from training.run import train
 
 
@@ -43,19 +42,13 @@ def test_a_student_predicts_what_its_teacher_predicts(
 
 @pytest.mark.parametrize("stop_at", [5, 11])
 def test_a_student_resumes_with_its_teachers_memory(
-    tmp_path, monkeypatch, teacher, small_recipe, small_corpus, stop_at
+    tmp_path, killed_at, teacher, small_recipe, small_corpus, stop_at
 ) -> None:
     corpus = TextCorpus(small_corpus.documents, unit="stream")
     settings = small_recipe(f"distillation.teacher={teacher}", "model.output_dropout=0.2")
     whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
 
-    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == stop_at:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
+    with killed_at(stop_at):
         train(settings, corpus, tmp_path / "cut", say=quiet)
     cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
     for name, value in whole.model.state_dict().items():

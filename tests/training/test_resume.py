@@ -8,7 +8,6 @@ import torch
 from models.checkpoint import load_checkpoint
 from training.corpus import TextCorpus
 from training.errors import RecipeError, SnapshotError
-from training.loop import TrainingLoop
 from training.run import train
 
 EVERYTHING = (
@@ -38,19 +37,13 @@ def rates(folder) -> dict[int, float]:
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 @pytest.mark.parametrize("cell", ["lstm", "jordan"])
 def test_a_run_with_every_memory_resumes_to_the_bit(
-    tmp_path, monkeypatch, small_recipe, small_corpus, kind, cell
+    tmp_path, killed_at, small_recipe, small_corpus, kind, cell
 ) -> None:
     corpus = TextCorpus(small_corpus.documents, unit="stream")
     settings = small_recipe(*EVERYTHING, f"optimizer.kind={kind}", f"model.cell={cell}")
     whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
 
-    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == 17:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
+    with killed_at(17):
         train(settings, corpus, tmp_path / "cut", say=quiet)
     cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
     for name, value in whole.model.state_dict().items():
@@ -80,18 +73,12 @@ def test_a_plateau_is_one_of_epochs(small_recipe) -> None:
 
 
 def test_another_teacher_is_not_resumed_with(
-    tmp_path, monkeypatch, small_recipe, small_corpus
+    tmp_path, killed_at, small_recipe, small_corpus
 ) -> None:
     teacher = train(small_recipe("budget.epochs=1"), small_corpus, tmp_path / "teacher", say=quiet)
     settings = small_recipe(f"distillation.teacher={teacher}")
 
-    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == 6:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
+    with killed_at(6):
         train(settings, small_corpus, tmp_path / "cut", say=quiet)
     train(
         small_recipe("budget.epochs=1", "seed=2"),
