@@ -196,8 +196,14 @@ def section(dataset: str, runs: Sequence[dict[str, Any]]) -> str:
         "published",
     ]
     ordered = sorted(runs, key=lambda run: -(figure_of(run, "test") or 0))
-    draw_curves(dataset, ordered)
-    draw_sizes(dataset, ordered)
+    is_drawn = any(run["curve"] for run in runs)
+    if is_drawn:
+        draw_curves(dataset, ordered)
+        draw_sizes(dataset, ordered)
+    figures = (
+        f"![Test perplexity against parameters](figures/sizes-{dataset}.svg)",
+        f"![Validation perplexity as training goes on](figures/learning-curves-{dataset}.svg)",
+    )
     machines = sorted({run["training"]["machine"] for run in runs if "machine" in run["training"]})
     return "\n\n".join(
         (
@@ -205,8 +211,7 @@ def section(dataset: str, runs: Sequence[dict[str, Any]]) -> str:
             protocol,
             table(header, [row_of(run) for run in ordered]),
             *(f"Machine: {machine}." for machine in machines),
-            f"![Test perplexity against parameters](figures/sizes-{dataset}.svg)",
-            f"![Validation perplexity as training goes on](figures/learning-curves-{dataset}.svg)",
+            *(figures if is_drawn else ()),
         )
     )
 
