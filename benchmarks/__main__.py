@@ -15,6 +15,8 @@ NAMES = (
     "invariance",
     "soak",
     "kneser_ney",
+    "train_step",
+    "large_text",
 )
 
 
