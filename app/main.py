@@ -20,6 +20,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.requests import Request
 
 from app.api import (
+    embed,
     generate,
     health,
     models,
@@ -33,7 +34,9 @@ from app.api import (
 from app.api.disconnect import ClientLeftError
 from app.api.errors import install_error_handlers
 from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from app.api.v1.routes import include_v1
 from app.engine.config import EngineConfig
+from app.services.embedding import EmbeddingService
 from app.services.generation import GenerationService
 from app.services.next_token import NextTokenService
 from app.services.registry import Registry, load
@@ -95,7 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     states = StateTokens(registry, _secret(settings))
     app.state.registry = registry
     app.state.request_timeout = settings.request_timeout
-    app.include_router(generate.make_router(GenerationService(states, settings), states))
+    generation_service = GenerationService(states, settings)
+    app.include_router(generate.make_router(generation_service, states))
     stream_service = ScoreStreamService(states, settings)
     scoring_service = ScoringService(states, settings)
     app.include_router(score.make_router(scoring_service, stream_service, states))
@@ -106,6 +110,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     session_service = SessionService(states, next_tokens, settings)
     app.include_router(sessions.make_router(session_service))
     app.include_router(sentiment.make_router(SentimentService(registry, settings)))
+    embedding_service = EmbeddingService(registry, settings)
+    app.include_router(embed.make_router(embedding_service))
+    include_v1(app, generation_service, embedding_service, registry, settings)
     app.include_router(models.make_router(registry))
     app.include_router(health.make_router(lambda: registry.is_ready, device))
     app.add_api_route("/", _to_docs, include_in_schema=False)

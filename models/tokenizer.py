@@ -171,10 +171,23 @@ class Tokenizer:
         """Turn token ids to text; the boundary token gives nothing."""
         return self._join([token_id for token_id in ids if token_id != self.eos_id])
 
+    def decode_with_names(self, ids: Sequence[int]) -> str:
+        """Turn token ids to text in which special tokens are shown by their names."""
+        return self._join(ids)
+
     def surface(self, token_id: int) -> str:
-        """What one token looks like on its own, e.g. " the"; special tokens by their names."""
+        r"""What one token looks like on its own, e.g. " the"; no two look alike.
+
+        Special tokens are shown by their names, and bytes that are no whole characters as "bytes:\xe6\x98".
+        """
         if token_id in (self.unk_id, self.eos_id):
             return (UNK, EOS)[token_id]
+        if self.kind == "bpe":
+            packed = self.bytes_of(token_id)
+            try:
+                return packed.decode()
+            except UnicodeDecodeError:
+                return "bytes:" + "".join(f"\\x{byte:02x}" for byte in packed)
         return self._join([token_id])
 
     def bytes_of(self, token_id: int) -> bytes:

@@ -8,7 +8,7 @@ from app.api.disconnect import seconds_left, while_connected
 from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.generate import ChoiceAnswer, GenerateAnswer, GenerateBody
-from app.api.streaming import logprob_answers, stream_response, usage_answer
+from app.api.streaming import EventStream, events, logprob_answers, usage_answer
 from app.engine.beam_search import BeamParams
 from app.services.generation import GenerationOptions, GenerationService
 from app.services.state_token import StateTokens
@@ -36,7 +36,8 @@ def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
         else:
             generation = await service.submit(options)
         if body.stream:
-            return stream_response(generation, states, seconds_left(request, body.timeout))
+            seconds = seconds_left(request, body.timeout)
+            return EventStream(events(generation, states, seconds), generation)
         choices = await while_connected(request, generation.whole(), body.timeout)
         answer = GenerateAnswer(
             model=generation.model.checkpoint.name,

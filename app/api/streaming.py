@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from fastapi.responses import StreamingResponse
@@ -21,20 +21,16 @@ from app.services.state_token import StateTokens
 DONE = "data: [DONE]\n\n"
 
 
-def stream_response(
-    generation: Generation, states: StateTokens, seconds: float | None
-) -> StreamingResponse:
-    """Answer with the events of a request that has been queued already, for so many seconds at most."""
-    return _EventStream(generation, states, seconds)
+class EventStream(StreamingResponse):
+    """The events of a request that has been queued already.
 
+    Frees what is being written when the caller has left, even before the first event.
+    """
 
-class _EventStream(StreamingResponse):
-    """Frees what is being written when the caller has left, even before the first event."""
-
-    def __init__(self, generation: Generation, states: StateTokens, seconds: float | None) -> None:
-        self._events = events(generation, states, seconds)
+    def __init__(self, events: AsyncGenerator[str, None], generation: Generation) -> None:
+        self._events = events
         super().__init__(
-            self._events,
+            events,
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         )
@@ -51,26 +47,43 @@ class _EventStream(StreamingResponse):
 async def events(
     generation: Generation, states: StateTokens, seconds: float | None
 ) -> AsyncGenerator[str, None]:
-    """Give one event a piece, one with seed and usage at the end, and `[DONE]`.
+    """Give one event a piece, one with seed and usage at the end, and `[DONE]`; for so many seconds at most.
 
     A fault after the start is an event `{"error": ...}`, and the stream ends without `[DONE]`.
     """
-    end = asyncio.get_running_loop().time() + seconds if seconds else None
     try:
-        async with aclosing(generation.pieces()) as pieces:
-            while (piece := await in_time(anext(pieces, None), end)) is not None:
-                if piece.text or piece.finish_reason or piece.logprobs:
-                    values = _piece(piece)
-                    if piece.state:
-                        values["state"] = states.seal(generation.model, piece.state)
-                    yield _event(values)
+        async for piece in pieces_in_time(generation, seconds):
+            if piece.text or piece.finish_reason or piece.logprobs:
+                values = _piece(piece)
+                if piece.state:
+                    values["state"] = states.seal(generation.model, piece.state)
+                yield as_event(values)
         usage = usage_answer(generation.usage).model_dump()
-        yield _event(
+        yield as_event(
             {"model": generation.model.checkpoint.name, "seed": generation.seed, "usage": usage}
         )
         yield DONE
     except (EngineError, DeadlineError) as error:
-        yield _event(body_of(error))
+        yield event_of_fault(error)
+
+
+async def pieces_in_time(generation: Generation, seconds: float | None) -> AsyncIterator[Piece]:
+    """Give the pieces of a request as they come, until its time is over.
+
+    Raises
+    ------
+    DeadlineError
+        If that comes first.
+    """
+    end = asyncio.get_running_loop().time() + seconds if seconds else None
+    async with aclosing(generation.pieces()) as pieces:
+        while (piece := await in_time(anext(pieces, None), end)) is not None:
+            yield piece
+
+
+def event_of_fault(error: Exception) -> str:
+    """Tell a caller whose answer has begun what went wrong."""
+    return as_event(body_of(error))
 
 
 def usage_answer(usage: Usage) -> UsageAnswer:
@@ -105,5 +118,6 @@ def _piece(piece: Piece) -> dict[str, object]:
     return values
 
 
-def _event(values: dict[str, object]) -> str:
+def as_event(values: dict[str, object]) -> str:
+    """Write one server-sent event."""
     return f"data: {json.dumps(values, ensure_ascii=False)}\n\n"

@@ -46,6 +46,7 @@ class StrictJSONRoute(APIRoute):
         """Call the endpoint with `body`, `request` and what the path names."""
         if self.body_field is None:
             return super().get_route_handler()
+        wanted = [param.name for param in self.dependant.path_params]
         kind = self.body_field.field_info.annotation
         assert isinstance(kind, type)
         assert issubclass(kind, BaseModel)
@@ -59,9 +60,8 @@ class StrictJSONRoute(APIRoute):
                 body = await asyncio.to_thread(parse_body, kind, packed)
             else:
                 body = parse_body(kind, packed)
-            response: Response = await self.endpoint(
-                body=body, request=request, **request.path_params
-            )
+            named = {name: request.path_params[name] for name in wanted}
+            response: Response = await self.endpoint(body=body, request=request, **named)
             return response
 
         return handle

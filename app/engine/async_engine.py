@@ -10,6 +10,9 @@ from contextlib import suppress
 from functools import partial
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.engine.beam_search import BeamParams, BeamSearch
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
@@ -234,6 +237,14 @@ class AsyncEngine(EngineThread):
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Scored)
         return outcome
+
+    async def hidden_states(self, token_ids: Ids[int], *, caller: str = "") -> NDArray[np.uint8]:
+        """Give the last layer's state after each token, [N, hidden_size] with zero point 128; integer models only."""
+        size = self.hidden_size
+        empty = CacheView(np.zeros((1, size), np.uint8), np.zeros(1, np.int32), 0, 0, 0.0, 0.0)
+        scored = await self.score(token_ids, count_end=True, cache=empty, caller=caller)
+        assert scored.hidden is not None
+        return scored.hidden[1:]
 
     async def look(
         self,

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field, replace
 
 from app.engine.async_engine import TokenStream
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, TextState, Written
+from app.services.prompts import Prompt
 from app.services.registry import LoadedLanguageModel
 from app.services.stop_strings import StopStrings
 
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A written token, its log-probability, and the likeliest in its place."""
+    """A written token, its log-probability, the likeliest in its place, and where in the text it begins."""
 
     token: str
     logprob: float
     top: list[tuple[str, float]]
+    place: int
 
 
 @dataclass(frozen=True)
@@ -42,20 +44,6 @@ class Choice:
     logprobs: list[TokenLogprob]
     state: TextState | None
     mean_logprob: float
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What a choice goes on from: a state, then token ids; and whether the first space is the prompt's."""
-
-    ids: list[int]
-    start: TextState | None
-    drops_space: bool
-
-    @property
-    def has_text(self) -> bool:
-        """Whether anything comes before."""
-        return bool(self.ids) or self.start is not None
 
 
 class FoundText:
@@ -112,6 +100,8 @@ class ChoiceWriter:
         self._decoder = self._tokenizer.stream(follows_text=prompt.has_text)
         self._stops = StopStrings(wanted.stops)
         self._drops_space = prompt.drops_space
+        self._placer = self._tokenizer.stream(follows_text=prompt.has_text)
+        self._place = -1 if prompt.drops_space else 0
         self._written: list[int] = []
         self._sum_logprobs = 0.0
         self._state: TextState | None = None
@@ -188,6 +178,17 @@ class ChoiceWriter:
         tops: list[Alternatives] = written.top or [[] for _ in written.token_ids]
         entries = zip(written.token_ids, written.logprobs, tops, strict=True)
         return [
-            TokenLogprob(surface(token_id), logprob, [(surface(t), p) for t, p in top])
+            TokenLogprob(
+                surface(token_id),
+                logprob,
+                [(surface(t), p) for t, p in top],
+                self._place_of(token_id),
+            )
             for token_id, logprob, top in list(entries)[:num_taken]
         ]
+
+    def _place_of(self, token_id: int) -> int:
+        """Tell where the next written token begins in the text."""
+        place = max(0, self._place)
+        self._place += len(self._placer.push([token_id]))
+        return place

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 from app.engine.sequence import TextState
 from app.services.errors import InvalidParameterError, TextTooLongError
-from models.tokenizer import Encoding, Tokenizer
+from models.tokenizer import EOS, UNK, Encoding, Tokenizer
 
 LONG_TEXT = 2_000
 """Characters above which a text is tokenized on another thread."""
+
+
+SPECIAL_NAMES = re.compile(f"({UNK}|{EOS})")
 
 
 async def encode(tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str) -> Encoding:
@@ -22,27 +26,75 @@ async def encode(tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str
     TextTooLongError
         If it has more than `max_tokens` tokens.
     """
+    return await _encode(tokenizer.encode, text, max_tokens=max_tokens, param=param)
+
+
+async def encode_with_names(
+    tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str
+) -> Encoding:
+    """Tokenize a text in which the names of special tokens stand for these tokens.
+
+    Raises
+    ------
+    TextTooLongError
+        If it has more than `max_tokens` tokens.
+    """
+    return await _encode(
+        lambda text: _with_names(tokenizer, text), text, max_tokens=max_tokens, param=param
+    )
+
+
+async def _encode(
+    tokenize: Callable[[str], Encoding], text: str, *, max_tokens: int, param: str
+) -> Encoding:
     if len(text) > LONG_TEXT:
-        encoding = await asyncio.to_thread(tokenizer.encode, text)
+        encoding = await asyncio.to_thread(tokenize, text)
     else:
-        encoding = tokenizer.encode(text)
-    if len(encoding.ids) > max_tokens:
-        raise TextTooLongError(
-            f"{param} has {len(encoding.ids):,} tokens; the limit is {max_tokens:,}", param
-        )
+        encoding = tokenize(text)
+    require_short(len(encoding.ids), max_tokens=max_tokens, param=param)
     return encoding
 
 
+def require_short(num_tokens: int, *, max_tokens: int, param: str) -> None:
+    """Refuse a text of too many tokens.
+
+    Raises
+    ------
+    TextTooLongError
+        If there are more than `max_tokens`.
+    """
+    if num_tokens > max_tokens:
+        raise TextTooLongError(
+            f"{param} has {num_tokens:,} tokens; the limit is {max_tokens:,}", param
+        )
+
+
+def _with_names(tokenizer: Tokenizer, text: str) -> Encoding:
+    ids: list[int] = []
+    offsets: list[tuple[int, int]] = []
+    place = 0
+    for part in SPECIAL_NAMES.split(text):
+        if part in (UNK, EOS):
+            ids.append(tokenizer.unk_id if part == UNK else tokenizer.eos_id)
+            offsets.append((place, place + len(part)))
+        else:
+            encoding = tokenizer.encode(part)
+            ids += encoding.ids
+            offsets += [(place + start, place + end) for start, end in encoding.offsets]
+        place += len(part)
+    return Encoding(ids, offsets, ids.count(tokenizer.unk_id))
+
+
 async def encode_prompt(
-    tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str
-) -> tuple[list[int], bool]:
-    """Tokenize a text that is to be gone on with: its ids, and whether a space at its end was set aside.
+    tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str, with_names: bool = False
+) -> tuple[Encoding, bool]:
+    """Tokenize a text that is to be gone on with; tell whether a space at its end was set aside.
 
     In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
     """
     shorter, has_space = cut_blanks(tokenizer, text)
-    encoding = await encode(tokenizer, shorter, max_tokens=max_tokens, param=param)
-    return encoding.ids, has_space
+    tokenize = encode_with_names if with_names else encode
+    return await tokenize(tokenizer, shorter, max_tokens=max_tokens, param=param), has_space
 
 
 def cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:

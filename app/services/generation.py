@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.beam_search import BeamParams
-from app.engine.sequence import TextState
-from app.services.choice import Choice, ChoiceWriter, FoundText, Piece, Prompt, Wanted
-from app.services.encoding import encode_prompt, require_something_to_read, without_unknown
+from app.services.choice import Choice, ChoiceWriter, FoundText, Piece, Wanted
+from app.services.encoding import without_unknown
 from app.services.errors import InvalidParameterError
+from app.services.prompts import Prompt, read_prompt
 from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
 from app.services.together import together
@@ -46,19 +46,20 @@ class Generation:
         model: LoadedLanguageModel,
         writers: list[ChoiceWriter],
         seed: int,
-        num_prompt: int,
+        prompts: list[Prompt],
         options: GenerationOptions,
     ) -> None:
         self.model = model
-        self._options = options
+        self.options = options
         self.seed = seed
+        self.prompts = prompts
         self._writers = writers
-        self._num_prompt = num_prompt
 
     @property
     def usage(self) -> Usage:
         """Tokens read and written so far."""
-        return Usage(self._num_prompt, sum(writer.num_tokens for writer in self._writers))
+        num_prompt = sum(prompt.num_given for prompt in self.prompts)
+        return Usage(num_prompt, sum(writer.num_tokens for writer in self._writers))
 
     async def whole(self) -> list[Choice]:
         """Wait for every choice; of more than were asked for the likeliest are kept, by the mean token."""
@@ -69,7 +70,7 @@ class Generation:
                 choices = await together(writer.whole() for writer in self._writers)
         finally:
             self.abort()
-        num_tried, n = self._options.num_tried, self._options.n
+        num_tried, n = self.options.num_tried, self.options.n
         if num_tried == n:
             return choices
         kept: list[Choice] = []
@@ -109,9 +110,19 @@ class Generation:
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """What a caller may ask for; see the route's schema."""
+    """What a caller may ask for; see the route's schema.
 
-    prompts: Sequence[str]
+    Attributes
+    ----------
+    prompts
+        Strings, or token ids.
+    logit_bias
+        By a token's text, or by its id.
+    with_names
+        Whether the names of special tokens in a string stand for these tokens.
+    """
+
+    prompts: Sequence[str | Sequence[int]]
     sampling: SamplingParams
     model: str | None = None
     seed: int | None = None
@@ -119,8 +130,9 @@ class GenerationOptions:
     stops: Sequence[str] = ()
     best_of: int | None = None
     beams: BeamParams | None = None
-    logit_bias: Mapping[str, float] = field(default_factory=dict)
+    logit_bias: Mapping[str, float] | Mapping[int, float] = field(default_factory=dict)
     allowed: Sequence[str] | None = None
+    with_names: bool = False
     num_logprobs: int | None = None
     is_streamed: bool = False
     state: str | None = None
@@ -184,8 +196,7 @@ class GenerationService:
             ChoiceWriter(index, FoundText(hypothesis), model, prompt, options.wanted)
             for index, (prompt, hypothesis) in enumerate(found)
         ]
-        num_prompt = sum(len(prompt.ids) for prompt in prompts)
-        return Generation(model, writers, options.seed or 0, num_prompt, options)
+        return Generation(model, writers, options.seed or 0, prompts, options)
 
     async def submit(self, options: GenerationOptions) -> Generation:
         """Check, admit, tokenize and queue a request; nothing is refused after this.
@@ -220,35 +231,32 @@ class GenerationService:
             ChoiceWriter(index, stream, model, prompt, options.wanted)
             for index, (stream, prompt) in enumerate(zip(streams, choices, strict=True))
         ]
-        num_prompt = sum(len(prompt.ids) for prompt in prompts)
-        return Generation(model, writers, seed, num_prompt, options)
+        return Generation(model, writers, seed, prompts, options)
 
     async def _begin(
         self, options: GenerationOptions
     ) -> tuple[LoadedLanguageModel, list[Prompt], SamplingParams]:
         """Check and admit a request; turn its prompts, biases and allowed texts to tokens."""
         self._check(options)
-        model, start = self._states.resolve(options.model, "".join(options.prompts), options.state)
+        texts = "".join(prompt for prompt in options.prompts if isinstance(prompt, str))
+        model, start = self._states.resolve(options.model, texts, options.state)
         model.engine.admit(len(options.prompts) * options.num_slots)
-        prompts = [await self._prompt(model, text, start) for text in options.prompts]
+        prompts = [
+            await read_prompt(
+                model.checkpoint.tokenizer,
+                given,
+                start,
+                max_tokens=self._settings.max_prompt_tokens,
+                with_names=options.with_names,
+            )
+            for given in options.prompts
+        ]
         sampling = replace(
             options.sampling,
             logit_bias=_biases(model.checkpoint.tokenizer, options.logit_bias),
             allowed=_allowed(model.checkpoint.tokenizer, options.allowed),
         )
         return model, prompts, sampling
-
-    async def _prompt(
-        self, model: LoadedLanguageModel, text: str, start: TextState | None
-    ) -> Prompt:
-        ids, drops_space = await encode_prompt(
-            model.checkpoint.tokenizer,
-            text,
-            max_tokens=self._settings.max_prompt_tokens,
-            param="prompt",
-        )
-        require_something_to_read(start, ids, "prompt")
-        return Prompt(ids, start, drops_space)
 
     def _check(self, options: GenerationOptions) -> None:
         settings = self._settings
@@ -279,14 +287,20 @@ class GenerationService:
             )
 
 
-def _token_of(tokenizer: Tokenizer, text: str, param: str) -> int:
+def _token_of(tokenizer: Tokenizer, text: str | int, param: str) -> int:
+    if isinstance(text, int):
+        if 0 <= text < tokenizer.vocab_size:
+            return text
+        raise InvalidParameterError(f"there is no token {text}", param)
     token_id = tokenizer.id_of(text)
     if token_id is None:
         raise InvalidParameterError(f"{text[:50]!r} is not one token of this model", param)
     return token_id
 
 
-def _biases(tokenizer: Tokenizer, biases: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+def _biases(
+    tokenizer: Tokenizer, biases: Mapping[str, float] | Mapping[int, float]
+) -> tuple[tuple[int, float], ...]:
     """Turn texts of one token to ids; `<unk>` is never written."""
     given = ((_token_of(tokenizer, t, "logit_bias"), value) for t, value in biases.items())
     return without_unknown(tokenizer, given)

@@ -127,9 +127,10 @@ class NextTokenService:
             If the queue is full or the engine has stopped.
         """
         tokenizer = loaded.checkpoint.tokenizer
-        ids, has_space = await encode_prompt(
+        encoding, has_space = await encode_prompt(
             tokenizer, prefix, max_tokens=self._settings.max_prompt_tokens, param="prefix"
         )
+        ids = encoding.ids
         require_something_to_read(start, ids, "prefix")
         candidates = options.candidates
         is_inside = bool(ids) or has_space or start is not None

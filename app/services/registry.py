@@ -148,6 +148,11 @@ class Registry:
             raise UnknownModelError(f"no model named {name!r}; loaded are: {known}", "model")
         return self.models[name]
 
+    @property
+    def default_name(self) -> str | None:
+        """Name of the language model that comes first, whatever the text."""
+        return next((n for n, m in self.models.items() if isinstance(m, LoadedLanguageModel)), None)
+
     def language_model(self, name: str | None, text: str) -> LoadedLanguageModel:
         """Find the language model of a name, or the first one of the text's language.
 

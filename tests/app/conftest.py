@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +108,25 @@ def address(service) -> str:
     return service.address
 
 
+@pytest.fixture(scope="module")
+def plain_address(checkpoints) -> Iterator[str]:
+    """Where a service in float32 with the usual limits listens."""
+    with listening(Settings(models=checkpoints, precision="fp32")) as service:
+        yield service.address
+
+
 @pytest.fixture
 def service(checkpoints) -> Iterator[Service]:
     """A service with one slot on a free port."""
     limits = {"max_slots": 1, "max_queue": 4, "max_tokens": 10**9, "max_prompt_tokens": 10**9}
-    app = create_app(Settings(models=checkpoints, max_score_tokens=10**9, **limits))
+    with listening(Settings(models=checkpoints, max_score_tokens=10**9, **limits)) as service:
+        yield service
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[Service]:
+    """Run a service on a free port, on a thread of its own."""
+    app = create_app(settings)
     config = uvicorn.Config(app, log_level="warning", ws="none")
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -120,9 +135,11 @@ def service(checkpoints) -> Iterator[Service]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     assert started.wait(30)
-    yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.registry)
-    server.should_exit = True
-    thread.join(30)
+    try:
+        yield Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.registry)
+    finally:
+        server.should_exit = True
+        thread.join(30)
     assert not thread.is_alive()
 
 

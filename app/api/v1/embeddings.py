@@ -1,0 +1,64 @@
+"""`POST /v1/embeddings`."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+
+from app.api.disconnect import while_connected
+from app.api.router import caller_of, model_router
+from app.api.v1.naming import NAMED, model_of
+from app.api.v1.schemas import EmbeddingsBody, as_prompts
+from app.services.embedding import EmbeddingService
+from app.services.errors import InvalidParameterError
+from app.services.registry import Registry
+
+
+def make_router(service: EmbeddingService, registry: Registry, prefix: str = "") -> APIRouter:
+    """Route to a service."""
+    router = model_router("openai")
+
+    @router.post(
+        f"{prefix}/v1/embeddings",
+        summary="Embed texts, in OpenAI's words",
+        include_in_schema=prefix != NAMED,
+    )
+    async def embed(body: EmbeddingsBody, request: Request) -> Response:
+        """Give each text a vector of unit length: the mean of a language model's hidden states."""
+        embedding = service.embed(
+            as_prompts(body.input),
+            model=model_of(request, body.model, registry),
+            with_names=True,
+            param="input",
+            caller=caller_of(request),
+        )
+        found = await while_connected(request, embedding)
+        size = found.vectors.shape[1]
+        if body.dimensions not in (None, size):
+            raise InvalidParameterError(
+                f"this model's vectors have {size} dimensions", "dimensions"
+            )
+        rows = [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": _written(vector, body.encoding_format),
+            }
+            for index, vector in enumerate(found.vectors)
+        ]
+        usage = {"prompt_tokens": found.num_tokens, "total_tokens": found.num_tokens}
+        name = found.model.checkpoint.name
+        return JSONResponse({"object": "list", "data": rows, "model": name, "usage": usage})
+
+    return router
+
+
+def _written(vector: NDArray[np.float32], encoding: str | None) -> str | list[float]:
+    if encoding == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    values: list[float] = vector.tolist()
+    return values

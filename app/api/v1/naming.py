@@ -1,0 +1,28 @@
+"""Which model a request means: the one of its path, the one of its body, or the first.
+
+Some programs ask for tokens without a word on the model. For them every route exists once more below
+`/models/{name}`: a base address of `http://host/models/english/v1` means that model throughout.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from app.services.errors import UnknownModelError
+from app.services.registry import Registry
+
+NAMED = "/models/{name}"
+
+
+def model_of(request: Request, given: str | None, registry: Registry) -> str:
+    """Give a model's name, which may be none that is loaded.
+
+    Raises
+    ------
+    UnknownModelError
+        If none is named and there is no language model.
+    """
+    name = request.path_params.get("name") or given or registry.default_name
+    if name is None:
+        raise UnknownModelError("no language model is loaded", "model")
+    return str(name)

@@ -1,0 +1,63 @@
+"""`POST /tokenize`, `POST /detokenize`, `GET /tokenizer_info`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.api.router import model_router
+from app.api.v1.naming import NAMED, model_of
+from app.api.v1.schemas import DetokenizeBody, TokenizeBody
+from app.services.encoding import encode_with_names
+from app.services.prompts import require_known
+from app.services.registry import Registry
+from app.settings import Settings
+from models.tokenizer import EOS, UNK
+
+
+def make_router(registry: Registry, settings: Settings, prefix: str = "") -> APIRouter:
+    """Route to the tokenizers of a registry's models."""
+    router = model_router("openai")
+    is_listed = prefix != NAMED
+
+    @router.post(f"{prefix}/tokenize", include_in_schema=is_listed)
+    async def tokenize(body: TokenizeBody, request: Request) -> Response:
+        """Turn a text to token ids; the name of a special token is its single id."""
+        tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
+        encoding = await encode_with_names(
+            tokenizer, body.prompt, max_tokens=settings.max_score_tokens, param="prompt"
+        )
+        ids = [tokenizer.eos_id] * body.add_special_tokens + encoding.ids
+        values: dict[str, Any] = {
+            "count": len(ids),
+            "max_model_len": settings.max_prompt_tokens,
+            "tokens": ids,
+        }
+        if body.return_token_strs:
+            values["token_strs"] = [tokenizer.surface(token_id) for token_id in ids]
+        return JSONResponse(values)
+
+    @router.post(f"{prefix}/detokenize", include_in_schema=is_listed)
+    async def detokenize(body: DetokenizeBody, request: Request) -> Response:
+        """Turn token ids to text; special tokens are shown by their names."""
+        tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
+        require_known(tokenizer, body.tokens, "tokens")
+        return JSONResponse({"prompt": tokenizer.decode_with_names(body.tokens)})
+
+    @router.get(f"{prefix}/tokenizer_info", include_in_schema=is_listed)
+    async def show_tokenizer(request: Request, model: str | None = None) -> dict[str, Any]:
+        """Tell a tokenizer's kind, size and special tokens; `<eos>` begins every text and ends it."""
+        tokenizer = registry.get(model_of(request, model, registry)).checkpoint.tokenizer
+        return {
+            "tokenizer_class": f"refrain:{tokenizer.kind}",
+            "vocab_size": tokenizer.vocab_size,
+            "bos_token": EOS,
+            "eos_token": EOS,
+            "unk_token": UNK,
+            "add_bos_token": True,
+            "model_max_length": settings.max_prompt_tokens,
+        }
+
+    return router
