@@ -70,7 +70,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     num_threads = settings.num_threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(num_threads)
     device = _device(settings.device)
-    registry = _load_models(settings, device, num_threads)
+    return assemble(settings, _load_models(settings, device, num_threads), device)
+
+
+def assemble(settings: Settings, registry: Registry, device: str) -> FastAPI:
+    """Make the application over models that are loaded already."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ NAMES = (
     "soak",
     "kneser_ney",
     "train_step",
-    "large_text",
+    "explain",
 )
 
 

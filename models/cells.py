@@ -183,15 +183,23 @@ class LSTMCell(Cell):
     num_gates = 4
 
     def reset_parameters(self) -> None:
-        """Draw as `torch.nn` does, but begin with open forget gates (Jozefowicz et al. 2015): bias 1."""
+        """Draw as `torch.nn` does, but begin with open forget gates."""
         super().reset_parameters()
-        with torch.no_grad():
-            self.bias_ih[self.hidden_size : 2 * self.hidden_size] += 1
+        open_forget_gates(self)
 
     def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
         hidden_BH, cell_BH = state_CBH
         input_BG, hidden_BG = self._products(input_BI, hidden_BH)
         return lstm_gates(input_BG + hidden_BG, cell_BH)
+
+
+def open_forget_gates(cell: Cell) -> None:
+    """Add 1 to the bias of forget gates that stand second of four, so that a cell remembers at first.
+
+    Source: Gers et al. 2000; Jozefowicz et al. 2015.
+    """
+    with torch.no_grad():
+        cell.bias_ih[cell.hidden_size : 2 * cell.hidden_size] += 1
 
 
 def lstm_gates(sums_BG: Tensor, cell_BH: Tensor) -> Tensor:
@@ -228,8 +236,7 @@ class MogrifierCell(Cell):
     def reset_parameters(self) -> None:
         """Draw as an LSTM does, with open forget gates."""
         super().reset_parameters()
-        with torch.no_grad():
-            self.bias_ih[self.hidden_size : 2 * self.hidden_size] += 1
+        open_forget_gates(self)
 
     def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
         hidden_BH, cell_BH = state_CBH

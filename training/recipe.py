@@ -38,7 +38,17 @@ class DataRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerRecipe:
-    """How to cut text; see `models.tokenizer`."""
+    """How to cut text; see `models.tokenizer`.
+
+    Attributes
+    ----------
+    kind
+        "characters", "words", "bpe", or "whitespace" for text that is split to words already.
+    vocab_size
+        Most tokens to keep, 0 for all; of "bpe" the size itself.
+    min_count
+        Rarer tokens become `<unk>`.
+    """
 
     kind: TokenizerKind = "words"
     vocab_size: int = 0
@@ -70,8 +80,12 @@ class OptimizerRecipe:
         better (Mikolov et al. 2010).
     learning_rate
         The highest.
+    weight_decay
+        Decoupled: times the learning rate, taken off each weight matrix with every update.
     clip_norm
         Longest gradient, as the norm over all parameters.
+    warmup
+        Share of the steps in which the learning rate of "one_cycle" rises.
     averaging
         Weight of the past in an exponential moving average of the weights, which is what is validated and kept;
         0 for none.
@@ -121,6 +135,8 @@ class BudgetRecipe:
 
     Attributes
     ----------
+    epochs
+        Times that the corpus is read.
     batch_size
         Rows (lanes of text, or documents) read at once.
     window
@@ -193,6 +209,8 @@ class CardRecipe:
 
     Attributes
     ----------
+    description, language, license
+        For people; the language ("en", "zh") also decides which requests the model suits.
     baseline_order
         Order of the Kneser-Ney model to measure beside a language model, on the same tokens; 0 for none.
     """
@@ -209,12 +227,16 @@ class TrainRecipe:
 
     Attributes
     ----------
+    name
+        Of the run, and of its checkpoint.
     task
         "language_model", "classifier" or "ngram".
     model
         Keywords of the task's configuration, but for the vocabulary and labels, which the corpus gives.
+    seed
+        Of the weights, dropout, and the order of the text.
     dtype
-        How the checkpoint stores its weights.
+        How the checkpoint stores its weights: "bfloat16", "float16" or "float32".
     start_from
         A language model's checkpoint whose tokenizer, embedding and first layer a classifier starts from
         (Dai & Le 2015); empty to start from nothing.
