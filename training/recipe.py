@@ -281,8 +281,21 @@ class TrainRecipe:
             not (has_teacher and self.optimizer.num_sampled),
             "optimizer.num_sampled must be 0 with distillation.teacher: a teacher speaks of every word",
         )
+        if self.task == "classifier":
+            self._refuse_what_only_language_models_use()
         keys = {f.name for f in dataclasses.fields(MODEL_CONFIGS[self.task])} - GIVEN_BY_CORPUS
         _require_known(self.model, sorted(keys), "[model] ")
+
+    def _refuse_what_only_language_models_use(self) -> None:
+        for table, key in (
+            ("optimizer", "activation_penalty"),
+            ("optimizer", "change_penalty"),
+            ("optimizer", "num_sampled"),
+            ("budget", "window_jitter"),
+            ("budget", "max_windows"),
+        ):
+            is_set = bool(getattr(getattr(self, table), key))
+            _require(not is_set, f"{table}.{key} is for language models: leave it at 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""

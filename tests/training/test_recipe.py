@@ -83,3 +83,18 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:
 def test_impossible_values_are_refused_before_anything_is_trained(override) -> None:
     with pytest.raises(RecipeError, match=override.partition("=")[0].rpartition(".")[2]):
         make_recipe({"name": "x"}, [override])
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "optimizer.activation_penalty=1.0",
+        "optimizer.change_penalty=1.0",
+        "optimizer.num_sampled=100",
+        "budget.window_jitter=5",
+        "budget.max_windows=9",
+    ],
+)
+def test_what_a_classifier_would_ignore_is_refused(override) -> None:
+    with pytest.raises(RecipeError, match=f"{override.partition('=')[0]} is for language models"):
+        make_recipe({"name": "x", "task": "classifier"}, [override])

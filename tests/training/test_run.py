@@ -105,6 +105,12 @@ def test_a_card_carries_the_ngram_of_the_same_tokens(tmp_path) -> None:
     assert rows.items() <= {(m.name, m.split): m.value for m in alone.card.metrics}.items()
 
 
+def test_windows_of_many_lengths_are_refused_for_documents(tmp_path) -> None:
+    corpus = TextCorpus(TEXT.documents, unit="documents")
+    with pytest.raises(RecipeError, match="window_jitter"):
+        train(recipe("budget.window_jitter=3"), corpus, tmp_path / "a", say=quiet)
+
+
 @pytest.mark.parametrize("unit", ["documents", "stream"])
 @pytest.mark.parametrize("stop_at", [4, 9, 13])
 def test_stopped_and_resumed_equals_never_stopped(tmp_path, monkeypatch, stop_at, unit) -> None:
