@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup serve test check fmt train bench image clean
+.PHONY: setup serve test check fmt train bench docs image clean
 
 setup: .venv/installed
 
@@ -34,6 +34,10 @@ train: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/python deploy/make_reference.py
+	$(BIN)/zensical build --strict
 
 image:
 	docker build --tag refrain .

@@ -1,6 +1,8 @@
 """Write the reference pages that come from the code: the HTTP routes, the command line, the keys of recipes.
 
-python deploy/make_reference.py [FOLDER]
+    python deploy/make_reference.py
+
+They are made anew for each build of the site (`make docs`), so they are never out of date, and never committed.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import dataclasses
 import inspect
 import os
 import re
-import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -165,10 +166,9 @@ def recipe_page() -> str:
 def main() -> None:
     """Write all three."""
     os.environ["COLUMNS"] = "100"
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     pages = {"http": http_page(), "command-line": command_page(), "recipes": recipe_page()}
     for name, text in pages.items():
-        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+        (HERE / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

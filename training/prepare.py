@@ -120,7 +120,9 @@ def prepare_language_model(
     start_from_frequencies(model, counts_V)
     budget = recipe.budget
     if budget.window_jitter and corpus.unit != "stream":
-        raise RecipeError("budget.window_jitter is for one long text, not for documents: leave it at 0")
+        raise RecipeError(
+            "budget.window_jitter is for one long text, not for documents: leave it at 0"
+        )
     cut_stream = partial(
         StreamWindows, window_jitter=budget.window_jitter, restart_rate=budget.restart_rate
     )
