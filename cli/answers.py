@@ -44,6 +44,9 @@ class Answers(Protocol):
     def sentiment(self, body: SentimentBody) -> Iterator[Answer]:
         """Judge reviews."""
 
+    def close(self) -> None:
+        """Let go of what is open."""
+
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
     """Describe who is to answer, and in which form."""

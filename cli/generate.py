@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from app.api.schemas.generate import GenerateBody
-from cli.answers import add_answer_options, add_field, answers_of, body_of
+from cli.answers import Answers, add_answer_options, add_field, answers_of, body_of
 from cli.output import write_json
 from cli.texts import is_typed, text_batches
 
@@ -59,13 +60,29 @@ def run(options: argparse.Namespace) -> int:
     given = [] if options.prompt is None else [options.prompt]
     if not given and is_typed():
         given = [""]
-    answers = answers_of(options)
     body = body_of(GenerateBody, options, prompt=given or [""])
-    if sys.stdout.isatty() and given and not options.json and body.n == body.num_beams == 1:
-        return _stream(options, given[0])
+    with closing(answers_of(options)) as answers:
+        is_shown = sys.stdout.isatty() and not options.json
+        if is_shown and given and body.n == body.num_beams == 1:
+            _stream(answers, body)
+        else:
+            _write_all(answers, options, given)
+    return 0
+
+
+def _stream(answers: Answers, body: GenerateBody) -> None:
+    """Show a text as it is written."""
+
+    def show(text: str) -> None:
+        print(text, end="", flush=True)
+
+    (answer,) = answers.generate(body, show)
+    if not answer["choices"][0]["text"].endswith("\n"):
+        print()
+
+
+def _write_all(answers: Answers, options: argparse.Namespace, given: list[str]) -> None:
     for prompts in text_batches(given, answers.max_texts):
-        if not prompts:
-            continue
         body = body_of(GenerateBody, options, prompt=prompts)
         for prompt, answer in zip(prompts, answers.generate(body), strict=True):
             if options.json:
@@ -73,17 +90,3 @@ def run(options: argparse.Namespace) -> int:
             else:
                 texts = [choice["text"] for choice in answer["choices"]]
                 print("\n\n".join(texts), flush=True)
-    return 0
-
-
-def _stream(options: argparse.Namespace, prompt: str) -> int:
-    """Show a text as it is written."""
-
-    def show(text: str) -> None:
-        print(text, end="", flush=True)
-
-    body = body_of(GenerateBody, options, prompt=[prompt])
-    (answer,) = answers_of(options).generate(body, show)
-    if not answer["choices"][0]["text"].endswith("\n"):
-        print()
-    return 0

@@ -119,6 +119,9 @@ class LocalAnswers:
         for model in chosen:
             yield {**vars(next(found[model]))}
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def _classifier(self, language: str | None) -> LocalClassifier:
         key = language or ""
         if key not in self._classifiers:

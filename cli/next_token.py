@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 
 from app.api.schemas.next_token import NextBody
 from cli.answers import Answer, add_answer_options, add_field, answers_of, body_of
@@ -39,17 +40,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Predict what follows each prefix."""
     given = options.prefixes or ([""] if is_typed() else [])
-    answers = answers_of(options)
-    for prefixes in text_batches(given, answers.max_texts):
-        if not prefixes:
-            continue
-        body = body_of(NextBody, options, prefix=prefixes)
-        for prefix, answer in zip(prefixes, answers.next(body), strict=True):
-            if options.json:
-                write_json({"prefix": prefix, **answer})
-            else:
-                is_alone = len(given) == 1
-                print(_described(None if is_alone else prefix, answer), flush=True)
+    with closing(answers_of(options)) as answers:
+        for prefixes in text_batches(given, answers.max_texts):
+            body = body_of(NextBody, options, prefix=prefixes)
+            for prefix, answer in zip(prefixes, answers.next(body), strict=True):
+                if options.json:
+                    write_json({"prefix": prefix, **answer})
+                else:
+                    is_alone = len(given) == 1
+                    print(_described(None if is_alone else prefix, answer), flush=True)
     return 0
 
 

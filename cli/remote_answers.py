@@ -60,6 +60,10 @@ class RemoteAnswers:
         """Judge reviews."""
         yield from self._post("/sentiment", self._values(body))["results"]
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
     def _results(self, path: str, body: Body) -> Iterator[Answer]:
         answer = self._post(path, self._values(body))
         self._model = answer["model"]

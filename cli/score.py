@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from contextlib import closing
 
 from app.api.schemas.score import ScoreBody
 from cli.answers import Answer, add_answer_options, add_field, answers_of, body_of
@@ -40,16 +41,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Measure each text."""
     is_json = options.json or not (options.texts or is_typed())
-    answers = answers_of(options)
-    for texts in text_batches(options.texts, answers.max_texts):
-        if not texts:
-            continue
-        body = body_of(ScoreBody, options, text=texts)
-        for text, answer in zip(texts, answers.score(body), strict=True):
-            if is_json:
-                write_json({"text": text, **answer})
-            else:
-                print(_described(text, answer), flush=True)
+    with closing(answers_of(options)) as answers:
+        for texts in text_batches(options.texts, answers.max_texts):
+            body = body_of(ScoreBody, options, text=texts)
+            for text, answer in zip(texts, answers.score(body), strict=True):
+                if is_json:
+                    write_json({"text": text, **answer})
+                else:
+                    print(_described(text, answer), flush=True)
     return 0
 
 

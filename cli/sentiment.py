@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 
 from app.api.schemas.sentiment import SentimentBody
 from cli.answers import Answer, add_answer_options, add_field, answers_of, body_of
@@ -33,16 +34,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Judge each review."""
-    answers = answers_of(options)
-    for texts in text_batches(options.texts, answers.max_texts):
-        if not texts:
-            continue
-        body = body_of(SentimentBody, options, text=texts)
-        for text, answer in zip(texts, answers.sentiment(body), strict=True):
-            if options.json:
-                write_json({"text": text, **answer})
-            else:
-                print(_described(text, answer), flush=True)
+    with closing(answers_of(options)) as answers:
+        for texts in text_batches(options.texts, answers.max_texts):
+            body = body_of(SentimentBody, options, text=texts)
+            for text, answer in zip(texts, answers.sentiment(body), strict=True):
+                if options.json:
+                    write_json({"text": text, **answer})
+                else:
+                    print(_described(text, answer), flush=True)
     return 0
 
 
