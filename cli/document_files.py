@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal
 
 from cli.texts import MAX_LINE, InputError, decoded
 
@@ -76,7 +76,9 @@ class DocumentFile:
     @property
     def position(self) -> int:
         """Bytes of the file that have been read, as it is stored."""
-        return self._raw.tell() if self._raw and not self.is_standard else 0
+        if self._raw is None:
+            return 0
+        return self._raw.tell() if not self._raw.closed else self.num_bytes or 0
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -104,23 +106,17 @@ class DocumentFile:
 
     def lines(self) -> Iterator[bytes]:
         """Give every line with its end; of one that is too long only the beginning."""
-        with self._opened() as stream:
+        if self.is_standard:
+            yield from _whole_lines(sys.stdin.buffer)
+            return
+        with self.path.open("rb") as self._raw:
+            if self.path.suffix != ".gz":
+                yield from _whole_lines(self._raw)
+                return
             try:
-                while line := stream.readline(MAX_LINE + 1):
-                    rest = line
-                    while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-                        rest = stream.readline(MAX_LINE + 1)
-                    yield line
+                yield from _whole_lines(gzip.GzipFile(fileobj=self._raw))
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise InputError(f"{self.path}: is no whole gzip file: {error}") from error
-
-    def _opened(self) -> IO[bytes]:
-        if self.is_standard:
-            return _Kept(sys.stdin.buffer)
-        self._raw = self.path.open("rb")
-        if self.path.suffix == ".gz":
-            return cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
-        return self._raw
 
     def _text(self, line: bytes, number: int) -> str:
         if len(line) > MAX_LINE:
@@ -143,18 +139,12 @@ class DocumentFile:
         return found
 
 
-class _Kept:
-    """A stream that is not ours to close."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.readline = stream.readline
-
-    def __enter__(self) -> _Kept:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave it open."""
+def _whole_lines(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+    while line := stream.readline(MAX_LINE + 1):
+        rest = line
+        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE + 1)
+        yield line
 
 
 class OutputFile:
@@ -178,10 +168,9 @@ class OutputFile:
                 self._raw = self._partial.open("wb")
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-        self._stream: IO[bytes] = self._raw
+        self._stream: BinaryIO | gzip.GzipFile = self._raw
         if path.suffix == ".gz":
-            packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=self._raw, mtime=0)
-            self._stream = cast("IO[bytes]", packed)
+            self._stream = gzip.GzipFile("", "wb", compresslevel=6, fileobj=self._raw, mtime=0)
 
     def write(self, line: bytes) -> None:
         """Add a line."""

@@ -108,7 +108,10 @@ def test_a_text_is_shown_as_it_is_written(refrain, asked, url, monkeypatch) -> N
         (["sentiment", "The", "--model", "english"], "is a language model"),
         (["score", "The", "--url", "http://127.0.0.1:1"], "no server answers"),
         (["score", "The", "--num-threads", "-1"], "--num-threads: at least 1"),
-        (["next", "The", "--normalize", "candidates"], "normalize among candidates needs candidates"),
+        (
+            ["next", "The", "--normalize", "candidates"],
+            "normalize among candidates needs candidates",
+        ),
     ],
 )
 def test_a_mistake_exits_with_2_and_says_what_to_do(
