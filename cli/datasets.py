@@ -6,11 +6,21 @@ import argparse
 import os
 from pathlib import Path
 
+EXAMPLES = """examples:
+  refrain datasets
+  refrain datasets --data /data/corpora
+  REFRAIN_DATA=/data/corpora refrain datasets
+"""
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
     parser = commands.add_parser(
-        "datasets", help="list the corpora", description="List the corpora that recipes can name."
+        "datasets",
+        help="list the corpora",
+        description="List the corpora that recipes can name: what each is, its licence, and how to get it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--data", type=Path, help="the folder of the corpora (default: REFRAIN_DATA)"

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cli import datasets, distill, evaluate, find_lr, fit_cache, serve, study, train
+from app.engine.errors import EngineError
+from app.services.errors import ServiceError
+from cli import (
+    bench,
+    completion,
+    datasets,
+    distill,
+    evaluate,
+    filter_documents,
+    find_lr,
+    fit_cache,
+    generate,
+    models,
+    next_token,
+    score,
+    sentiment,
+    serve,
+    study,
+    train,
+)
 from models.errors import RefrainError
 from training.errors import TrainingStoppedError
 
@@ -19,20 +39,42 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, train, find_lr, distill, evaluate, fit_cache, study, datasets):
+    for command in (
+        serve,
+        generate,
+        score,
+        next_token,
+        sentiment,
+        filter_documents,
+        models,
+        train,
+        find_lr,
+        distill,
+        evaluate,
+        fit_cache,
+        study,
+        datasets,
+        bench,
+        completion,
+    ):
         command.add_parser(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 for success, 2 for what the caller can mend, 130 for an interrupt."""
+    """Run one command; 0 for success, 2 for what the caller can mend, 130 for an interrupt, 141 for a closed pipe."""
     options = build_parser().parse_args(arguments)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has had enough, as `head` has; what is still buffered must not fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except TrainingStoppedError as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 130
-    except RefrainError as error:
+    except (RefrainError, ServiceError, EngineError) as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -66,18 +66,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    from pydantic import ValidationError
-
     from app.main import create_app
-    from models.errors import ConfigError
 
-    given = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        flag = "--" + str(fault["loc"][0]).replace("_", "-")
-        raise ConfigError(f"{flag}: {fault['msg']}, not {fault['input']!r}") from error
+    settings = read_settings(options)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
@@ -93,6 +84,27 @@ def run(options: argparse.Namespace) -> int:
     print(f"Refrain: open http://{host}:{port}/docs", flush=True)
     DrainingServer(config, app.state.registry.stop).run(sockets=[listener])
     return 0
+
+
+def read_settings(options: argparse.Namespace) -> Settings:
+    """Read the settings: what the options give, the environment, and defaults.
+
+    Raises
+    ------
+    ConfigError
+        Naming the flag, for a value that cannot be.
+    """
+    from pydantic import ValidationError
+
+    from models.errors import ConfigError
+
+    given = {name: value for name, value in vars(options).items() if name in Settings.model_fields}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        flag = "--" + str(fault["loc"][0]).replace("_", "-")
+        raise ConfigError(f"{flag}: {fault['msg']}, not {fault['input']!r}") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -69,6 +69,17 @@ class Checkpoint:
         return self.config.task
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says of itself, without its weights."""
+
+    name: str
+    config: ModelConfig
+    tokenizer_kind: Any
+    card: Card
+    neural_cache: NeuralCacheConfig | None = None
+
+
 def find_checkpoints(directory: Path) -> list[Path]:
     """List the checkpoints in a folder: every sub-folder with a `config.json`, by name."""
     return sorted(path.parent for path in directory.glob(f"*/{CONFIG}"))
@@ -134,8 +145,26 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
         Naming the file and the fault: missing, truncated, of another format version, with an
         impossible configuration, or with a tensor of the wrong name or shape.
     """
+    described = describe_checkpoint(directory)
+    tokenizer = _read_tokenizer(directory / TOKENIZER, described.tokenizer_kind)
+    if tokenizer.vocab_size != described.config.vocab_size:
+        raise CheckpointError(
+            f"{directory / TOKENIZER}: has {tokenizer.vocab_size} tokens, but {CONFIG} says "
+            f"{described.config.vocab_size}; the two files belong to different models"
+        )
+    model = _read_model(directory / WEIGHTS, described.config, device)
+    return Checkpoint(described.name, model, tokenizer, described.card, described.neural_cache)
+
+
+def describe_checkpoint(directory: Path) -> Description:
+    """Read what a checkpoint says of itself, without its weights.
+
+    Raises
+    ------
+    CheckpointError
+        If `config.json` is missing, truncated, of another format version, or with an impossible configuration.
+    """
     config = _read_config(directory / CONFIG)
-    tokenizer = _read_tokenizer(directory / TOKENIZER, config.get("tokenizer"))
     try:
         model_config = config_from_dict(config["model"])
         card = Card.from_dict(config["card"])
@@ -143,13 +172,8 @@ def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Chec
         neural_cache = NeuralCacheConfig(**fitted) if fitted is not None else None
     except (KeyError, ConfigError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory / CONFIG}: {_reason(error)}") from error
-    if tokenizer.vocab_size != model_config.vocab_size:
-        raise CheckpointError(
-            f"{directory / TOKENIZER}: has {tokenizer.vocab_size} tokens, but {CONFIG} says "
-            f"{model_config.vocab_size}; the two files belong to different models"
-        )
-    model = _read_model(directory / WEIGHTS, model_config, device)
-    return Checkpoint(directory.absolute().name, model, tokenizer, card, neural_cache)
+    name = directory.absolute().name
+    return Description(name, model_config, config.get("tokenizer"), card, neural_cache)
 
 
 def _reason(error: Exception) -> str:

@@ -182,23 +182,18 @@ class AsyncEngine(EngineThread):
         wants_state: bool = False,
     ) -> Searched:
         """Find the likeliest texts to go on with; of `params` only limits, biases and penalties count."""
-        rows = [
-            Sequence.make(
-                Purpose.BRANCH,
-                self._boundary_id,
-                ids,
-                vocab_size=self._runner.vocab_size,
-                params=params,
-                start=start,
-                num_top=num_top,
-                caller=caller,
-                wants_state=wants_state,
-                num_branches=2 * beams.num_beams,
-            )
-            for _ in range(beams.num_beams)
-        ]
-        root, *root.siblings = rows
-        search = BeamSearch(root, beams, self._boundary_id)
+        search = BeamSearch.begin(
+            beams,
+            self._boundary_id,
+            ids,
+            vocab_size=self._runner.vocab_size,
+            params=params,
+            start=start,
+            num_top=num_top,
+            caller=caller,
+            wants_state=wants_state,
+        )
+        root = search.root
         outcome = await self._wait(root, lambda: self._engine.add_search(root, search))
         assert isinstance(outcome, Searched)
         return outcome

@@ -6,10 +6,13 @@ is a slot, and a slot is of one size: to fork it is to copy a few kilobytes, how
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field
 
 from app.engine.runner import Runner
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, Sequence, TextState
+from models.native.sequence import SamplingParams
+from models.native.structures import Purpose
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,46 @@ class BeamSearch:
     """
 
     def __init__(self, root: Sequence, params: BeamParams, boundary_id: int) -> None:
-        self._root = root
+        self.root = root
         self._params = params
         self._boundary_id = boundary_id
         self._live = [_Beam(root)]
         self._ended: list[Hypothesis] = []
         self._length = 0
         self.is_done = False
+
+    @classmethod
+    def begin(
+        cls,
+        beams: BeamParams,
+        boundary_id: int,
+        ids: Ids[int],
+        *,
+        vocab_size: int,
+        params: SamplingParams,
+        start: TextState | None = None,
+        num_top: int = 0,
+        caller: str = "",
+        wants_state: bool = False,
+    ) -> BeamSearch:
+        """Make the sequences of a search; of `params` only limits, biases and penalties count."""
+        rows = [
+            Sequence.make(
+                Purpose.BRANCH,
+                boundary_id,
+                ids,
+                vocab_size=vocab_size,
+                params=params,
+                start=start,
+                num_top=num_top,
+                caller=caller,
+                wants_state=wants_state,
+                num_branches=2 * beams.num_beams,
+            )
+            for _ in range(beams.num_beams)
+        ]
+        root, *root.siblings = rows
+        return cls(root, beams, boundary_id)
 
     @property
     def rows(self) -> list[Sequence]:
@@ -82,7 +118,7 @@ class BeamSearch:
         """Choose among all branches, and let the chosen ones live on."""
         self._length += 1
         chosen = self._choose(runner)
-        if self._length >= self._root.native.params.max_tokens:
+        if self._length >= self.root.native.params.max_tokens:
             for branch in chosen:
                 self._end(branch, "length", runner)
             self.is_done = True
@@ -122,7 +158,7 @@ class BeamSearch:
     def _end(self, branch: _Branch, reason: FinishReason, runner: Runner) -> None:
         parent, native = branch.parent, branch.parent.row.native
         state = None
-        if self._root.wants_state:
+        if self.root.wants_state:
             unread = () if reason == "stop" else (branch.token_id,)
             position = native.struct.position + native.struct.num_read
             state = TextState(runner.pack(parent.row), position, unread)
@@ -152,7 +188,7 @@ class BeamSearch:
         """Give every chosen branch a slot: the first of a parent stays in the parent's, the others take free ones."""
         parents = {branch.parent for branch in chosen}
         kept = {beam.row for beam in parents}
-        free = [row for row in (self._root, *self._root.siblings) if row not in kept]
+        free = [row for row in (self.root, *self.root.siblings) if row not in kept]
         tops = {beam: beam.row.next_top for beam in parents}
         grown: list[_Beam] = []
         for branch in chosen:

@@ -26,6 +26,7 @@ class Engine:
     def __init__(self, runner: Runner, config: EngineConfig) -> None:
         self._runner = runner
         self._max_steps = config.max_steps
+        self.num_slots = config.max_slots
         self._free_slots = list(reversed(range(config.max_slots)))
         self.scheduler = Scheduler(config)
         self.prefix_cache = PrefixCache(config.prefix_cache_bytes)

@@ -24,7 +24,7 @@ class Scheduler:
         self.running: list[Sequence] = []
         self._parked: list[Sequence] = []
         self.num_waiting = 0
-        self._num_taken = 0
+        self.num_taken = 0
 
     @property
     def is_busy(self) -> bool:
@@ -51,7 +51,7 @@ class Scheduler:
         room = self._config.max_slots + self._config.max_queue
         if num_slots > room:
             raise RequestTooLargeError(f"{num_slots} texts at once; there is room for {room}")
-        if self._num_taken + num_slots > room:
+        if self.num_taken + num_slots > room:
             raise QueueFullError(
                 f"{len(self.running)} texts are being served and {self.num_waiting} wait; come back later"
             )
@@ -66,7 +66,7 @@ class Scheduler:
             raise RequestTooLargeError(
                 f"a search of {largest} hypotheses; there are {self._config.max_slots} slots"
             )
-        self._num_taken += num_slots
+        self.num_taken += num_slots
         for sequence in sequences:
             self._enqueue(sequence)
 
@@ -138,17 +138,17 @@ class Scheduler:
         """Take a sequence out; tells whether it held a slot."""
         if sequence in self.running:
             self.running.remove(sequence)
-            self._num_taken -= sequence.num_slots
+            self.num_taken -= sequence.num_slots
             return True
         if sequence in self._parked:
             self._parked.remove(sequence)
-            self._num_taken -= sequence.num_slots
+            self.num_taken -= sequence.num_slots
             return False
         queue = self._queues.get(sequence.caller)
         if queue and sequence in queue:
             queue.remove(sequence)
             self.num_waiting -= 1
-            self._num_taken -= sequence.num_slots
+            self.num_taken -= sequence.num_slots
             if not queue:
                 del self._queues[sequence.caller]
         return False

@@ -65,8 +65,8 @@ class Scored:
     With a neural cache also the hidden state before each, [N, size], and what the cache alone gave it, [N].
     """
 
-    logprobs: list[float]
-    ranks: list[int]
+    logprobs: Ids[float]
+    ranks: Ids[int]
     top: list[Alternatives] = field(default_factory=list)
     state: TextState | None = None
     hidden: NDArray[np.uint8] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +9,7 @@ from app.engine.async_engine import TokenStream
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, TextState, Written
 from app.services.prompts import Prompt
 from app.services.registry import LoadedLanguageModel
-from app.services.stop_strings import StopStrings
+from app.services.written_text import WrittenText
 
 
 @dataclass(frozen=True)
@@ -97,19 +96,20 @@ class ChoiceWriter:
         self._prompt = prompt
         self._wanted = wanted
         self._tokenizer = model.checkpoint.tokenizer
-        self._decoder = self._tokenizer.stream(follows_text=prompt.has_text)
-        self._stops = StopStrings(wanted.stops)
-        self._drops_space = prompt.drops_space
         self._placer = self._tokenizer.stream(follows_text=prompt.has_text)
         self._place = -1 if prompt.drops_space else 0
-        self._written: list[int] = []
-        self._sum_logprobs = 0.0
+        self._written = WrittenText(
+            self._tokenizer,
+            wanted.stops,
+            follows_text=prompt.has_text,
+            drops_space=prompt.drops_space,
+        )
         self._state: TextState | None = None
 
     @property
     def num_tokens(self) -> int:
         """Tokens written so far."""
-        return len(self._written)
+        return len(self._written.token_ids)
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Give the text as it is written."""
@@ -118,7 +118,7 @@ class ChoiceWriter:
                 piece = self._take(written)
                 if piece.finish_reason and self._wanted.state:
                     self._state = written.state
-                    if self._stops.is_stopped:
+                    if self._written.is_stopped:
                         self.stream.abort()  # its slot may be the one that the reading waits for
                         self._state = await self._read_again()
                     piece = replace(piece, state=self._state)
@@ -135,43 +135,21 @@ class ChoiceWriter:
             logprobs += piece.logprobs
             reason = piece.finish_reason
         assert reason is not None
-        mean = self._sum_logprobs / max(1, self.num_tokens)
+        mean = self._written.mean_logprob
         return Choice(self._index, "".join(texts), reason, logprobs, self._state, mean)
 
     def _take(self, written: Written) -> Piece:
         """Decode new tokens, up to one that completes a stop string."""
-        if self._wanted.stops:
-            text, num_taken = self._take_until_stop(written.token_ids)
-        else:
-            text, num_taken = self._decode(written.token_ids), len(written.token_ids)
-        self._written += written.token_ids[:num_taken]
-        self._sum_logprobs += math.fsum(written.logprobs[:num_taken])
-        reason: FinishReason | None = "stop" if self._stops.is_stopped else written.finish_reason
-        if reason and not self._stops.is_stopped:
-            text += self._stops.push(self._decoder.finish()) + self._stops.finish()
+        num_before = self.num_tokens
+        text, reason = self._written.take(written)
+        num_taken = self.num_tokens - num_before
         logprobs = self._logprobs(written, num_taken) if self._wanted.logprobs else []
         return Piece(self._index, text, reason, logprobs)
 
     async def _read_again(self) -> TextState:
         """Give the state after a stop string: the engine may have written on, so the text is read once more."""
-        ids = [*self._prompt.ids, *self._written]
+        ids = [*self._prompt.ids, *self._written.token_ids]
         return await self._model.engine.read(ids, start=self._prompt.start)
-
-    def _take_until_stop(self, token_ids: list[int]) -> tuple[str, int]:
-        """Decode tokens one by one; tell how many were taken."""
-        text = ""
-        for num_taken, token_id in enumerate(token_ids, start=1):
-            text += self._stops.push(self._decode([token_id]))
-            if self._stops.is_stopped:
-                return text, num_taken
-        return text, len(token_ids)
-
-    def _decode(self, token_ids: list[int]) -> str:
-        text = self._decoder.push(token_ids)
-        if self._drops_space and text:
-            self._drops_space = False
-            return text.removeprefix(" ")
-        return text
 
     def _logprobs(self, written: Written, num_taken: int) -> list[TokenLogprob]:
         surface = self._tokenizer.surface

@@ -267,12 +267,7 @@ class GenerationService:
                 f"{settings.max_texts} texts",
                 name if options.num_tried > 1 else "prompt",
             )
-        if options.beams and options.beams.num_beams < options.n:
-            raise InvalidParameterError(
-                f"num_beams {options.beams.num_beams} is less than n {options.n}", "num_beams"
-            )
-        if options.beams and not options.sampling.max_tokens:
-            raise InvalidParameterError("a search writes one token at least", "max_tokens")
+        check_search(options.beams, options.n, options.sampling)
         if options.num_tried < options.n:
             raise InvalidParameterError(
                 f"best_of {options.best_of} is less than n {options.n}", "best_of"
@@ -285,6 +280,20 @@ class GenerationService:
             raise InvalidParameterError(
                 f"max_tokens may be at most {settings.max_tokens:,}", "max_tokens"
             )
+
+
+def check_search(beams: BeamParams | None, n: int, sampling: SamplingParams) -> None:
+    """Refuse a search that cannot find what is asked for.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it keeps fewer texts than are wanted, or may write nothing.
+    """
+    if beams and beams.num_beams < n:
+        raise InvalidParameterError(f"num_beams {beams.num_beams} is less than n {n}", "num_beams")
+    if beams and not sampling.max_tokens:
+        raise InvalidParameterError("a search writes one token at least", "max_tokens")
 
 
 def _token_of(tokenizer: Tokenizer, text: str | int, param: str) -> int:

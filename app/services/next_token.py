@@ -289,7 +289,7 @@ def entropy_of(log_probs: NDArray[np.float32]) -> float:
 def blended(scored: Scored, cache: CacheView | None) -> list[float]:
     """Give the log-probabilities of a score as a cache of this weight would have them."""
     if cache is None or scored.cache_probs is None or not cache.weight:
-        return scored.logprobs
+        return [*scored.logprobs]
     model = np.exp(np.array(scored.logprobs))
     found: list[float] = np.log(
         (1 - cache.weight) * model + cache.weight * scored.cache_probs

@@ -15,6 +15,7 @@ from app.engine.config import EngineConfig
 from app.engine.one_shot import OneShotEngine
 from app.engine.precision import Precision, make_runner, version_of
 from app.services.errors import UnknownModelError, WrongTaskError
+from app.services.model_choice import first_of_language, in_order
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
 from models.language import recognise_language
@@ -99,27 +100,33 @@ def _classifier_engine(
 ) -> OneShotEngine[Sequence[int], list[float]]:
     model, boundary_id = checkpoint.model, checkpoint.tokenizer.eos_id
     assert isinstance(model, Classifier)
-    device = model.output.weight.device
 
-    @torch.inference_mode()
     def run_batch(texts: list[Sequence[int]]) -> list[list[float]]:
-        tokens_BT, lengths_B = pad_texts(texts, boundary_id)
-        logits_BK = model(tokens_BT.to(device), lengths_B.to(device))
-        rows: list[list[float]] = logits_BK.softmax(dim=1).tolist()
-        return rows
+        return class_probabilities(model, texts, boundary_id)
 
     return OneShotEngine(run_batch, max_batch=MAX_CLASSIFIER_BATCH, max_queue=config.max_queue)
+
+
+@torch.inference_mode()
+def class_probabilities(
+    model: Classifier, texts: Sequence[Sequence[int]], boundary_id: int
+) -> list[list[float]]:
+    """Run one batch of texts, as token ids, through a classifier."""
+    device = model.output.weight.device
+    tokens_BT, lengths_B = pad_texts(texts, boundary_id)
+    logits_BK = model(tokens_BT.to(device), lengths_B.to(device))
+    rows: list[list[float]] = logits_BK.softmax(dim=1).tolist()
+    return rows
 
 
 class Registry:
     """Finds the model that a request names, or the one that suits its text."""
 
     def __init__(self, loaded: Sequence[Loaded], preferred: Sequence[str]) -> None:
-        rank = {name: place for place, name in enumerate(preferred)}
-        ordered = sorted(
-            loaded, key=lambda m: (rank.get(m.checkpoint.name, len(rank)), m.checkpoint.name)
-        )
-        self.models: Mapping[str, Loaded] = {m.checkpoint.name: m for m in ordered}
+        by_name = {m.checkpoint.name: m for m in loaded}
+        self.models: Mapping[str, Loaded] = {
+            name: by_name[name] for name in in_order(by_name, preferred)
+        }
 
     @property
     def is_ready(self) -> bool:
@@ -191,12 +198,12 @@ class Registry:
 
 
 def _by_language(candidates: Sequence[LoadedT], language: str | None, kind: str) -> LoadedT:
-    for model in candidates:
-        if model.checkpoint.card.language == language:
-            return model
-    if not candidates:
+    by_name = {model.checkpoint.name: model for model in candidates}
+    languages = {name: model.checkpoint.card.language for name, model in by_name.items()}
+    name = first_of_language(languages, language)
+    if name is None:
         raise UnknownModelError(f"no {kind} is loaded", "model")
-    return candidates[0]
+    return by_name[name]
 
 
 def _wrong_task(name: str, candidates: Sequence[Loaded]) -> WrongTaskError:

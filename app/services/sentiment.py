@@ -68,10 +68,11 @@ class SentimentService:
             for text in texts
         ]
         rows = await loaded.engine.submit(ids)
-        return [_sentiment(config, row, loaded.checkpoint.name) for row in rows]
+        return [sentiment_of(config, row, loaded.checkpoint.name) for row in rows]
 
 
-def _sentiment(config: ClassifierConfig, probabilities: list[float], model: str) -> Sentiment:
+def sentiment_of(config: ClassifierConfig, probabilities: list[float], model: str) -> Sentiment:
+    """Read class probabilities as a sentiment."""
     best = max(range(len(probabilities)), key=probabilities.__getitem__)
     score = sum(p * s for p, s in zip(probabilities, config.label_scores, strict=True))
     return Sentiment(

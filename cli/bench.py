@@ -1,0 +1,195 @@
+"""`refrain bench`: how fast a checkpoint is on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from cli.answers import add_folder_option, add_threads_option, num_threads_of
+from cli.output import write_json
+
+if TYPE_CHECKING:
+    from app.local import LocalModel
+    from models.native.sequence import SamplingParams
+
+EXAMPLES = """examples:
+  refrain bench
+  refrain bench english --num-threads 1
+  refrain bench my-models/book --json
+
+Medians of several runs, without HTTP, in less than a minute. On a busy machine all figures are lower.
+"""
+ROWS = (1, 8, 64)
+NUM_TOKENS = 64
+"""Tokens of a text that is written."""
+NUM_DOCUMENTS, DOCUMENT_TOKENS = 64, 256
+NUM_WORDS = 40
+"""Words that are typed into a session in one run."""
+MAX_RUNS, MAX_SECONDS = 7, 4.0
+"""Of one figure: so many runs after a first one, unless they take longer."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure; `torch` is that of the same weights in torch, float32, step by step."""
+
+    name: str
+    unit: str
+    value: float
+    torch: float | None = None
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "bench",
+        help="measure how fast a checkpoint is here",
+        description="Measure how fast a language model writes, scores and predicts on this machine.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="NAME|DIR",
+        help="a checkpoint: its name in the folder of --models, or its own folder (default: the first)",
+    )
+    add_folder_option(parser)
+    parser.add_argument("--precision", choices=("auto", "int8", "bf16", "fp32"), default="auto")
+    add_threads_option(parser)
+    parser.add_argument("--json", action="store_true", help="write a line of JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print a table."""
+    from cli.local_answers import LocalAnswers
+    from cli.serve import read_settings
+
+    folder = {name: value for name, value in vars(options).items() if name == "models"}
+    settings = read_settings(argparse.Namespace(**folder))
+    num_threads = num_threads_of(options)
+    answers = LocalAnswers(settings, options.model, options.precision, num_threads)
+    model = answers.language_model("")
+    about = {"model": model.checkpoint.name, "precision": model.precision, **machine(num_threads)}
+    if not options.json:
+        print(", ".join(str(value) for value in about.values()), flush=True)
+        print(f"{'':38}{'Refrain':>12}{'torch fp32':>14}", flush=True)
+    figures = []
+    for measure in measurements(model):
+        figures.append(measure())
+        if not options.json:
+            print(_row(figures[-1]), flush=True)
+    if options.json:
+        write_json({**about, "figures": [asdict(figure) for figure in figures]})
+    return 0
+
+
+def machine(num_threads: int) -> dict[str, str]:
+    """Say where this runs."""
+    import torch
+
+    from models.native.library import best_variant
+
+    return {
+        "processor": _processor(),
+        "threads": f"{num_threads} of {os.cpu_count()} threads",
+        "kernels": f"{best_variant()} kernels",
+        "torch": f"torch {torch.__version__}",
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def measurements(model: LocalModel) -> list[Callable[[], Figure]]:
+    """Give what is measured, each as a call that takes some seconds."""
+
+    def writing(num_rows: int) -> Callable[[], Figure]:
+        return lambda: Figure(
+            f"writing, {num_rows} text{'s' * (num_rows > 1)} at once",
+            "tokens/s",
+            num_rows * NUM_TOKENS / seconds_of(lambda: texts_of(model, num_rows, NUM_TOKENS)),
+            num_rows * NUM_TOKENS / seconds_of(lambda: write_in_torch(model, num_rows)),
+        )
+
+    def scoring() -> Figure:
+        texts = texts_of(model, NUM_DOCUMENTS, DOCUMENT_TOKENS)
+        num_tokens = sum(score.num_tokens for score in model.score_all(texts))
+        seconds = seconds_of(lambda: list(model.score_all(texts)))
+        return Figure(f"scoring, {NUM_DOCUMENTS} documents", "tokens/s", num_tokens / seconds)
+
+    def typing() -> Figure:
+        words = texts_of(model, 1, NUM_WORDS)[0].split(" ")
+        seconds = seconds_of(lambda: type_words(model, words))
+        return Figure("a word typed, the next five predicted", "ms", 1e3 * seconds / len(words))
+
+    return [*map(writing, ROWS), scoring, typing]
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Give the median time of several calls after a first one."""
+    call()
+    times: list[float] = []
+    while len(times) < MAX_RUNS and sum(times) < MAX_SECONDS:
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return median(times)
+
+
+def write_in_torch(model: LocalModel, num_rows: int) -> None:
+    """Write as many tokens with the same weights in torch: a step, a softmax, a draw, and again."""
+    import torch
+
+    from models.classifier import Classifier
+
+    network, boundary_id = model.checkpoint.model, model.tokenizer.eos_id
+    assert not isinstance(network, Classifier)
+    with torch.inference_mode():
+        state = network.zero_state(num_rows)
+        tokens_BT = torch.full((num_rows, 1), boundary_id)
+        for _ in range(NUM_TOKENS):
+            features_BTH, state = network.read(tokens_BT, state)
+            probs_BV = network.logits(features_BTH[:, -1]).softmax(dim=-1)
+            tokens_BT = torch.multinomial(probs_BV, 1)
+
+
+def type_words(model: LocalModel, words: list[str]) -> None:
+    """Type words into a session, and have the next ones predicted after each."""
+    session = model.session()
+    for word in words:
+        session.append(word + " ")
+        session.next(top_k=5)
+
+
+def texts_of(model: LocalModel, num_texts: int, num_tokens: int) -> list[str]:
+    """Have the model write texts to be measured with."""
+    from app.local.writing import WritingOptions
+
+    options = WritingOptions(_drawn(num_tokens))
+    writings = model.generate_all([""] * num_texts, options, range(num_texts))
+    return [writing.choices[0].text for writing in writings]
+
+
+def _drawn(num_tokens: int) -> SamplingParams:
+    from models.native.sequence import SamplingParams
+
+    return SamplingParams(max_tokens=num_tokens, ignore_eos=True)
+
+
+def _row(figure: Figure) -> str:
+    said = f"{figure.value:,.0f}" if figure.unit == "tokens/s" else f"{figure.value:.2f}"
+    beside = "" if figure.torch is None else f"{figure.torch:,.0f}"
+    return f"{figure.name:38}{said:>12}{beside:>14}  {figure.unit}"
