@@ -7,7 +7,18 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cli import card, datasets, distill, evaluate, find_lr, fit_cache, serve, study, train
+from cli import (
+    card,
+    datasets,
+    distill,
+    evaluate,
+    find_lr,
+    fit_cache,
+    models,
+    serve,
+    study,
+    train,
+)
 from models.errors import RefrainError
 from training.errors import TrainingStoppedError
 
@@ -19,7 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, train, find_lr, distill, evaluate, fit_cache, study, datasets, card):
+    makers = (train, find_lr, distill, evaluate, fit_cache, study, datasets)
+    for command in (serve, *makers, card, models):
         command.add_parser(commands)
     return parser
 
