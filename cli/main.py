@@ -12,6 +12,7 @@ from cli import (
     datasets,
     distill,
     evaluate,
+    export,
     find_lr,
     fit_cache,
     models,
@@ -31,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     makers = (train, find_lr, distill, evaluate, fit_cache, study, datasets)
-    for command in (serve, *makers, card, models):
+    for command in (serve, *makers, card, models, export):
         command.add_parser(commands)
     return parser
 
