@@ -45,7 +45,7 @@ def pull(
     OutputExistsError
         If the folder is there already and may not be replaced.
     HubError
-        If the hub does not give the files.
+        If the hub does not give the files, or the folder cannot be written.
     CheckpointError
         If they are no checkpoint that this version reads.
     """
@@ -53,11 +53,14 @@ def pull(
     _check_free(target, overwrite=overwrite)
     with named_errors(repo_id, revision):
         snapshot = Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(FILES)))
-    models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models, prefix=".pull-") as staging:
-        new = Path(staging) / target.name  # a level too deep for a server to find
-        _copy_checkpoint(repo_id, snapshot, new)
-        _put(new, target, Path(staging) / "replaced")
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=models, prefix=".pull-") as staging:
+            new = Path(staging) / target.name  # a level too deep for a server to find
+            _copy_checkpoint(repo_id, snapshot, new)
+            _put(new, target, Path(staging) / "replaced")
+    except OSError as error:
+        raise HubError(f"{target} cannot be written: {error}") from error
     return target
 
 
@@ -75,7 +78,8 @@ def _check_free(target: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(
             f"{target} is there already; take another --name, or replace it with --overwrite"
         )
-    others = [path.name for path in target.iterdir() if path.name not in FILES]
+    held = [path.name for path in target.iterdir()] if target.is_dir() else ["a file"]
+    others = [name for name in held if name not in FILES]
     if others:
         raise OutputExistsError(
             f"{target} holds more than a checkpoint ({', '.join(sorted(others))}); move it away, or take another --name"
@@ -101,7 +105,7 @@ def _put(new: Path, target: Path, replaced: Path) -> None:
         target.rename(replaced)
     try:
         new.rename(target)
-    except OSError as error:
+    except OSError:
         if os.path.lexists(replaced) and not os.path.lexists(target):
             replaced.rename(target)
-        raise OutputExistsError(f"{target} cannot be written: {error.strerror}") from error
+        raise

@@ -79,7 +79,7 @@ def _metadata(directory: Path) -> dict[str, Any]:
     """Read the front matter of a card."""
     try:
         text = (directory / README).read_text(encoding="utf-8")
-        return dict(ModelCard(text).data.to_dict())
+        return dict(vars(ModelCard(text).data))
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise HubError(
             f"{directory / README} is no card of the hub ({error}); write it anew with: refrain card {directory}"
@@ -141,9 +141,7 @@ def push(
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         say(f"sending to {constants.ENDPOINT}/{repo_id}, {revision or constants.DEFAULT_REVISION}")
         sent = {path.name for path in upload.files}
-        stale = sent.symmetric_difference(FILES) & {
-            *api.list_repo_files(repo_id, revision=revision)
-        }
+        stale = ({*FILES} - sent) & {*api.list_repo_files(repo_id, revision=revision)}
         commit = api.create_commit(
             repo_id,
             [

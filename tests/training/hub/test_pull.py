@@ -138,6 +138,13 @@ def test_a_folder_with_other_things_is_never_replaced(on_hub, pull, tmp_path, ca
     assert (target / "snapshot").is_dir()
 
 
+def test_a_folder_that_cannot_be_written_is_named(on_hub, tmp_path, capsys) -> None:
+    (tmp_path / "models").write_text("a file")
+    target = tmp_path / "models" / "tiny"
+    assert main(["models", "pull", "me/tiny", "--models", str(tmp_path / "models")]) == 2
+    assert f"{target} cannot be written" in capsys.readouterr().err
+
+
 REFUSALS = {
     "no repository": (["me/none"], "shows no repository me/none"),
     "no revision": (["me/tiny", "--revision", "v9"], "no branch, tag or commit v9"),
