@@ -12,10 +12,12 @@ from app.engine.errors import EngineError
 from app.services.errors import ServiceError
 from cli import (
     bench,
+    card,
     completion,
     datasets,
     distill,
     evaluate,
+    export,
     filter_documents,
     find_lr,
     fit_cache,
@@ -53,6 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate,
         fit_cache,
         study,
+        card,
+        export,
         datasets,
         bench,
         completion,

@@ -1,4 +1,4 @@
-"""`refrain models`: what checkpoints a folder holds, and what one says of itself."""
+"""`refrain models`: what checkpoints a folder holds, what one says of itself, and those on the hub."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cli import hub
 from cli.answers import add_folder_option
 from cli.output import figure, write_json
 
 EXAMPLES = """examples:
   refrain models                       # a table of ./checkpoints
-  refrain models tang                  # its card
+  refrain models show tang             # its card
+  refrain models pull OWNER/tang       # from the Hugging Face hub
   refrain models --json | jq -r 'select(.language == "en") | .name'
   refrain models --models runs
 """
@@ -21,39 +23,49 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Describe the command."""
     parser = commands.add_parser(
         "models",
-        help="list checkpoints, or show one's card",
-        description="List the checkpoints of a folder, or show the card of one.",
+        help="list checkpoints, show one's card, fetch and publish them",
+        description="List the checkpoints of a folder; or show the card of one, fetch one, publish one.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "name",
-        nargs="?",
-        metavar="NAME",
-        help="show the card of this one, or of the one in this folder",
-    )
+    _add_options(parser)
+    parser.set_defaults(run=run)
+    actions = parser.add_subparsers(metavar="ACTION")
+    show = actions.add_parser("show", help="show a checkpoint's card")
+    show.add_argument("name", metavar="NAME", help="a checkpoint of the folder, or a folder")
+    _add_options(show)
+    show.set_defaults(run=run_show)
+    hub.add_parsers(actions)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add_folder_option(parser)
     parser.add_argument("--json", action="store_true", help="write a line of JSON for each")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a table, or a card."""
-    from cli.model_folder import ModelFolder
+    """Print a table."""
     from cli.serve import read_settings
-    from models.checkpoint import README, find_checkpoints
+    from models.checkpoint import find_checkpoints
     from models.errors import CheckpointError
 
     folder = read_settings(options).models
-    if options.name is None:
-        directories = find_checkpoints(folder)
-        if not directories:
-            raise CheckpointError(
-                f"{folder.resolve()}: holds no checkpoint; train one with `refrain train`, or point --models to a "
-                "folder whose sub-folders are checkpoints"
-            )
-        return _list(directories, is_json=options.json)
-    directory = ModelFolder(folder, ()).named(options.name)
+    directories = find_checkpoints(folder)
+    if not directories:
+        raise CheckpointError(
+            f"{folder.resolve()}: holds no checkpoint; train one with `refrain train`, or point --models to a "
+            "folder whose sub-folders are checkpoints"
+        )
+    return _list(directories, is_json=options.json)
+
+
+def run_show(options: argparse.Namespace) -> int:
+    """Print a card."""
+    from cli.model_folder import ModelFolder
+    from cli.serve import read_settings
+    from models.checkpoint import README
+
+    directory = ModelFolder(read_settings(options).models, ()).named(options.name)
     if options.json:
         return _list([directory], is_json=True)
     card = directory / README

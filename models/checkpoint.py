@@ -1,9 +1,12 @@
 """A checkpoint directory: the only thing that training and serving share on disk.
 
-config.json         format version, tokenizer kind, model configuration, card
-tokenizer.json      as the `tokenizers` library writes it
-model.safetensors   the weights; no pickle anywhere
-README.md           the model card for people
+config.json            format version, tokenizer kind, model configuration, card
+tokenizer.json         as the `tokenizers` library writes it
+tokenizer_config.json  the names of its special tokens, for the `transformers` library; not read here
+model.safetensors      the weights; no pickle anywhere
+README.md              the model card for people
+
+Such a folder is a repository of the hub as it stands.
 """
 
 from __future__ import annotations
@@ -37,9 +40,10 @@ from models.neural_cache import NeuralCacheConfig
 from models.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
-CONFIG, TOKENIZER, WEIGHTS, README = (
+CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README = (
     "config.json",
     "tokenizer.json",
+    "tokenizer_config.json",
     "model.safetensors",
     "README.md",
 )
@@ -126,8 +130,15 @@ def save_card(directory: Path, checkpoint: Checkpoint, *, readme: str) -> None:
     }
     if checkpoint.neural_cache:
         config["neural_cache"] = asdict(checkpoint.neural_cache)
-    _write(directory / README, readme)
+    save_readme(directory, checkpoint.tokenizer, readme)
     _write(directory / CONFIG, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
+
+
+def save_readme(directory: Path, tokenizer: Tokenizer, readme: str) -> None:
+    """Write what only people and other libraries read of a checkpoint."""
+    _write(directory / README, readme)
+    special = json.dumps(tokenizer.special_names(), indent=2)
+    _write(directory / TOKENIZER_CONFIG, special + "\n")
 
 
 def _write(path: Path, text: str) -> None:

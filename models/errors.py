@@ -7,6 +7,7 @@
   - CheckpointError    a checkpoint directory that cannot be served; names the file and the fault
   - NativeLibraryError the native library was not built, or cannot be loaded
   - PrecisionError     a model that has no form of that precision
+  - ExportError        a model that has no form for other runtimes
 """
 
 
@@ -36,3 +37,7 @@ class NativeLibraryError(RefrainError):
 
 class PrecisionError(RefrainError, ValueError):
     """A model that has no form of that precision."""
+
+
+class ExportError(RefrainError, ValueError):
+    """A model that has no form for other runtimes."""

@@ -136,6 +136,16 @@ class Tokenizer:
         text: str = self._fast.to_str(pretty=False)
         return text
 
+    def special_names(self) -> dict[str, str | bool]:
+        """Give the `tokenizer_config.json` by which the `transformers` library knows what the special tokens are."""
+        return {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": EOS,
+            "eos_token": EOS,
+            "unk_token": UNK,
+            "clean_up_tokenization_spaces": False,
+        }
+
     @property
     def vocab_size(self) -> int:
         """Number of tokens V."""

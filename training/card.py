@@ -1,4 +1,4 @@
-"""The README.md of a checkpoint: a model card with Hugging Face's front matter."""
+"""The README.md of a checkpoint: a model card for people, with metadata for the hub on top."""
 
 from __future__ import annotations
 
@@ -8,42 +8,50 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.card import Card, Metric
-from models.checkpoint import Checkpoint, Model, save_card
+from models.checkpoint import Checkpoint, Model, load_checkpoint, save_card, save_readme
 from models.config import config_to_dict
 from models.tokenizer import Tokenizer
+from training.card_metadata import front_matter
 
-_TASKS = {
-    "language_model": "text-generation",
-    "ngram": "text-generation",
-    "classifier": "text-classification",
-}
+_SAME_IDS = (
+    "`tokenizer.json` loads in the `tokenizers` library, which gives the ids that the model reads"
+)
+_OTHER_SPELLING = (
+    ", but for one thing that is Refrain's own: a word that the vocabulary lacks is looked up once more in another "
+    "case, and with or without the space before it, before it counts as `<unk>`. The library alone gives `<unk>` there"
+)
 
 
 def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     """Write the model card: front matter, what it is, figures, how it was made."""
-    task = model.config.task
-    front = {
-        "language": card.language,
-        "license": card.license,
-        "pipeline_tag": _TASKS[task],
-        "library_name": "refrain",
-        "datasets": [card.dataset],
-    }
-    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in front.items()), "---", ""]
-    lines += [f"# {name}", "", card.description, "", "## Measured quality", ""]
+    lines = [front_matter(name, model.config, card)]
+    lines += [f"# {name}", "", card.description, ""]
+    lines += ["Serve it with `refrain serve --models FOLDER`, where FOLDER holds this folder.", ""]
+    lines += ["## Measured quality", ""]
     lines += ["| figure | split | model | value |", "|---|---|---|---|"]
     lines += [f"| {m.name} | {m.split} | {m.model or name} | {m.value:g} |" for m in card.metrics]
     source = "" if card.recipe else f" --data {card.dataset}"
     command = f"refrain evaluate checkpoints/{name}{source}"
     lines += ["", f"Reproduce with `{command}`.", "", "## Training", ""]
-    lines += [f"- data: {card.dataset}, licence: {card.license}"]
+    lines += [f"- data: {card.dataset}, licence: {card.license or 'not stated'}"]
     if card.recipe:
         lines += [f"- recipe: `{card.recipe}`; `recipe.json` beside this card has every setting"]
     lines += [f"- {key}: {value}" for key, value in card.training.items()]
     lines += [f"- tokenizer: {tokenizer.kind}, {tokenizer.vocab_size:,} tokens"]
+    lines += ["", "## Tokenizer", "", _tokenizer_text(tokenizer)]
+    lines += ["", "## Licence", "", _licence_text(card.license)]
     lines += ["", "## Configuration", "", "```json"]
     lines += [json.dumps(config_to_dict(model.config), ensure_ascii=False, indent=2), "```", ""]
     return "\n".join(lines)
+
+
+def _tokenizer_text(tokenizer: Tokenizer) -> str:
+    return _SAME_IDS + (_OTHER_SPELLING if tokenizer.kind == "words" else "") + "."
+
+
+def _licence_text(licence: str) -> str:
+    stated = f"Weights and data: {licence}." if licence else "Nobody stated the terms of the data."
+    return f"{stated} The code that made it is under the MIT licence."
 
 
 def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metric]) -> None:
@@ -53,3 +61,17 @@ def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metr
     card = replace(checkpoint.card, metrics=(*measured, *others))
     readme = card_text(directory.resolve().name, checkpoint.model, checkpoint.tokenizer, card)
     save_card(directory, replace(checkpoint, card=card), readme=readme)
+
+
+def rewrite_card(directory: Path) -> None:
+    """Write a checkpoint's card anew from its `config.json`, which stays as it is, and so do the weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds no whole checkpoint.
+    """
+    checkpoint = load_checkpoint(directory)
+    name = directory.resolve().name
+    readme = card_text(name, checkpoint.model, checkpoint.tokenizer, checkpoint.card)
+    save_readme(directory, checkpoint.tokenizer, readme)

@@ -7,6 +7,8 @@
   - DivergedError          the loss, its gradient or a validation figure is no number any more
   - MissingPackageError    an optional package that is not installed; says how to get it
   - TrackingError          an MLflow server or folder that does not answer
+  - HubError               the hub does not give or take a repository; says why
+  - LicenceError           a checkpoint that may not be given away
   - CorpusError
     - EmptyCorpusError     a text with nothing in it
     - NotUtf8Error         a text file in another encoding; says the byte
@@ -40,6 +42,14 @@ class MissingPackageError(RefrainError):
 
 class TrackingError(RefrainError):
     """An MLflow server or folder that does not answer."""
+
+
+class HubError(RefrainError):
+    """The hub does not give or take a repository."""
+
+
+class LicenceError(RefrainError):
+    """A checkpoint that may not be given away."""
 
 
 class CorpusError(RefrainError):

@@ -18,6 +18,7 @@ from models.checkpoint import (
     CONFIG,
     README,
     TOKENIZER,
+    TOKENIZER_CONFIG,
     WEIGHTS,
     Checkpoint,
     Model,
@@ -187,7 +188,7 @@ def _baseline(
 
 
 LEFT_BY_RUNS = (
-    *(CONFIG, TOKENIZER, WEIGHTS, README),
+    *(CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README),
     *("recipe.json", "run_log.jsonl", "best.safetensors"),
 )
 

@@ -30,17 +30,17 @@ def test_models_are_lines_of_json(asked, checkpoints, url) -> None:
     for name, row in found.items():
         for key in ("task", "num_parameters", "vocab_size", "language", "license"):
             assert row[key] == served[name][key]
-    (tang,) = asked("models", "tang")
+    (tang,) = asked("models", "show", "tang")
     assert tang == found["tang"]
 
 
 def test_a_name_or_a_folder_shows_its_card(refrain, checkpoints) -> None:
-    assert refrain("models", "tang")[0] == "# tang"
-    assert refrain("models", str(checkpoints / "english"))[0] == "# english"
+    assert refrain("models", "show", "tang")[0] == "# tang"
+    assert refrain("models", "show", str(checkpoints / "english"))[0] == "# english"
 
 
 def test_an_unknown_name_lists_those_that_there_are(checkpoints, capsys) -> None:
-    assert main(["models", "nobody", "--models", str(checkpoints)]) == 2
+    assert main(["models", "show", "nobody", "--models", str(checkpoints)]) == 2
     assert "there are: counts, english" in capsys.readouterr().err
 
 

@@ -153,4 +153,5 @@ def test_no_file_of_a_checkpoint_is_a_pickle(saved) -> None:
         "config.json",
         "model.safetensors",
         "tokenizer.json",
+        "tokenizer_config.json",
     ]

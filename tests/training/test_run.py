@@ -66,6 +66,7 @@ def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(
         "recipe.json",
         "run_log.jsonl",
         "tokenizer.json",
+        "tokenizer_config.json",
     ]
     checkpoint = load_checkpoint(directory)
     weights = checkpoint.model.state_dict()
