@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,14 @@ def address(service) -> str:
 def service(checkpoints) -> Iterator[Service]:
     """A service with one slot on a free port."""
     limits = {"max_slots": 1, "max_queue": 4, "max_tokens": 10**9, "max_prompt_tokens": 10**9}
-    app = create_app(Settings(models=checkpoints, max_score_tokens=10**9, **limits))
+    with serving(Settings(models=checkpoints, max_score_tokens=10**9, **limits)) as service:
+        yield service
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Service]:
+    """Serve on a free port."""
+    app = create_app(settings)
     config = uvicorn.Config(app, log_level="warning", ws="none")
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
