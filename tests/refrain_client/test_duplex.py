@@ -130,7 +130,7 @@ def test_a_server_that_falls_silent_is_left(ask) -> None:
     def say_nothing(connection: socket.socket) -> None:
         read_until(connection, b"never")
 
-    with server_that(say_nothing) as url, pytest.raises(DeadlineError, match="0.05 seconds"):
+    with server_that(say_nothing) as url, pytest.raises(DeadlineError, match="seconds"):
         ask(url, "a", timeout=0.05)
 
 
