@@ -1,0 +1,175 @@
+"""The client for code that waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Literal, Self, Unpack
+
+import httpx
+
+from refrain_client import answers, parameters, routes
+from refrain_client.channel import Channel
+from refrain_client.chunks import Chunks
+from refrain_client.lines import BlockReader, LineScoreReader, PieceReader
+from refrain_client.parameters import Hypothesis, Texts, hypothesis_values
+from refrain_client.retries import USUAL, Retries
+from refrain_client.server import Server
+from refrain_client.session import Session
+from refrain_client.streams import Stream, TextStream
+
+
+class Client:
+    """A Refrain server, as methods: one a route, with the parameters of the HTTP contract.
+
+    It may be shared by threads. Close it at the end, or use it in a `with` block.
+
+    Parameters
+    ----------
+    base_url
+        Where the server listens; without one the variable `REFRAIN_URL`, else http://127.0.0.1:8000.
+    api_key
+        Sent as a bearer token, if the server wants one.
+    timeout
+        Seconds to wait for a connection, or for more of an answer; None waits for ever.
+    retries
+        What is tried again, and when.
+    transport, http_client
+        How httpx reaches the server, for proxies, certificates or tests. A given `http_client` is not closed here. With
+        either, `score_stream` and `score_lines` send the whole text before the first answer, so keep it short.
+    sleep, clock
+        How to wait, and what time it is, in seconds.
+
+    Raises
+    ------
+    ValueError
+        If the address is none of HTTP.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = 60.0,
+        retries: Retries = USUAL,
+        transport: httpx.BaseTransport | None = None,
+        http_client: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http_client or httpx.Client(transport=transport)
+        self._is_http_ours = http_client is None
+        self._channel = Channel(
+            server=Server.at(base_url, api_key, timeout),
+            http=self._http,
+            is_direct=http_client is None and transport is None,
+            retries=retries,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    def generate(
+        self, prompt: Texts = "", **options: Unpack[parameters.GenerateOptions]
+    ) -> answers.Generation:
+        """Continue one prompt or several."""
+        return self._channel.ask(routes.GENERATE.call({"prompt": prompt, **options}))
+
+    def stream(
+        self, prompt: Texts = "", **options: Unpack[parameters.GenerateOptions]
+    ) -> TextStream:
+        """Continue one prompt or several; gives pieces as they are written."""
+        call = routes.STREAM.call({"prompt": prompt, **options})
+        return TextStream(self._channel.lines(call), PieceReader())
+
+    def score(self, text: Texts, **options: Unpack[parameters.ScoreOptions]) -> answers.Scores:
+        """Measure how likely texts are."""
+        return self._channel.ask(routes.SCORE.call({"text": text, **options}))
+
+    def score_strides(
+        self, text: str, stride: int = 4_096, **options: Unpack[parameters.ScoreStridesOptions]
+    ) -> Stream[answers.Block]:
+        """Measure one text, and tell the score so far after every so many tokens."""
+        call = routes.SCORE_STRIDES.call({"text": text, "stride": stride, **options})
+        return Stream(self._channel.lines(call), BlockReader())
+
+    def score_stream(
+        self, text: Chunks, **options: Unpack[parameters.ScoreStreamOptions]
+    ) -> Stream[answers.Block]:
+        """Measure a text of any length: a string, a file, or pieces that are sent as they come.
+
+        The score so far comes after every `stride` tokens, even while the text is still being sent.
+        """
+        return Stream(
+            self._channel.talk(routes.SCORE_STREAM.call({**options}), text), BlockReader()
+        )
+
+    def score_lines(
+        self, text: Chunks, **options: Unpack[parameters.ScoreLinesOptions]
+    ) -> Stream[answers.LineScore]:
+        """Measure each line of a text of any length, in order."""
+        return Stream(
+            self._channel.talk(routes.SCORE_LINES.call({**options}), text), LineScoreReader()
+        )
+
+    def next(
+        self, prefix: Texts = "", **options: Unpack[parameters.NextOptions]
+    ) -> answers.Predictions:
+        """Predict the next token of one prefix or several."""
+        return self._channel.ask(routes.NEXT.call({"prefix": prefix, **options}))
+
+    def rescore(
+        self,
+        hypotheses: Sequence[Hypothesis | str],
+        **options: Unpack[parameters.RescoreOptions],
+    ) -> answers.Rescoring:
+        """Order what a recogniser proposes by its own score and by how it reads."""
+        values = [hypothesis_values(each) for each in hypotheses]
+        return self._channel.ask(routes.RESCORE.call({"hypotheses": values, **options}))
+
+    def sentiment(
+        self, text: Texts, **options: Unpack[parameters.SentimentOptions]
+    ) -> answers.Sentiments:
+        """Tell what reviews think, in English or Chinese."""
+        return self._channel.ask(routes.SENTIMENT.call({"text": text, **options}))
+
+    def embed(self, text: Texts, **options: Unpack[parameters.EmbedOptions]) -> answers.Embeddings:
+        """Give each text a vector of unit length."""
+        return self._channel.ask(routes.EMBED.call({"text": text, **options}))
+
+    def session(self, text: str = "", **options: Unpack[parameters.SessionOptions]) -> Session:
+        """Give a text that grows on the server: to be opened by a `with` block, or by `open()`."""
+        return Session(self._channel, routes.SESSION.call({"text": text, **options}))
+
+    def models(self) -> answers.Models:
+        """List what is loaded."""
+        return self._channel.ask(routes.MODELS.call())
+
+    def model(self, name: str) -> answers.Model:
+        """Show one model."""
+        return self._channel.ask(routes.MODEL.call(name=name))
+
+    def health(self, check: Literal["ready", "live"] = "ready") -> answers.Health:
+        """Tell whether the server can work, or only whether it answers; an `OverloadedError` if not."""
+        return self._channel.ask((routes.READY if check == "ready" else routes.LIVE).call())
+
+    def version(self) -> answers.Version:
+        """Tell the versions of the server's parts."""
+        return self._channel.ask(routes.VERSION.call())
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._is_http_ours:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
