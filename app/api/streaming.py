@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.disconnect import DeadlineError, in_time
-from app.api.errors import body_of
+from app.api.errors import failure_of
 from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
 from app.engine.errors import EngineError
 from app.services.choice import Piece, TokenLogprob
@@ -70,7 +70,7 @@ async def events(
         )
         yield DONE
     except (EngineError, DeadlineError) as error:
-        yield _event(body_of(error))
+        yield _event(failure_of(error))
 
 
 def usage_answer(usage: Usage) -> UsageAnswer:

@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from app.engine import tally
 from app.engine.async_engine import TokenStream
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, TextState, Written
 from app.services.registry import LoadedLanguageModel
@@ -157,6 +158,8 @@ class ChoiceWriter:
         self._written += written.token_ids[:num_taken]
         self._sum_logprobs += math.fsum(written.logprobs[:num_taken])
         reason: FinishReason | None = "stop" if self._stops.is_stopped else written.finish_reason
+        if reason:
+            tally.current().finish_reasons.add(reason)
         if reason and not self._stops.is_stopped:
             text += self._stops.push(self._decoder.finish()) + self._stops.finish()
         logprobs = self._logprobs(written, num_taken) if self._wanted.logprobs else []
