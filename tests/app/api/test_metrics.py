@@ -125,10 +125,10 @@ def test_what_writes_nothing_counts_tokens_read_and_a_success(serve, path, asked
 def test_classifiers_count_texts_and_each_model_that_a_request_asked(serve) -> None:
     async def body(client) -> None:
         grown = await growth(client, client.post("/sentiment", json={"text": ["A cat.", "春眠"]}))
-        for model in ("sentiment-en", "sentiment-zh"):
+        for model, num_tokens in (("sentiment-en", 3), ("sentiment-zh", 2)):
             assert grown["request_success_total", model, "stop"] == 1
             assert grown["batch_size_sum", model] == 1
-            assert grown["prompt_tokens_total", model] == 2
+            assert grown["prompt_tokens_total", model] == num_tokens
             assert grown["step_duration_seconds_count", model] == 1
 
     serve(body)
@@ -165,19 +165,19 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "sent", "model", "reason"), REFUSALS)
-def test_every_refusal_is_counted_by_its_code(serve, method, path, sent, model, reason) -> None:
+def test_every_refusal_is_counted_by_its_code(serve) -> None:
     async def body(client) -> None:
-        answers = []
+        for method, path, sent, model, reason in REFUSALS:
+            answers = []
 
-        async def ask() -> None:
-            answers.append(await client.request(method, path, content=sent))
+            async def ask(method=method, path=path, sent=sent, answers=answers) -> None:
+                answers.append(await client.request(method, path, content=sent))
 
-        grown = await growth(client, ask())
-        assert answers[0].json()["error"]["code"] == reason
-        assert {key: n for key, n in grown.items() if key[0].startswith("request_")} == {
-            ("request_failure_total", model, reason): 1
-        }
+            grown = await growth(client, ask())
+            assert answers[0].json()["error"]["code"] == reason
+            assert {key: n for key, n in grown.items() if key[0].startswith("request_")} == {
+                ("request_failure_total", model, reason): 1
+            }
 
     limits = {"max_score_tokens": 2, "max_body_bytes": 2_000, "max_slots": 1, "max_queue": 2}
     serve(body, **limits)
@@ -212,7 +212,7 @@ def test_a_full_queue_and_a_stopped_engine_are_failures_of_their_model(serve) ->
         asked = {"prompt": "The", "model": "english", "max_tokens": 10**6, "ignore_eos": True}
         waiting = [asyncio.create_task(client.post("/generate", json=asked)) for _ in range(2)]
         while (await client.get("/load")).json()["models"][1]["num_waiting"] == 0:
-            pass
+            await asyncio.sleep(0)
         grown = await growth(client, client.post("/next", json={"model": "english"}))
         assert grown["request_failure_total", "english", "overloaded"] == 1
         found = await figures(client)
@@ -302,7 +302,7 @@ def test_the_load_has_the_agreed_shape_and_the_same_figures(serve) -> None:
             "prompt_tokens_total": 2,
             "generation_tokens_total": 40,
         }
-        assert models["sentiment-en"]["prompt_tokens_total"] == 2
+        assert models["sentiment-en"]["prompt_tokens_total"] == 3
         assert models["sentiment-en"]["tokens_per_second"] > 0
         json.dumps(answer, allow_nan=False)
 
