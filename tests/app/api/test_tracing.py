@@ -68,13 +68,13 @@ def test_no_text_of_a_caller_is_in_a_span(checkpoints, monkeypatch) -> None:
             raise ValueError(text)
 
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with app.router.lifespan_context(app):
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                texts = {"prompt": MARKER, "text": MARKER}
-                for path in ("/generate", f"/models/{MARKER}", f"/{MARKER}", "/fault"):
-                    await client.post(f"{path}?model={MARKER}", json=texts)
-                await client.post(f"/score/stream?model={MARKER}", content=MARKER)
-                await client.request(MARKER, "/generate")
+        client = httpx.AsyncClient(transport=transport, base_url="http://test")
+        async with app.router.lifespan_context(app), client:
+            texts = {"prompt": MARKER, "text": MARKER}
+            for path in ("/generate", f"/models/{MARKER}", f"/{MARKER}", "/fault"):
+                await client.post(f"{path}?model={MARKER}", json=texts)
+            await client.post(f"/score/stream?model={MARKER}", content=MARKER)
+            await client.request(MARKER, "/generate")
 
     asyncio.run(body())
     spans = exporter.get_finished_spans()
