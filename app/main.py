@@ -21,8 +21,10 @@ from starlette.requests import Request
 
 from app.api import (
     embed,
+    engine_load,
     generate,
     health,
+    metrics,
     models,
     next_token,
     rescore,
@@ -32,9 +34,13 @@ from app.api import (
     sessions,
 )
 from app.api.disconnect import ClientLeftError
-from app.api.errors import install_error_handlers
+from app.api.errors import CODES, install_error_handlers
 from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
+from app.api.request_figures import RequestFigures
+from app.api.request_log import log_request
+from app.api.tracing import Tracing, describe_span, make_tracing
 from app.api.v1.routes import include_v1
+from app.api.watch import Listener, WatchMiddleware
 from app.engine.config import EngineConfig
 from app.services.embedding import EmbeddingService
 from app.services.generation import GenerationService
@@ -70,10 +76,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     num_threads = settings.num_threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(num_threads)
     device = _device(settings.device)
-    return assemble(settings, _load_models(settings, device, num_threads), device)
+    tracing = make_tracing(settings.otlp_endpoint)
+    return assemble(settings, _load_models(settings, device, num_threads), device, tracing)
 
 
-def assemble(settings: Settings, registry: Registry, device: str) -> FastAPI:
+def assemble(
+    settings: Settings, registry: Registry, device: str, tracing: Tracing | None = None
+) -> FastAPI:
     """Make the application over models that are loaded already."""
 
     @asynccontextmanager
@@ -90,6 +99,8 @@ def assemble(settings: Settings, registry: Registry, device: str) -> FastAPI:
             yield
         finally:
             await registry.stop()
+            if tracing:
+                await tracing.stop()
 
     app = FastAPIOffline(
         title="Refrain",
@@ -97,6 +108,8 @@ def assemble(settings: Settings, registry: Registry, device: str) -> FastAPI:
         description=DESCRIPTION,
         redoc_url=None,
         lifespan=lifespan,
+        # FastAPI's own traces and logs quote paths and errors; ours, in app/api/tracing.py, do not.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     states = StateTokens(registry, _secret(settings))
@@ -125,9 +138,22 @@ def assemble(settings: Settings, registry: Registry, device: str) -> FastAPI:
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=settings.max_body_bytes, unlimited=(score_stream.PATH,)
     )
+    _watch(app, registry, tracing)
     app.add_middleware(RequestIdMiddleware)
     _describe_refusals(app)
     return app
+
+
+def _watch(app: FastAPI, registry: Registry, tracing: Tracing | None) -> None:
+    """Count, log and trace every request, and show the figures."""
+    figures = RequestFigures(registry.models, CODES)
+    listeners: list[Listener] = [figures.count, log_request]
+    app.include_router(metrics.make_router(registry, figures))
+    app.include_router(engine_load.make_router(registry))
+    if tracing:
+        listeners.append(describe_span)
+        tracing.watch(app)
+    app.add_middleware(WatchMiddleware, listeners=listeners)
 
 
 def _secret(settings: Settings) -> bytes:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.log_format import LogFormat
+
 Limit = Annotated[int, Field(ge=1)]
 
 
@@ -61,6 +63,13 @@ class Settings(BaseSettings):
     state_secret: SecretStr = Field(
         SecretStr(""),
         description="what signs states; replicas that share it take one another's; by default a new one at each start",
+    )
+    log_format: LogFormat = Field(
+        "text", description="text, or json: an object a line, and a line for each request"
+    )
+    otlp_endpoint: str = Field(
+        "",
+        description="where traces go by OTLP over HTTP, such as http://localhost:4318; empty for nowhere",
     )
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="how much the server writes to its log"

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
+from app.log_format import LogFormat, configure_logging
 from app.settings import Settings
 
 GRACE_SECONDS = 10
@@ -69,21 +70,29 @@ def run(options: argparse.Namespace) -> int:
     from app.main import create_app
 
     settings = read_settings(options)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    configure_logging(settings.log_format, settings.log_level)
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
+        log_config=None,
+        access_log=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     host, port = listener.getsockname()[:2]
-    print(f"Refrain: open http://{host}:{port}/docs", flush=True)
+    _say_where(f"http://{host}:{port}/docs", settings.log_format)
     DrainingServer(config, app.state.registry.stop).run(sockets=[listener])
     return 0
+
+
+def _say_where(url: str, log_format: LogFormat) -> None:
+    if log_format == "json":
+        logging.getLogger("refrain").info("listening", extra={"fields": {"url": url}})
+    else:
+        print(f"Refrain: open {url}", flush=True)
 
 
 def read_settings(options: argparse.Namespace) -> Settings:

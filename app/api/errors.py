@@ -6,6 +6,7 @@ Body: {"error": {"message", "type", "param", "code"}}, all four keys, always.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.api.disconnect import DeadlineError
+from app.engine import tally
 from app.engine.errors import (
     EndedTextError,
     EngineError,
@@ -69,6 +71,12 @@ TABLE: dict[type[Exception], Row] = {
     EngineFailureError: Row(500, "server_error", "engine_failure"),
     EngineError: Row(500, "server_error", "engine_error"),
 }
+OTHER_CODES = (
+    *("body_too_large", "invalid_body", "not_found", "method_not_allowed", "http_error"),
+    "internal",
+)
+CODES = tuple(dict.fromkeys((*(row.code for row in TABLE.values()), *OTHER_CODES)))
+"""All codes that an error body may have; metrics count failures by them."""
 
 
 def row_of(error: Exception) -> Row:
@@ -87,6 +95,24 @@ def body_of(error: Exception) -> dict[str, object]:
     return error_body(str(error), row.type, getattr(error, "param", None), row.code)
 
 
+def failure_of(error: Exception) -> dict[str, object]:
+    """Make the body of an error that ends the request at hand, which is a failed one from here on."""
+    tally.current().error = row_of(error).code
+    return body_of(error)
+
+
+def refusal(
+    status: int,
+    message: str,
+    param: str | None,
+    code: str,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Refuse the request at hand for what the caller can mend."""
+    tally.current().error = code
+    return JSONResponse(error_body(message, "invalid_request_error", param, code), status, headers)
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Let every error become a response of the one shape."""
     app.add_exception_handler(ServiceError, _known)
@@ -102,13 +128,12 @@ async def _known(_: Request, error: Exception) -> JSONResponse:
     row = row_of(error)
     headers = {"retry-after": RETRY_AFTER_SECONDS} if row.status == 503 else None
     if row.status == 500:
-        logger.error("%s", error, exc_info=error)
-    return JSONResponse(body_of(error), row.status, headers)
+        logger.error("a fault of the engine: %s", row.code, exc_info=error)
+    return JSONResponse(failure_of(error), row.status, headers)
 
 
 async def _too_large(_: Request, error: Exception) -> JSONResponse:
-    body = error_body(str(error), "invalid_request_error", None, "body_too_large")
-    return JSONResponse(body, 413)
+    return refusal(413, str(error), None, "body_too_large")
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -117,15 +142,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     fault = error.errors()[0]
     if fault["type"] in ("json_invalid", "model_type") and not fault["loc"]:
         message = f"the body is no JSON object: {fault['msg']}"
-        return JSONResponse(error_body(message, "invalid_request_error", None, "invalid_body"), 400)
+        return refusal(400, message, None, "invalid_body")
     if fault["type"] == "unknown_field":
         name = str(fault["ctx"]["name"])[:100]
-        body = error_body(str(fault["msg"])[:500], "invalid_request_error", name, "invalid_value")
-        return JSONResponse(body, 400)
+        return refusal(400, str(fault["msg"])[:500], name, "invalid_value")
     place = [str(part) for part in fault["loc"] if _is_field(part)]
     param = ".".join(place) or fault.get("ctx", {}).get("name")
-    message = f"{param or 'body'}: {fault['msg']}"
-    return JSONResponse(error_body(message, "invalid_request_error", param, "invalid_value"), 400)
+    return refusal(400, f"{param or 'body'}: {fault['msg']}", param, "invalid_value")
 
 
 def _methods(error: HTTPException) -> str:
@@ -144,13 +167,12 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         405: f"{request.url.path} does not take {request.method}; it takes {_methods(error)}",
     }.get(error.status_code, str(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    body = error_body(message, "invalid_request_error", None, code)
-    return JSONResponse(body, error.status_code, error.headers)
+    return refusal(error.status_code, message, None, code, error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """Answer what nobody foresaw; this runs outside of every middleware, so the id is put here."""
     request_id = getattr(request.state, "request_id", "")
-    logger.error("unexpected in request %s: %r", request_id, error, exc_info=error)
+    logger.error("an unexpected fault in request %s", request_id, exc_info=error)
     body = error_body("an unexpected fault", "server_error", None, "internal")
     return JSONResponse(body, 500, {"x-request-id": request_id})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Collection
@@ -10,7 +9,7 @@ from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import BodyTooLargeError, error_body
+from app.api.errors import BodyTooLargeError, refusal
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -67,7 +66,8 @@ class BodyLimitMiddleware:
             return
         announced = _header(scope, b"content-length")
         if announced.isdigit() and int(announced) > self._max_bytes:
-            await self._refuse(send)
+            refused = refusal(413, self._message(), None, "body_too_large", {"connection": "close"})
+            await refused(scope, receive, send)
             return
         num_bytes = 0
 
@@ -83,9 +83,3 @@ class BodyLimitMiddleware:
 
     def _message(self) -> str:
         return f"the body is over {self._max_bytes:,} bytes"
-
-    async def _refuse(self, send: Send) -> None:
-        body = error_body(self._message(), "invalid_request_error", None, "body_too_large")
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.api.errors import body_of
+from app.api.errors import body_of, failure_of
 from app.api.router import REFUSALS, caller_of
 from app.engine.errors import EngineError
 from app.services.errors import InvalidParameterError, ServiceError
@@ -182,7 +182,7 @@ async def lines(
                 else:
                     yield _line(result)
     except (ServiceError, EngineError) as error:
-        yield body_of(error)
+        yield failure_of(error)
 
 
 def _progress(progress: Progress, stream: ScoreStream, states: StateTokens) -> dict[str, object]:

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.disconnect import DeadlineError, in_time
-from app.api.errors import body_of
+from app.api.errors import failure_of
 from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
 from app.engine.errors import EngineError
 from app.services.choice import Piece, TokenLogprob
@@ -83,7 +83,7 @@ async def pieces_in_time(generation: Generation, seconds: float | None) -> Async
 
 def event_of_fault(error: Exception) -> str:
     """Tell a caller whose answer has begun what went wrong."""
-    return as_event(body_of(error))
+    return as_event(failure_of(error))
 
 
 def usage_answer(usage: Usage) -> UsageAnswer:

@@ -13,10 +13,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine import tally
 from app.engine.beam_search import BeamParams, BeamSearch
 from app.engine.config import EngineConfig
 from app.engine.engine import Engine, is_final
 from app.engine.errors import EngineError
+from app.engine.figures import EngineFigures
+from app.engine.prefix_cache import PrefixCache
 from app.engine.runner import Runner
 from app.engine.sequence import (
     Looked,
@@ -27,7 +30,7 @@ from app.engine.sequence import (
     TextState,
     Written,
 )
-from app.engine.thread import EngineThread
+from app.engine.thread import EngineThread, Load
 from models.native.sequence import CacheView, SamplingParams
 from models.native.structures import Purpose
 
@@ -83,6 +86,7 @@ class TokenStream:
         self._is_finished = written.finish_reason is not None
         if self._is_finished:
             self._sequence.sink.close()
+            add_to_tally(self._sequence)
         return written
 
     async def __aenter__(self) -> TokenStream:
@@ -102,6 +106,7 @@ class TokenStream:
             self._is_finished = True
             self._engine.abort(self._sequence)
             self._sequence.sink.close()
+            add_to_tally(self._sequence)
 
 
 class AsyncEngine(EngineThread):
@@ -110,6 +115,7 @@ class AsyncEngine(EngineThread):
     def __init__(self, runner: Runner, config: EngineConfig, *, boundary_id: int) -> None:
         super().__init__("engine")
         self._runner = runner
+        self._config = config
         self._engine = Engine(runner, config)
         self._boundary_id = boundary_id
         self._aborted: list[Sequence] = []
@@ -120,6 +126,25 @@ class AsyncEngine(EngineThread):
     def hidden_size(self) -> int:
         """Elements of a hidden state as a neural cache keeps it; 0 where there can be none."""
         return self._runner.hidden_size
+
+    @property
+    def figures(self) -> EngineFigures:
+        return self._engine.figures
+
+    @property
+    def load(self) -> Load:
+        config = self._config
+        return Load(self.num_running, self.num_waiting, config.max_slots, config.max_queue)
+
+    @property
+    def share_of_slots(self) -> float:
+        """Share of the slots that are taken; a search takes several."""
+        return self._engine.share_of_slots
+
+    @property
+    def prefix_cache(self) -> PrefixCache:
+        """The states of texts that were read before."""
+        return self._engine.prefix_cache
 
     @property
     def num_running(self) -> int:
@@ -298,6 +323,7 @@ class AsyncEngine(EngineThread):
 
     async def _ask(self, sequence: Sequence) -> Outcome:
         if (found := self._answer_at_once(sequence)) is not None:
+            add_to_tally(sequence)
             return found
         return await self._wait(sequence, lambda: self._engine.add([sequence]))
 
@@ -311,6 +337,7 @@ class AsyncEngine(EngineThread):
             raise
         finally:
             sequence.sink.close()
+            add_to_tally(sequence)
         return outcome
 
     def _answer_at_once(self, sequence: Sequence) -> Outcome | None:
@@ -405,6 +432,11 @@ class AsyncEngine(EngineThread):
             still_open = [(sequence, error) for sequence in self._open]
             self._open.clear()
         self._deliver(still_open)
+
+
+def add_to_tally(sequence: Sequence) -> None:
+    """Let the request at hand know what a text has cost, be it done or left."""
+    tally.current().add(sequence.course, sequence.num_prompt_read, sequence.num_written)
 
 
 def _post(messages: list[tuple[Sequence, Message]]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from app.engine.beam_search import BeamSearch
 from app.engine.config import EngineConfig
+from app.engine.figures import EngineFigures
 from app.engine.prefix_cache import PrefixCache
 from app.engine.runner import Runner
 from app.engine.scheduler import Scheduler
@@ -14,6 +16,8 @@ from models.native.structures import Purpose, Status
 
 MIN_CACHED = 8
 """Tokens below which reading again costs less than remembering."""
+COUNT_SECONDS = 0.05
+"""How often the tokens of texts that are under way are counted; those of a text that is done are at once."""
 
 
 class Engine:
@@ -21,9 +25,19 @@ class Engine:
 
     Reading a prompt and writing a text are the same step, so a running stream waits for no one's prompt: a step is one
     token of each running sequence, `max_slots` tokens at most.
+
+    Parameters
+    ----------
+    clock
+        Gives the time in seconds.
     """
 
-    def __init__(self, runner: Runner, config: EngineConfig) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        config: EngineConfig,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._runner = runner
         self._max_steps = config.max_steps
         self.num_slots = config.max_slots
@@ -31,6 +45,16 @@ class Engine:
         self.scheduler = Scheduler(config)
         self.prefix_cache = PrefixCache(config.prefix_cache_bytes)
         self._searches: dict[Sequence, BeamSearch] = {}
+        self.figures = EngineFigures()
+        self._clock = clock
+        self._num_slots = config.max_slots
+        self._unwritten: set[Sequence] = set()  # those that have their first token to write
+        self._next_count = 0.0
+
+    @property
+    def share_of_slots(self) -> float:
+        """Share of the slots that are taken."""
+        return 1 - len(self._free_slots) / self._num_slots
 
     @property
     def has_room(self) -> bool:
@@ -39,16 +63,22 @@ class Engine:
 
     def add(self, sequences: Iterable[Sequence]) -> None:
         """Queue sequences, all or none."""
+        sequences = list(sequences)
         self.scheduler.add(sequences)
+        now = self._clock()
+        for sequence in sequences:
+            sequence.course.entered = now
 
     def add_search(self, root: Sequence, search: BeamSearch) -> None:
         """Queue the first text of a search."""
-        self.scheduler.add([root])
+        self.add([root])
         self._searches[root] = search
 
     def remove(self, sequence: Sequence) -> None:
         """Drop a sequence and free its slots."""
         self._searches.pop(sequence, None)
+        self._unwritten.discard(sequence)
+        self._count_tokens([sequence], self._clock())
         if self.scheduler.remove(sequence):
             self._free_slots += [row.slot for row in (sequence, *sequence.siblings)]
 
@@ -59,6 +89,7 @@ class Engine:
             self._free_slots.append(sequence.slot)
         for sequence in self.scheduler.admit(self._free_slots):
             self._open(sequence)
+            self.figures.count_opened(sequence.course, self._clock())
 
     @property
     def can_step(self) -> bool:
@@ -73,7 +104,7 @@ class Engine:
         advancing = [s for s in self.scheduler.running if not s.is_ahead]
         if not advancing:
             return []
-        self._runner.run(self._rows(advancing), self._num_steps(advancing))
+        now = self._run(self._rows(advancing), self._num_steps(advancing))
         outcomes: list[tuple[Sequence, Outcome]] = []
         for sequence in advancing:
             if sequence.native.struct.num_read == sequence.native.struct.mark:
@@ -84,7 +115,41 @@ class Engine:
                 outcomes.append((sequence, self._close(sequence)))
             elif sequence.is_told and sequence.num_untold:
                 outcomes.append((sequence, sequence.outcome(None)))
+        for sequence, outcome in outcomes:
+            if isinstance(outcome, Written):
+                self.figures.count_told(sequence.course, len(outcome.token_ids), now)
         return outcomes
+
+    def _run(self, rows: list[Sequence], max_steps: int) -> float:
+        """Run steps and count them; gives the time of their end."""
+        started = self._clock()
+        num_steps = self._runner.run(rows, max_steps)
+        now = self._clock()
+        self.figures.count_steps(len(rows), num_steps, now - started)
+        if self._unwritten:
+            self._count_first_tokens(now, (now - started) / max(1, num_steps))
+        if now >= self._next_count:
+            self._next_count = now + COUNT_SECONDS
+            self._count_tokens(self.scheduler.running, now)
+        return now
+
+    def _count_first_tokens(self, now: float, step_seconds: float) -> None:
+        """Count texts that have begun to write: as many steps ago as they have written tokens after the first."""
+        for sequence in [s for s in self._unwritten if s.native.struct.num_found]:
+            self._unwritten.remove(sequence)
+            num_steps = sequence.native.struct.num_found - 1
+            self.figures.count_first_token(sequence.course, now - num_steps * step_seconds)
+
+    def _count_tokens(self, sequences: Iterable[Sequence], now: float) -> None:
+        """Count what texts have read and written since the last time."""
+        num_prompt = num_written = 0
+        for sequence in sequences:
+            course = sequence.course
+            read, written = sequence.num_prompt_read, sequence.num_written
+            num_prompt += read - course.num_prompt
+            num_written += written - course.num_written
+            course.num_prompt, course.num_written = read, written
+        self.figures.count_tokens(num_prompt, num_written, now)
 
     def answer(self, sequence: Sequence) -> Outcome:
         """Serve one sequence to its end, and give its last outcome; for who has an idle engine to himself."""
@@ -108,6 +173,8 @@ class Engine:
     def _advance_search(self, root: Sequence) -> list[tuple[Sequence, Outcome]]:
         search = self._searches[root]
         if search.is_answered:
+            root.course.num_written += len(search.rows)
+            self.figures.count_tokens(0, len(search.rows), self._clock())
             search.advance(self._runner)
         if not search.is_done:
             return []
@@ -124,6 +191,8 @@ class Engine:
         """Fill the slot; skip what the caller has had read before."""
         native = sequence.native
         sequence.num_read_before = native.struct.num_read
+        if sequence.writes and sequence.course.first_token is None:
+            self._unwritten.add(sequence)
         if sequence.parked is not None:
             self._runner.open(sequence, sequence.parked)
             sequence.parked = None
@@ -134,6 +203,7 @@ class Engine:
             tokens = native.tokens[: native.struct.num_given]
             if found := self.prefix_cache.find(sequence.caller, tokens):
                 native.struct.num_read, packed = found
+                sequence.course.num_known = native.struct.num_read
         self._runner.open(sequence, packed)
         if is_cached or (sequence.wants_state and sequence.only_reads):
             native.struct.mark = native.struct.num_given - 1

@@ -51,11 +51,11 @@ class Int8Runner:
         target.native.struct.slot = slot.ctypes.data
         target.native.struct.parity = source.native.struct.parity
 
-    def run(self, sequences: list[Sequence], max_steps: int) -> None:
+    def run(self, sequences: list[Sequence], max_steps: int) -> int:
         if sequences != self._listed:
             self._listed = list(sequences)
             self._list = SequenceList([sequence.native for sequence in sequences])
-        self._workspace.run(self._list, max_steps)
+        return self._workspace.run(self._list, max_steps)
 
     def pack(self, sequence: Sequence) -> bytes:
         return self._model.layout.pack(self._slots[sequence.slot], sequence.native.struct.parity)

@@ -32,8 +32,11 @@ class Runner(Protocol):
         """
         ...
 
-    def run(self, sequences: list[Sequence], max_steps: int) -> None:
-        """Advance every sequence, a token a step, until one is done or at its mark, or `interrupt` is set."""
+    def run(self, sequences: list[Sequence], max_steps: int) -> int:
+        """Advance every sequence, a token a step, until one is done or at its mark, or `interrupt` is set.
+
+        Gives the number of steps.
+        """
         ...
 
     def fork(self, source: Sequence, target: Sequence) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.errors import EndedTextError
+from app.engine.figures import Course
 from models.native.sequence import GREEDY, CacheView, NativeSequence, SamplingParams
 from models.native.structures import Purpose, Status
 
@@ -142,6 +143,8 @@ class Sequence:
         Tokens that it had read when it got its slot.
     siblings
         Of the first text of a search: the slots that its other hypotheses take.
+    course
+        How far it has come, for the engine's figures.
     """
 
     native: NativeSequence
@@ -157,6 +160,7 @@ class Sequence:
     parked: bytes | None = None
     num_read_before: int = 0
     siblings: list[Sequence] = field(default_factory=list)
+    course: Course = field(default_factory=Course)
 
     @classmethod
     def make(
@@ -219,10 +223,28 @@ class Sequence:
         return self.native.purpose is Purpose.GENERATE and not self.native.params.max_tokens
 
     @property
+    def writes(self) -> bool:
+        """Whether it is gone on with, token by token."""
+        return self.native.purpose is Purpose.GENERATE and not self.is_mute
+
+    @property
     def num_read_since(self) -> int:
         """Tokens read since it got its slot."""
         num_read: int = self.native.struct.num_read - self.num_read_before
         return num_read
+
+    @property
+    def num_prompt_read(self) -> int:
+        """Given tokens that were read for it: neither in a state that it began with, nor known from before."""
+        struct = self.native.struct
+        num_read: int = min(struct.num_read, struct.num_given) - self.course.num_known
+        return num_read
+
+    @property
+    def num_written(self) -> int:
+        """Tokens written; of a search, those that its hypotheses were branched to, so far as they are counted."""
+        num_found: int = self.native.struct.num_found
+        return num_found if self.native.purpose is Purpose.GENERATE else self.course.num_written
 
     @property
     def num_untold(self) -> int:

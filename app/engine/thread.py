@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import dataclass
 
 from app.engine.errors import EngineError, EngineFailureError, EngineStoppedError
+from app.engine.figures import EngineFigures
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many texts an engine runs and lets wait, and the most that it takes of each."""
+
+    num_running: int
+    num_waiting: int
+    max_running: int
+    max_waiting: int
 
 
 class EngineThread:
@@ -33,6 +45,16 @@ class EngineThread:
     def is_alive(self) -> bool:
         """Whether it serves: started, and neither stopped nor broken."""
         return self._thread.is_alive() and not self._is_stopping
+
+    @property
+    def figures(self) -> EngineFigures:
+        """What it has counted of its work; its own thread goes on counting."""
+        raise NotImplementedError
+
+    @property
+    def load(self) -> Load:
+        """How much there is to do just now."""
+        raise NotImplementedError
 
     def admit(self, num_items: int) -> None:
         """Check that there is room before any work is done for a request.

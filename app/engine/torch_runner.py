@@ -60,11 +60,14 @@ class TorchRunner:
         self._pool.write(slots[1:], self._pool.read(slots[:1]))
 
     @torch.inference_mode()
-    def run(self, sequences: list[Sequence], max_steps: int) -> None:
-        for _ in range(max_steps):
+    def run(self, sequences: list[Sequence], max_steps: int) -> int:
+        num_steps = 0
+        while num_steps < max_steps:
             self._step([sequence for sequence in sequences if sequence.is_running])
+            num_steps += 1
             if self.interrupt.value or any(_has_news(sequence) for sequence in sequences):
                 break
+        return num_steps
 
     def pack(self, sequence: Sequence) -> bytes:
         slots = torch.tensor([sequence.slot], device=self._pool.device)

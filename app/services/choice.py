@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from app.engine import tally
 from app.engine.async_engine import TokenStream
 from app.engine.sequence import Alternatives, FinishReason, Hypothesis, TextState, Written
 from app.services.prompts import Prompt
@@ -143,6 +144,8 @@ class ChoiceWriter:
         num_before = self.num_tokens
         text, reason = self._written.take(written)
         num_taken = self.num_tokens - num_before
+        if reason:
+            tally.current().finish_reasons.add(reason)
         logprobs = self._logprobs(written, num_taken) if self._wanted.logprobs else []
         return Piece(self._index, text, reason, logprobs)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from app.engine import tally
 from app.engine.async_engine import AsyncEngine
 from app.engine.config import EngineConfig
 from app.engine.one_shot import OneShotEngine
@@ -76,6 +77,7 @@ class LoadedClassifier:
 
 Loaded = LoadedLanguageModel | LoadedClassifier
 LoadedT = TypeVar("LoadedT", LoadedLanguageModel, LoadedClassifier)
+AskedT = TypeVar("AskedT", bound=Loaded)
 
 
 def load(checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "auto") -> Loaded:
@@ -104,7 +106,12 @@ def _classifier_engine(
     def run_batch(texts: list[Sequence[int]]) -> list[list[float]]:
         return class_probabilities(model, texts, boundary_id)
 
-    return OneShotEngine(run_batch, max_batch=MAX_CLASSIFIER_BATCH, max_queue=config.max_queue)
+    return OneShotEngine(
+        run_batch,
+        max_batch=MAX_CLASSIFIER_BATCH,
+        max_queue=config.max_queue,
+        num_tokens_of=len,
+    )
 
 
 @torch.inference_mode()
@@ -172,8 +179,8 @@ class Registry:
         """
         candidates = [m for m in self.models.values() if isinstance(m, LoadedLanguageModel)]
         if name is None:
-            return _by_language(candidates, recognise_language(text), "language model")
-        model = self.get(name)
+            return asked(_by_language(candidates, recognise_language(text), "language model"))
+        model = asked(self.get(name))
         if not isinstance(model, LoadedLanguageModel):
             raise _wrong_task(name, candidates)
         return model
@@ -190,11 +197,18 @@ class Registry:
         """
         candidates = [m for m in self.models.values() if isinstance(m, LoadedClassifier)]
         if name is None:
-            return _by_language(candidates, language or recognise_language(text), "classifier")
-        model = self.get(name)
+            found = _by_language(candidates, language or recognise_language(text), "classifier")
+            return asked(found)
+        model = asked(self.get(name))
         if not isinstance(model, LoadedClassifier):
             raise _wrong_task(name, candidates)
         return model
+
+
+def asked(model: AskedT) -> AskedT:
+    """Give a model, which the request at hand asks from here on."""
+    tally.current().ask(model.checkpoint.name)
+    return model
 
 
 def _by_language(candidates: Sequence[LoadedT], language: str | None, kind: str) -> LoadedT:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.services.encoding import encode
 from app.services.errors import InvalidParameterError
-from app.services.registry import LoadedClassifier, Registry
+from app.services.registry import LoadedClassifier, Registry, asked
 from app.settings import Settings
 from models.config import ClassifierConfig
 
@@ -53,7 +53,7 @@ class SentimentService:
         return [result for result in results if result is not None]
 
     async def _classify(self, loaded: LoadedClassifier, texts: list[str]) -> list[Sentiment]:
-        loaded.engine.admit(len(texts))
+        asked(loaded).engine.admit(len(texts))
         config = loaded.checkpoint.config
         assert isinstance(config, ClassifierConfig)
         ids: list[Sequence[int]] = [

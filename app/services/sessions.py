@@ -14,7 +14,7 @@ from app.engine.sequence import Scored, TextState
 from app.services.encoding import encode
 from app.services.errors import InvalidParameterError, TooManySessionsError, UnknownSessionError
 from app.services.next_token import NextToken, NextTokenOptions, NextTokenService
-from app.services.registry import LoadedLanguageModel
+from app.services.registry import LoadedLanguageModel, asked
 from app.services.state_token import StateTokens
 from app.settings import Settings
 from models.checkpoint import Checkpoint
@@ -123,6 +123,7 @@ class SessionService:
                 f"no session {session_id[:40]!r}: it was closed, has expired, or never was; open a new one",
                 "session",
             )
+        asked(session.loaded)
         session.last_used = self._clock()
         self._sessions.move_to_end(session_id)
         return session

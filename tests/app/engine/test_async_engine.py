@@ -162,7 +162,8 @@ def test_an_empty_text_has_an_empty_score_and_an_end() -> None:
 
 def serve_one_shot(body, run_batch, **limits) -> None:
     async def run() -> None:
-        engine = OneShotEngine(run_batch, **{"max_batch": 4, "max_queue": 10, **limits})
+        limited = {"max_batch": 4, "max_queue": 10, **limits}
+        engine = OneShotEngine(run_batch, num_tokens_of=lambda item: item, **limited)
         engine.start()
         try:
             await asyncio.wait_for(body(engine), LIMIT)
