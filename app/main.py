@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 from starlette.requests import Request
 
@@ -24,6 +24,7 @@ from app.api import (
     health,
     models,
     next_token,
+    page,
     rescore,
     score,
     score_stream,
@@ -106,9 +107,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     session_service = SessionService(states, next_tokens, settings)
     app.include_router(sessions.make_router(session_service))
     app.include_router(sentiment.make_router(SentimentService(registry, settings)))
-    app.include_router(models.make_router(registry))
+    app.include_router(models.make_router(registry, settings.models))
     app.include_router(health.make_router(lambda: registry.is_ready, device))
-    app.add_api_route("/", _to_docs, include_in_schema=False)
+    page.add_page(app)
     app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)
     app.add_middleware(
@@ -150,10 +151,6 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))
         logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)
     return Registry(loaded, [name.strip() for name in settings.preferred_models.split(",")])
-
-
-async def _to_docs() -> RedirectResponse:
-    return RedirectResponse("docs")
 
 
 async def _client_left(_: Request, __: Exception) -> Response:

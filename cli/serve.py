@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     host, port = listener.getsockname()[:2]
-    print(f"Refrain: open http://{host}:{port}/docs", flush=True)
+    print(f"Refrain: open http://{host}:{port}", flush=True)
     DrainingServer(config, app.state.registry.stop).run(sockets=[listener])
     return 0
 
