@@ -1,24 +1,38 @@
 // How a model learned: its validation by step, and for language models the training text beside it.
 import { element } from "./dom.js";
 import { count, figure, percent } from "./numbers.js";
-import { Plot } from "./plot.js";
+import { Plot, fitted } from "./plot.js";
 
-const SIZE = { width: 360, height: 210 };
+const HEIGHT = 220;
+const AROUND = 3;
 
-/** Draw an answer of /models/NAME/learning-curve; nothing where no log was kept. */
-export function drawLearningCurve({ training, validation }) {
-  if (!validation.length) return null;
+/** Show an answer of /models/NAME/learning-curve in which something was measured. */
+export function showLearningCurve({ training, validation }) {
   const isPerplexity = validation[0].name === "perplexity";
   const measured = validation.map(({ step, value }) => [step, value]);
-  const seen = isPerplexity ? training.map(({ step, loss }) => [step, Math.exp(loss)]) : [];
-  const plot = new Plot({ ...SIZE, ...axesOf(measured, seen, isPerplexity), ...wordsOf(measured, isPerplexity) });
+  const seen = isPerplexity ? smoothed(training.map(({ step, loss }) => [step, Math.exp(loss)])) : [];
+  const drawing = fitted((width) => draw(measured, seen, isPerplexity, width));
+  return element("figure", {}, drawing, key(seen.length > 0));
+}
+
+/** Take the median of each point's neighbours: a step may have read a few words only. */
+function smoothed(points) {
+  return points.map(([x], place) => {
+    const near = points.slice(Math.max(0, place - AROUND), place + AROUND + 1).map(([, y]) => y);
+    return [x, near.sort((one, other) => one - other)[near.length >> 1]];
+  });
+}
+
+function draw(measured, seen, isPerplexity, width) {
+  const axes = axesOf(measured, seen, isPerplexity);
+  const plot = new Plot({ width, height: HEIGHT, ...axes, ...wordsOf(measured, isPerplexity) });
   if (seen.length) plot.line("line faint", seen);
   plot.line("line", measured);
   for (const [step, value] of measured) plot.add("circle", { class: "dot", cx: plot.x(step), cy: plot.y(value), r: 2.5 });
   const [step, value] = measured.at(-1);
   const shown = isPerplexity ? figure(value) : percent(value);
   plot.add("text", { class: "value", x: plot.x(step), y: plot.y(value) - 9, "text-anchor": "end" }, shown);
-  return element("figure", {}, plot.node, key(seen.length > 0));
+  return plot.node;
 }
 
 function axesOf(measured, seen, isPerplexity) {

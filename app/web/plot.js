@@ -1,8 +1,17 @@
 // A drawing with two axes: hairlines and words, as in a printed book.
-import { svg } from "./dom.js";
+import { element, svg } from "./dom.js";
 import { count } from "./numbers.js";
 
 const SIDES = { left: 44, right: 14, top: 24, bottom: 36 };
+
+/** Give a place whose drawing is made, by `draw(width)`, for the width that there is: letters keep their size. */
+export function fitted(draw) {
+  const place = element("div", { class: "drawing" });
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width) place.replaceChildren(draw(Math.round(contentRect.width)));
+  }).observe(place);
+  return place;
+}
 
 function scale({ from, to, isLog }, start, end) {
   const by = isLog ? Math.log : (value) => value;

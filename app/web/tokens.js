@@ -38,17 +38,22 @@ export class TokenText {
       span.classList.add("break");
       span.setAttribute("aria-label", "↵");
     }
-    span.append(text);
+    const word = /^ /.test(text) ? text.trimStart() || text : text;
+    span.append(word);
+    span.blank = document.createTextNode(text.slice(0, text.length - word.length)); // belongs to the token, unmarked
     if (!this.spans.length) span.tabIndex = 0;
     this.spans.push(span);
-    this.node.append(span);
+    this.node.append(span.blank, span);
     return span;
   }
 
   /** Keep so many tokens. */
   cut(length = 0) {
     this.gloss.hide();
-    for (const span of this.spans.splice(length)) span.remove();
+    for (const span of this.spans.splice(length)) {
+      span.blank.remove();
+      span.remove();
+    }
   }
 
   look(target) {

@@ -6,7 +6,7 @@ export const WORDS = {
   "page.light": { en: "Light", zh: "浅色" },
   "page.dark": { en: "Dark", zh: "深色" },
   "page.examples": { en: "Try", zh: "试试" },
-  "page.auto": { en: "the one that suits the text", zh: "按文字自动选择" },
+  "page.auto": { en: "by the language", zh: "按语言自动选择" },
   "page.unreachable": {
     en: "The service does not answer. Is it running? Nothing of your text is lost; try again.",
     zh: "服务没有回应。它在运行吗？你的文字没有丢失，请再试一次。",
@@ -130,7 +130,7 @@ export const WORDS = {
   "models.perplexity": { en: "perplexity", zh: "困惑度" },
   "models.accuracy": { en: "accuracy", zh: "准确率" },
   "models.validation": { en: "validation", zh: "验证" },
-  "models.training-text": { en: "training text", zh: "训练文本" },
+  "models.training-text": { en: "training text, running median", zh: "训练文本（滑动中位数）" },
   "models.ladder": { en: "The ladder", zh: "语言模型之梯" },
   "models.ladder-is": {
     en: "Language models trained with Refrain on the field's common texts, beside figures in print. Lower is better.",

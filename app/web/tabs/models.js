@@ -1,8 +1,9 @@
 // Models: what is loaded, how good it is, how it learned, and the ladder of language models.
 import { element } from "../dom.js";
 import { drawLadder, tableOfLadder } from "../ladder.js";
-import { drawLearningCurve } from "../learning_curve.js";
+import { showLearningCurve } from "../learning_curve.js";
 import { count, figure, millions, percent } from "../numbers.js";
+import { fitted } from "../plot.js";
 import { Notice, ask } from "../service.js";
 import { WORDS } from "../words.js";
 
@@ -28,8 +29,8 @@ export const models = {
 };
 
 async function addCurve(name, card) {
-  const drawn = drawLearningCurve(await ask(`models/${encodeURIComponent(name)}/learning-curve`));
-  if (drawn) card.append(drawn);
+  const curve = await ask(`models/${encodeURIComponent(name)}/learning-curve`);
+  if (curve.validation.length) card.append(showLearningCurve(curve));
 }
 
 function drawCard(model) {
@@ -65,27 +66,29 @@ function taskOf({ task, language }) {
 function qualityOf(quality) {
   const test = quality.filter(({ split, name }) => split === "test" && SHOWN.includes(name));
   if (!test.length) return null;
-  const body = test.map(({ name, value, model }) => {
-    const shown = SHARES.includes(name) ? percent(value) : figure(value);
-    const what = element("th", { scope: "row", words: `models.metric-${name}` });
-    const whose = model ? element("td", {}, model) : element("td", { words: "models.itself" });
-    return element("tr", { class: model ? "beside" : "own" }, what, whose, element("td", { class: "number" }, shown));
+  const body = SHOWN.flatMap((shown) => {
+    const own = test.filter(({ name, model }) => name === shown && !model);
+    return [...own, ...test.filter(({ name, model }) => name === shown && model)].map(qualityRow);
   });
   const heads = ["models.figure", "models.of", "models.test"].map((words) => element("th", { scope: "col", words }));
   return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body));
 }
 
+function qualityRow({ name, value, model }, place, { length }) {
+  const shown = SHARES.includes(name) ? percent(value) : figure(value);
+  const what = element("th", { scope: "rowgroup", rowspan: length, words: `models.metric-${name}` });
+  const whose = model ? element("td", {}, model) : element("td", { words: "models.itself" });
+  const number = element("td", { class: "number" }, shown);
+  return element("tr", { class: model ? "beside" : "own" }, place ? null : what, whose, number);
+}
+
 function showLadder(section, corpora) {
   section.append(element("h2", { words: "models.ladder" }), element("p", { class: "small", words: "models.ladder-is" }));
   for (const corpus of corpora) {
-    const place = element("div", { class: "drawing" });
     const numbers = element("details", {}, element("summary", { words: "models.numbers" }));
     numbers.append(element("div", { class: "scrolls", tabindex: 0, role: "group", label: "models.numbers" }, tableOfLadder(corpus)));
-    section.append(element("figure", {}, element("h3", {}, corpus.title), place, numbers));
-    // Letters keep their size, so the drawing is made for the width that there is.
-    new ResizeObserver(([{ contentRect }]) => {
-      if (contentRect.width) place.replaceChildren(drawLadder(corpus, Math.round(contentRect.width)));
-    }).observe(place);
+    const drawing = fitted((width) => drawLadder(corpus, width));
+    section.append(element("figure", {}, element("h3", {}, corpus.title), drawing, numbers));
   }
   section.append(ladderKey());
 }

@@ -33,7 +33,8 @@ class Critic {
       this.judge();
     });
     this.verdict = element("article", { class: "sheet verdict", "aria-live": "polite" });
-    this.verdict.append(element("p", { class: "empty", words: "sentiment.empty" }));
+    this.empty = element("p", { class: "empty", words: "sentiment.empty" });
+    this.verdict.append(this.empty);
     const controls = element("div", { class: "stack" }, field("sentiment.text", this.text), offer);
     const left = element("div", { class: "column" }, controls, this.notice.node, this.verdict);
     panel.append(element("div", { class: "desk" }, left, this.makeMargin()));
@@ -48,8 +49,11 @@ class Critic {
 
   async judge() {
     const text = this.text.value;
-    if (!text.trim()) return;
     this.latest?.abort();
+    if (!text.trim()) {
+      this.verdict.replaceChildren(this.empty);
+      return;
+    }
     this.latest = new AbortController();
     const { signal } = this.latest;
     const body = { text, ...(this.language.value && { language: this.language.value }) };

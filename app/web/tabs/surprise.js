@@ -7,8 +7,8 @@ import { TokenText, visible } from "../tokens.js";
 import { isVerse } from "../writing.js";
 
 const EXAMPLES = [
-  "The ship was built in 1910 and sank in the war. Its captain played the bassoon.",
-  "He was born in London and moved to the Flibbertistan as a small teapot.",
+  "The ship was built in 1910 and sank in the war.",
+  "The king was crowned in 1910 by a small bassoon.",
   "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。",
 ];
 const MOST_BITS = 16;

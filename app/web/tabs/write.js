@@ -11,6 +11,12 @@ import { entriesOf, isVerse } from "../writing.js";
 
 const EXAMPLES = ["《静夜思》\n", "床前明月光，", "The river flows through the", "In 1910 the ship was"];
 const END = "<eos>";
+const AFTER_PAUSE = /(?<=[，、；])/u;
+
+/** Name what ends half a line of verse: where lines are narrow they break there. */
+function pauses(text) {
+  return AFTER_PAUSE.test(text) ? "pause" : "";
+}
 
 export const write = {
   name: "write",
@@ -41,7 +47,10 @@ class Writer {
     });
     this.go = element("button", { type: "button", class: "seal", words: "write.go", on: { click: () => this.start() } });
     this.stop = element("button", { type: "button", words: "write.stop", disabled: true });
-    this.stop.addEventListener("click", () => this.abort());
+    this.stop.addEventListener("click", () => {
+      this.abort();
+      this.told.replaceChildren(element("span", { words: "write.stopped" }));
+    });
     const offer = examples(EXAMPLES, (text) => {
       this.prompt.value = text;
       this.start();
@@ -62,7 +71,7 @@ class Writer {
     this.asked = prompt;
     this.entries = [];
     this.text.cut();
-    this.before.textContent = prompt;
+    this.before.replaceChildren(...prompt.split(AFTER_PAUSE).map((part) => element("span", { class: pauses(part) }, part)));
     this.text.node.prepend(this.before);
     this.text.node.lang = languageOf(prompt);
     this.told.replaceChildren();
@@ -84,7 +93,8 @@ class Writer {
     this.request = own;
     this.setBusy(true);
     try {
-      await this.hear(listen("generate", { prompt, ...values, stream: true, logprobs: 5 }, own.signal));
+      const body = { prompt, ...values, stream: true, logprobs: 5 };
+      await this.hear(listen("generate", body, own.signal), own.signal);
     } catch (error) {
       if (!own.signal.aborted) this.notice.show(error);
     } finally {
@@ -92,13 +102,15 @@ class Writer {
     }
   }
 
-  async hear(events) {
+  async hear(events, signal) {
     const started = performance.now();
+    let end;
     for await (const event of events) {
-      if (event.usage) this.tell(event, performance.now() - started);
+      if (event.usage) end = { ...event, milliseconds: performance.now() - started };
       else this.pace.push(...entriesOf(event));
     }
     await this.pace.whenDone();
+    if (!signal.aborted) this.tell(end);
   }
 
   place(entry) {
@@ -107,7 +119,7 @@ class Writer {
     entry.choices = choicesOf(entry);
     this.entries.push(entry);
     const isEnd = entry.token === END;
-    this.text.add(entry.text, isEnd ? { class: "token end", "aria-label": END } : {});
+    this.text.add(entry.text, isEnd ? { class: "token end", "aria-label": END } : { class: `token ${pauses(entry.text)}` });
     this.setAsVerse();
   }
 
@@ -137,7 +149,7 @@ class Writer {
     await this.goOn(this.asked + this.entries.map((each) => each.text).join(""), this.settings.values());
   }
 
-  tell({ model, seed, usage }, milliseconds) {
+  tell({ model, seed, usage, milliseconds }) {
     const values = { tokens: count(usage.completion_tokens), time: duration(milliseconds), model, seed };
     const again = element("button", { type: "button", class: "link", words: "write.again" });
     again.addEventListener("click", () => this.settings.keepSeed(seed));
