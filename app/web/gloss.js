@@ -11,6 +11,7 @@ export class Gloss {
     this.node.addEventListener("pointerenter", () => clearTimeout(this.leaving));
     this.node.addEventListener("pointerleave", () => this.leave());
     document.body.append(this.node);
+    window.addEventListener("resize", () => this.node.hidden || this.place());
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
   }
 

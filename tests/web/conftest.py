@@ -149,7 +149,11 @@ def watched(browser, service) -> Iterator[Watched]:
     faults = watched.faults
     page.on("console", lambda m: m.type in ("error", "warning") and faults.append(m.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda r: faults.append(f"{r.url} {r.failure}"))
+    # A page that is loaded anew gives up its icon, if that was still on its way.
+    page.on(
+        "requestfailed",
+        lambda r: r.url.endswith("/seal.svg") or faults.append(f"{r.url} {r.failure}"),
+    )
     page.on("request", lambda r: r.url.startswith(service.address) or faults.append(r.url))
     yield watched
     context.close()

@@ -5,8 +5,12 @@ from playwright.sync_api import Page, expect
 
 TABS = ("write", "next", "surprise", "sentiment", "models", "load")
 CONTROLS = {"button", "textbox", "combobox", "slider", "spinbutton", "checkbox", "tab", "link"}
-CONTROLS |= {"tabpanel", "tablist", "img", "meter", "group"}
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CONTROLS |= {"tabpanel", "tablist", "img", "meter"}
+# How far the page is wider than the window, once it has been drawn in its new width.
+OVERFLOW = """() => new Promise((resolve) => {
+  const tell = () => resolve(document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  requestAnimationFrame(() => requestAnimationFrame(tell));
+})"""
 # Every visible text with too little contrast: colours are put one over the other, up to the page's own.
 FAINT = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});

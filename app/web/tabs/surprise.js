@@ -131,12 +131,14 @@ function explain(token) {
   const rows = [
     ["surprise.probability", percent(Math.exp(token.logprob))],
     ["surprise.rank", count(token.rank)],
-    ["surprise.surprise", `${bits(token.logprob).toFixed(1)} bits`],
   ];
-  const list = element("dl", { class: "figures" });
-  for (const [words, value] of rows) {
-    list.append(element("div", {}, element("dt", { words }), element("dd", {}, value)));
-  }
+  const inBits = element("dd", { words: "surprise.some-bits", values: { bits: bits(token.logprob).toFixed(1) } });
+  const list = element(
+    "dl",
+    { class: "figures" },
+    ...rows.map(([words, value]) => element("div", {}, element("dt", { words }), element("dd", {}, value))),
+    element("div", {}, element("dt", { words: "surprise.surprise" }), inBits),
+  );
   return token.unknown ? [list, element("p", { class: "small", words: "surprise.is-unknown" })] : [list];
 }
 
