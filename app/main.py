@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 from starlette.requests import Request
 
@@ -27,6 +27,7 @@ from app.api import (
     metrics,
     models,
     next_token,
+    page,
     rescore,
     score,
     score_stream,
@@ -130,9 +131,9 @@ def assemble(
     embedding_service = EmbeddingService(registry, settings)
     app.include_router(embed.make_router(embedding_service))
     include_v1(app, generation_service, embedding_service, registry, settings)
-    app.include_router(models.make_router(registry))
+    app.include_router(models.make_router(registry, settings.models))
     app.include_router(health.make_router(lambda: registry.is_ready, device))
-    app.add_api_route("/", _to_docs, include_in_schema=False)
+    page.add_page(app)
     app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)
     app.add_middleware(
@@ -187,10 +188,6 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))
         logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)
     return Registry(loaded, [name.strip() for name in settings.preferred_models.split(",")])
-
-
-async def _to_docs() -> RedirectResponse:
-    return RedirectResponse("docs")
 
 
 async def _client_left(_: Request, __: Exception) -> Response:

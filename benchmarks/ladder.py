@@ -1,4 +1,4 @@
-"""The ladder of language models, from their run logs: docs/results.md and its figures.
+"""The ladder of language models, from their run logs: docs/results.md, its figures, and what the page draws.
 
 `python -m benchmarks.ladder runs/NAME ...` takes in what finished runs left (figures, learning curve, cost; no text)
 and keeps it in `benchmarks/results/ladder`; without names the page is made anew of what is kept.
@@ -7,6 +7,7 @@ and keeps it in `benchmarks/results/ladder`; without names the page is made anew
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchmarks.report import RESULTS, table
 
 KEPT = RESULTS / "ladder"
 DOCS = Path("docs")
+PAGE = Path("app/web/ladder.json")
 CORPORA = {
     "penn-treebank": (
         "Penn Treebank",
@@ -31,12 +33,14 @@ PUBLISHED = {
     "penn-treebank-kn5": "141 (Mikolov et al. 2011)",
     "penn-treebank-elman": "123 (Mikolov et al. 2011)",
     "penn-treebank-lstm-small": "114.5 (Zaremba et al. 2014)",
-    "penn-treebank-lstm-medium": "82.7 (Zaremba et al. 2014)",
+    "penn-treebank-lstm-medium": "82.7 with 20M parameters (Zaremba et al. 2014)",
     "penn-treebank-lstm": "57.3 with 24M parameters, 500 epochs (Merity et al. 2018)",
     "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
 }
 COLUMNS = {"with Kneser-Ney": "+ KN5", "neural cache": "+ cache", "dynamic evaluation": "dynamic"}
 BLUE, GREY = "#2f6fb3", "#8a8a8a"
+# A figure in print that can be drawn: "82.7 with 20M parameters (Zaremba et al. 2014)".
+SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")
 
 
 def condense(run: Path) -> dict[str, Any]:
@@ -232,6 +236,42 @@ Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladde
 """
 
 
+def page_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give what the service's page draws of each corpus: our runs, and figures in print whose size is known."""
+    corpora = []
+    for dataset, (title, _) in CORPORA.items():
+        own = [
+            {
+                "name": run["name"].removeprefix(f"{dataset}-"),
+                "parameters": run["training"].get("parameters"),
+                "validation": figure_of(run, "validation"),
+                "test": figure_of(run, "test"),
+                "published": PUBLISHED.get(run["name"]),
+            }
+            for run in runs
+            if run["dataset"] == dataset
+        ]
+        published = [
+            {"test": float(found[1]), "parameters": 1e6 * float(found[2]), "source": found[3]}
+            for name, text in PUBLISHED.items()
+            if name.startswith(dataset) and (found := SIZED.search(text))
+        ]
+        if own:
+            corpora.append({"title": title, "runs": own, "published": published})
+    return corpora
+
+
+def write_page_rows(runs: Sequence[dict[str, Any]]) -> None:
+    """Keep what the page draws."""
+    text = json.dumps(page_rows(runs), ensure_ascii=False, indent=1)
+    PAGE.write_text(text + "\n", encoding="utf-8")
+
+
+def kept_runs() -> list[dict[str, Any]]:
+    """Read every run that was taken in."""
+    return [json.loads(path.read_text("utf-8")) for path in sorted(KEPT.glob("*.json"))]
+
+
 def main(names: Sequence[str]) -> None:
     """Take in runs and write the page."""
     KEPT.mkdir(parents=True, exist_ok=True)
@@ -239,7 +279,7 @@ def main(names: Sequence[str]) -> None:
         run = condense(Path(name))
         text = json.dumps(run, ensure_ascii=False, indent=1)
         (KEPT / f"{run['name']}.json").write_text(text + "\n", encoding="utf-8")
-    runs = [json.loads(path.read_text("utf-8")) for path in sorted(KEPT.glob("*.json"))]
+    runs = kept_runs()
     sections = [
         section(dataset, [run for run in runs if run["dataset"] == dataset])
         for dataset in CORPORA
@@ -248,7 +288,8 @@ def main(names: Sequence[str]) -> None:
     (DOCS / "results.md").write_text(
         "\n\n".join((INTRODUCTION.rstrip(), *sections)) + "\n", encoding="utf-8"
     )
-    print(f"{len(runs)} runs in {DOCS / 'results.md'}")
+    write_page_rows(runs)
+    print(f"{len(runs)} runs in {DOCS / 'results.md'} and {PAGE}")
 
 
 if __name__ == "__main__":

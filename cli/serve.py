@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     host, port = listener.getsockname()[:2]
-    _say_where(f"http://{host}:{port}/docs", settings.log_format)
+    _say_where(f"http://{host}:{port}", settings.log_format)
     DrainingServer(config, app.state.registry.stop).run(sockets=[listener])
     return 0
 

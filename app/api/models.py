@@ -1,18 +1,28 @@
-"""`GET /models` and `GET /models/{name}`."""
+"""`GET /models`, `GET /models/{name}` and `GET /models/{name}/learning-curve`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from fastapi import APIRouter
 from torch import nn
 
 from app.api.router import REFUSALS
-from app.api.schemas.models import MetricAnswer, ModelAnswer, ModelsAnswer
+from app.api.schemas.models import (
+    LearningCurveAnswer,
+    MetricAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    TrainingPointAnswer,
+    ValidationPointAnswer,
+)
+from app.services.learning_curve import read_learning_curve
 from app.services.registry import Loaded, LoadedLanguageModel, Registry
 from models.config import config_to_dict
 
 
-def make_router(registry: Registry) -> APIRouter:
-    """Route to a registry."""
+def make_router(registry: Registry, directory: Path) -> APIRouter:
+    """Route to a registry, whose checkpoints lie in a folder."""
     router = APIRouter(tags=["models"])
 
     @router.get("/models")
@@ -24,6 +34,16 @@ def make_router(registry: Registry) -> APIRouter:
     async def show_model(name: str) -> ModelAnswer:
         """Show one model."""
         return _answer(registry.get(name))
+
+    @router.get("/models/{name}/learning-curve", responses={404: REFUSALS[404]})
+    def show_learning_curve(name: str) -> LearningCurveAnswer:
+        """Show how a model learned: loss and validation by step, in at most some hundred points each."""
+        curve = read_learning_curve(directory / registry.get(name).checkpoint.name)
+        return LearningCurveAnswer(
+            model=name,
+            training=[TrainingPointAnswer(**vars(point)) for point in curve.training],
+            validation=[ValidationPointAnswer(**vars(point)) for point in curve.validation],
+        )
 
     return router
 

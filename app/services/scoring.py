@@ -13,20 +13,24 @@ from app.services.registry import LoadedLanguageModel
 from app.services.state_token import StateTokens
 from app.services.together import together
 from app.settings import Settings
-from models.tokenizer import EOS, Encoding
+from models.tokenizer import EOS, Encoding, Tokenizer
 
 MAX_EXPONENT = 700
 
 
 @dataclass(frozen=True)
 class TokenScore:
-    """One token of a scored text: its place in characters, natural log-probability, and rank (1 = likeliest)."""
+    """One token of a scored text: its place in characters, natural log-probability, and rank (1 = likeliest).
+
+    `is_unknown` marks one that the vocabulary lacks: its figures are those of any such word.
+    """
 
     token: str
     logprob: float
     rank: int
     start: int
     end: int
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,10 @@ def _token_scores(text: str, encoding: Encoding, scored: Scored) -> list[TokenSc
     if num_tokens > len(pieces):
         pieces.append(EOS)
         offsets.append((len(text), len(text)))
-    rows = zip(pieces, scored.logprobs, scored.ranks, offsets, strict=True)
+    is_unknown = [token_id == Tokenizer.unk_id for token_id in encoding.ids]
+    is_unknown += [False] * (num_tokens - len(is_unknown))
+    rows = zip(pieces, scored.logprobs, scored.ranks, offsets, is_unknown, strict=True)
     return [
-        TokenScore(token, logprob, rank, start, end) for token, logprob, rank, (start, end) in rows
+        TokenScore(token, logprob, rank, start, end, unknown)
+        for token, logprob, rank, (start, end), unknown in rows
     ]

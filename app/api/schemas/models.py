@@ -36,6 +36,29 @@ class ModelAnswer(Answer):
     quality: list[MetricAnswer]
 
 
+class TrainingPointAnswer(Answer):
+    """The loss of one step of training."""
+
+    step: int
+    loss: float = Field(description="Mean natural log-loss, of a token or a text.")
+
+
+class ValidationPointAnswer(Answer):
+    """What validation measured after a step."""
+
+    step: int
+    name: str = Field(description="`perplexity` or `accuracy`.")
+    value: float
+
+
+class LearningCurveAnswer(Answer):
+    """How a model learned; empty lists where its training left no log."""
+
+    model: str
+    training: list[TrainingPointAnswer]
+    validation: list[ValidationPointAnswer]
+
+
 class ModelsAnswer(Answer):
     """Every loaded model."""
 

@@ -51,6 +51,10 @@ class TokenScoreAnswer(Answer):
     rank: int = Field(description="1 where the model found no token likelier.")
     start: int
     end: int
+    unknown: bool | None = Field(
+        None,
+        description="True of a token that the vocabulary lacks: its figures are those of any such word.",
+    )
 
 
 class TextScoreAnswer(Answer):

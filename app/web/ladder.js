@@ -1,0 +1,86 @@
+// The ladder of language models: test perplexity against parameters, ours and those in print.
+import { element } from "./dom.js";
+import { figure, millions } from "./numbers.js";
+import { Plot } from "./plot.js";
+
+const LINE = 15;
+const TIGHT = 560;
+
+/** Draw one corpus in a width of pixels. */
+export function drawLadder({ title, runs, published }, width) {
+  const own = runs.filter((run) => run.parameters && run.test);
+  const levels = runs.filter((run) => !run.parameters && run.test);
+  const sizes = [...own, ...published].map(({ parameters }) => parameters / 1e6);
+  const tests = [...runs, ...published].map(({ test }) => test).filter(Boolean);
+  const plot = new Plot({
+    width,
+    height: width < TIGHT ? 300 : 340,
+    x: { from: Math.min(5, ...sizes) / 1.4, to: Math.max(20, ...sizes) * 1.4, isLog: true, words: "models.size", show: plain },
+    y: { from: Math.min(...tests) / 1.15, to: Math.max(...tests) * 1.15, isLog: true, words: "models.test-perplexity" },
+    title: "models.ladder-of",
+    about: "models.ladder-about",
+    values: { corpus: title, best: figure(Math.min(...runs.map(({ test }) => test ?? Infinity))) },
+    sides: { right: 20 },
+  });
+  for (const run of levels) drawLevel(plot, run);
+  const labels = [...own.map((run) => drawOwn(plot, run)), ...published.map((each) => drawPublished(plot, each))];
+  apart(labels, plot.box);
+  return plot.node;
+}
+
+function plain(value) {
+  return `${value}M`;
+}
+
+function drawLevel(plot, { name, test }) {
+  const { left, right } = plot.box;
+  const at = plot.y(test);
+  plot.add("line", { class: "level", x1: left, x2: right, y1: at, y2: at });
+  plot.add("text", { class: "value quiet", x: right, y: at - 6, "text-anchor": "end" }, `${name} ${figure(test)}`);
+}
+
+function drawOwn(plot, { name, parameters, test }) {
+  const [x, y] = [plot.x(parameters / 1e6), plot.y(test)];
+  plot.add("circle", { class: "own", cx: x, cy: y, r: 5 });
+  return label(plot, "value", x, y, `${name} ${figure(test)}`);
+}
+
+function drawPublished(plot, { source, parameters, test }) {
+  const [x, y] = [plot.x(parameters / 1e6), plot.y(test)];
+  plot.add("path", { class: "published", d: `M${x - 5} ${y}L${x} ${y - 5}L${x + 5} ${y}L${x} ${y + 5}Z` });
+  return label(plot, "value quiet", x, y, `${figure(test)} ${source}`);
+}
+
+/** Write beside a mark, on the side that has room. */
+function label(plot, name, x, y, text) {
+  const isLeft = x > (plot.box.left + plot.box.right) / 2;
+  const attributes = { class: name, x: isLeft ? x - 9 : x + 9, y: y + 4, "text-anchor": isLeft ? "end" : "start" };
+  return { node: plot.add("text", attributes, text), y: y + 4 };
+}
+
+/** Keep labels from standing on one another: each at least a line below the one above it. */
+function apart(labels, { bottom }) {
+  const ordered = labels.sort((one, other) => one.y - other.y);
+  for (const [place, each] of ordered.entries()) {
+    if (place) each.y = Math.max(each.y, ordered[place - 1].y + LINE);
+    each.node.setAttribute("y", Math.min(each.y, bottom - 3));
+  }
+}
+
+/** Give the same figures as a table. */
+export function tableOfLadder({ runs, published }) {
+  const head = ["models.recipe", "models.parameters", "models.validation", "models.test", "models.in-print"];
+  const cells = (values) => values.map((value, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, value));
+  const or = (value, show) => (value ? show(value) : "–");
+  const ours = runs.map((run) =>
+    cells([run.name, or(run.parameters, millions), or(run.validation, figure), or(run.test, figure), run.published ?? "–"]),
+  );
+  const others = published.map((each) => cells([each.source, millions(each.parameters), "–", figure(each.test), "–"]));
+  const row = (each) => element("tr", {}, ...each);
+  return element(
+    "table",
+    {},
+    element("thead", {}, row(head.map((words) => element("th", { scope: "col", words })))),
+    element("tbody", {}, ...[...ours, ...others].map(row)),
+  );
+}

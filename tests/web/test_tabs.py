@@ -1,0 +1,191 @@
+"""Every tab does its job, in a browser, over the real service."""
+
+import pytest
+from playwright.sync_api import expect
+
+ARRIVALS = """() => {
+    window.seen = [];
+    const count = () => document.querySelectorAll('#panel-write .token').length;
+    new MutationObserver(() => window.seen.push(count())).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
+def test_a_poem_appears_token_by_token_and_its_seed_gives_it_again(watched) -> None:
+    page = watched.open()
+    page.evaluate(ARRIVALS)
+    page.locator("#panel-write .example").first.click()
+    expect(page.locator(".token.end")).to_be_attached()
+    expect(page.locator("#panel-write .told")).to_contain_text("by tang, seed")
+    counts = sorted(set(page.evaluate("window.seen")))
+    assert len(counts) > 10
+    assert page.locator("article.verse .tokens").evaluate("e => getComputedStyle(e).textAlign") == (
+        "center"
+    )
+    poem = page.locator("#panel-write .tokens").inner_text()
+    page.get_by_role("button", name="Keep this seed").click()
+    assert int(page.get_by_label("Seed").input_value()) >= 0
+    page.get_by_role("button", name="Write", exact=True).click()
+    expect(page.locator(".token.end")).to_be_attached()
+    expect(page.locator("#panel-write .told")).to_contain_text("by tang, seed")
+    assert page.locator("#panel-write .tokens").inner_text() == poem
+
+
+def test_a_word_shows_what_else_could_have_stood_there_and_can_be_exchanged(watched) -> None:
+    page = watched.open()
+    page.get_by_label("Seed").fill("6")
+    page.get_by_label("Most tokens").fill("12")
+    page.locator("#panel-write .example").nth(2).click()
+    expect(page.locator("#panel-write .told")).to_contain_text("12 tokens")
+    tokens, gloss = page.locator(".token"), page.locator("#write-gloss")
+    tokens.nth(4).hover()
+    expect(gloss).to_be_visible()
+    expect(gloss).to_contain_text("%")
+    tokens.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(tokens.nth(1)).to_be_focused()
+    first = tokens.first.inner_text()
+    rows = gloss.locator(".row")
+    assert rows.count() >= 5
+    place = next(i for i in range(5) if "written" not in rows.nth(i).get_attribute("class"))
+    other = rows.nth(place).locator(".word").inner_text()
+    page.keyboard.press(str(place + 1))
+    expect(tokens.nth(1)).to_have_text(other)
+    expect(page.locator("#panel-write .told")).to_contain_text("tokens in")
+    assert tokens.first.inner_text() == first
+    page.keyboard.press("Escape")
+    expect(gloss).to_be_hidden()
+
+
+def test_stop_ends_the_request_and_keeps_the_text(watched, service) -> None:
+    page = watched.open()
+    service.held.is_on = True
+    page.locator("#panel-write .example").nth(2).click()
+    expect(page.locator(".token").first).to_be_attached()
+    page.get_by_role("button", name="Stop").click()
+    assert service.held.left.wait(60)
+    service.held.is_on = False
+    expect(page.locator("#panel-write .told")).to_have_text("Stopped.")
+    assert page.locator(".token").count() >= 1
+    assert [fault.split("/")[-1] for fault in watched.faults] == ["generate net::ERR_ABORTED"]
+    watched.faults.clear()
+
+
+def test_what_the_service_refuses_is_said_and_nothing_is_lost(watched) -> None:
+    page = watched.open()
+    page.get_by_label("Begin with").fill("The river")
+    page.get_by_label("Most tokens").fill("5000")
+    page.get_by_role("button", name="Write", exact=True).click()
+    expect(page.locator("#panel-write .notice")).to_contain_text("max_tokens may be at most 4,096")
+    expect(page.locator("#panel-write .tokens")).to_contain_text("The river")
+    assert page.get_by_label("Begin with").input_value() == "The river"
+    assert len(watched.faults) == 1
+    watched.faults.clear()
+
+
+def test_bars_change_with_typing_and_a_number_takes_a_word(watched) -> None:
+    page = watched.open("next")
+    bars = page.locator("#panel-next .bars .word")
+    expect(bars.first).to_have_text("States")
+    text = page.get_by_label("Type")
+    text.press("End")
+    text.press("K")
+    expect(bars.first).to_have_text("Kingdom")
+    expect(page.locator("#panel-next .told")).to_contain_text("from key to bars, by english")
+    text.press("1")
+    expect(text).to_have_value("The capital of the United Kingdom ")
+    expect(bars.first).not_to_have_text("Kingdom")
+    page.locator("#panel-next .bars button").first.click()
+    assert len(text.input_value()) > len("The capital of the United Kingdom ")
+
+
+def test_a_session_follows_edits_and_is_opened_anew_where_it_was_forgotten(watched) -> None:
+    page = watched.open("next")
+    bars = page.locator("#panel-next .bars .word")
+    expect(bars.first).to_have_text("States")
+    opened = []
+    page.on("request", lambda r: r.url.endswith("/sessions") and opened.append(r.url))
+    forgotten = {"error": {"message": "no session", "type": "", "param": None, "code": ""}}
+    page.route("**/next", lambda r: r.fulfill(status=404, json=forgotten), times=1)
+    page.get_by_label("Type").fill("The capital of the United K")
+    expect(bars.first).to_have_text("Kingdom")
+    assert len(opened) == 1
+    page.get_by_label("Type").fill("He was born in New Y")
+    expect(bars.first).to_have_text("York")
+    assert len(opened) == 2
+    assert all("404" in fault for fault in watched.faults)
+    watched.faults.clear()
+
+
+def test_a_text_is_coloured_by_surprise(watched) -> None:
+    page = watched.open("surprise")
+    page.get_by_label("Text to read").fill("The ship was built in qqqzzz.")
+    page.get_by_role("button", name="Measure").click()
+    tokens = page.locator("#panel-surprise .token")
+    expect(tokens).to_have_count(7)
+    assert page.locator("#panel-surprise .tokens").inner_text() == "The ship was built in qqqzzz."
+    levels = [int(tokens.nth(i).get_attribute("data-level")) for i in range(7)]
+    assert levels[1] > levels[2]
+    colours = {tokens.nth(i).evaluate("e => getComputedStyle(e).backgroundColor") for i in (1, 2)}
+    assert len(colours) == 2
+    expect(page.locator(".token.unknown")).to_have_text("qqqzzz")
+    expect(page.locator("#panel-surprise aside")).to_contain_text("Perplexity")
+    page.locator(".hardest button").first.click()
+    expect(page.locator("#surprise-gloss")).to_contain_text("Rank")
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("A lovely film with lovely performances.", "very positive"),
+        ("房间太小，服务很差。", "negative"),
+    ],
+)
+def test_a_review_gets_its_stars(watched, text, label) -> None:
+    page = watched.open("sentiment")
+    page.get_by_label("A review").fill(text)
+    expect(page.locator(".verdict .label")).to_have_text(label)
+    stars = float(page.locator(".stars .reading").inner_text().split()[0])
+    filled = float(page.locator("#stars-filled rect").get_attribute("width"))
+    assert filled == pytest.approx(26 * stars, abs=4)
+    shares = page.locator(".classes .number").all_inner_texts()
+    assert len(shares) == (5 if label == "very positive" else 2)
+
+
+def test_models_have_cards_curves_and_the_ladder(watched) -> None:
+    page = watched.open("models")
+    cards = page.locator("#panel-models .card")
+    expect(cards).to_have_count(4)
+    expect(page.locator(".card .plot")).to_have_count(4)
+    tang = cards.filter(has=page.get_by_role("heading", name="tang"))
+    for text in ("LSTM 2 × 512", "6.0M", "Kneser-Ney 5-gram", "161.4", "public domain"):
+        expect(tang).to_contain_text(text)
+    expect(
+        page.get_by_role("img", name="Test perplexity against parameters on Penn")
+    ).to_be_visible()
+    assert page.locator(".ladder .plot .published").count() >= 2
+
+
+def test_the_load_is_told_while_it_is_looked_at(watched) -> None:
+    asked = []
+    watched.page.on("request", lambda r: r.url.endswith("/load") and asked.append(r.url))
+    watched.page.clock.install()
+    page = watched.open("load")
+    expect(page.locator(".totals")).to_contain_text("31,200")
+    expect(page.locator(".card.load")).to_contain_text("41 / 64")
+    expect(page.locator("#panel-load .told")).to_contain_text("up for 1 h 6 min")
+    with page.expect_request("**/load"):
+        page.clock.run_for(1_100)
+    page.get_by_role("tab", name="Write").click()
+    seen = len(asked)
+    page.clock.run_for(5_000)
+    assert len(asked) == seen
+
+
+def test_a_service_that_does_not_tell_its_load_is_said_quietly(watched) -> None:
+    refusal = {"error": {"message": "there is no /load", "type": "", "param": None, "code": ""}}
+    watched.page.route("**/load", lambda route: route.fulfill(status=404, json=refusal))
+    page = watched.open("load")
+    expect(page.locator("#panel-load .told")).to_have_text("This service does not tell its load.")
+    expect(page.locator("#panel-load .notice")).to_be_hidden()
+    assert all("404" in fault for fault in watched.faults)
+    watched.faults.clear()
