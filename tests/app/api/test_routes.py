@@ -135,6 +135,8 @@ def test_a_score_equals_an_independent_network_of_torch_modules(
         assert [-token["logprob"] for token in result["tokens"]] == pytest.approx(losses, abs=1e-5)
         pieces = [text[token["start"] : token["end"]] for token in result["tokens"]]
         assert "".join(pieces) == text
+        unknown = ["unknown" in token for token in result["tokens"]]
+        assert unknown == [token_id == 0 for token_id in ids] + [False] * count_end
         assert result["bits_per_character"] == pytest.approx(
             sum(losses) / math.log(2) / len(text), rel=1e-5
         )
