@@ -90,6 +90,7 @@ class TokenScore:
     rank: int
     start: int
     end: int
+    unknown: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,55 @@ class Sentiments:
     """The results of `sentiment`, one a text."""
 
     results: tuple[Sentiment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPoint:
+    """The loss of one step of training."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationPoint:
+    """What validation measured after a step: `perplexity` or `accuracy`."""
+
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """How a model learned; empty where its training left no log."""
+
+    model: str
+    training: tuple[TrainingPoint, ...]
+    validation: tuple[ValidationPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """One model's engine just now; totals are since the start."""
+
+    model: str
+    num_running: int
+    num_waiting: int
+    max_slots: int
+    max_queue: int
+    prompt_tokens_total: int
+    generation_tokens_total: int
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The service just now: "ready" or "not_ready"."""
+
+    status: str
+    uptime_seconds: float
+    models: tuple[ModelLoad, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,14 @@ class AsyncClient:
         """Show one model."""
         return await self._channel.ask(routes.MODEL.call(name=name))
 
+    async def learning_curve(self, name: str) -> answers.LearningCurve:
+        """Show how a model learned: loss and validation by step."""
+        return await self._channel.ask(routes.LEARNING_CURVE.call(name=name))
+
+    async def load(self) -> answers.Load:
+        """Tell how much there is to do just now."""
+        return await self._channel.ask(routes.LOAD.call())
+
     async def health(self, check: Literal["ready", "live"] = "ready") -> answers.Health:
         """Tell whether the server can work, or only whether it answers; an `OverloadedError` if not."""
         return await self._channel.ask((routes.READY if check == "ready" else routes.LIVE).call())

@@ -150,6 +150,14 @@ class Client:
         """Show one model."""
         return self._channel.ask(routes.MODEL.call(name=name))
 
+    def learning_curve(self, name: str) -> answers.LearningCurve:
+        """Show how a model learned: loss and validation by step."""
+        return self._channel.ask(routes.LEARNING_CURVE.call(name=name))
+
+    def load(self) -> answers.Load:
+        """Tell how much there is to do just now."""
+        return self._channel.ask(routes.LOAD.call())
+
     def health(self, check: Literal["ready", "live"] = "ready") -> answers.Health:
         """Tell whether the server can work, or only whether it answers; an `OverloadedError` if not."""
         return self._channel.ask((routes.READY if check == "ready" else routes.LIVE).call())

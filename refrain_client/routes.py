@@ -87,6 +87,10 @@ SESSION_NEXT = Route("next", "POST", "/sessions/{session}/next", answers.Session
 SESSION_CLOSE = Route("close", "DELETE", "/sessions/{session}", type(None), is_pure=False)
 MODELS = Route("models", "GET", "/models", answers.Models)
 MODEL = Route("model", "GET", "/models/{name}", answers.Model)
+LEARNING_CURVE = Route(
+    "learning_curve", "GET", "/models/{name}/learning-curve", answers.LearningCurve
+)
+LOAD = Route("load", "GET", "/load", answers.Load)
 LIVE = Route("health", "GET", "/health/live", answers.Health, is_retried=False)
 READY = Route("health", "GET", "/health/ready", answers.Health, is_retried=False)
 VERSION = Route("version", "GET", "/version", answers.Version)
@@ -108,6 +112,8 @@ ROUTES: tuple[Route[Any], ...] = (
     SESSION_CLOSE,
     MODELS,
     MODEL,
+    LEARNING_CURVE,
+    LOAD,
     LIVE,
     READY,
     VERSION,
