@@ -109,14 +109,19 @@ def http_page() -> str:
 
 def command_page() -> str:
     """Give every command's help."""
-    parser = build_parser()
-    commands = next(
-        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
-    )
     parts = ["# Command line", NOTE]
-    for name, command in commands.choices.items():
-        parts += [f"## refrain {name}", f"```text\n{command.format_help().rstrip()}\n```"]
+    for command in commands_of(build_parser()):
+        parts += [f"## {command.prog}", f"```text\n{command.format_help().rstrip()}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Give every command, and those below it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield command
+                yield from commands_of(command)
 
 
 # Recipes

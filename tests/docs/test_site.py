@@ -16,7 +16,7 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "docs", folder / "docs")
     shutil.copy(ROOT / "zensical.toml", folder)
-    for package in ("app", "cli", "models", "training", "deploy"):
+    for package in ("app", "cli", "models", "refrain_client", "training", "deploy"):
         (folder / package).symlink_to(ROOT / package)
     for command in (
         [sys.executable, "deploy/make_reference.py"],
