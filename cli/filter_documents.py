@@ -152,6 +152,9 @@ class Filter:
     def run(self) -> None:
         """Measure every document, and write those that are kept."""
         options = self._options
+        documents = self._source.documents(skips_bad=options.skip_bad_lines)
+        beginning, sample = _beginning(documents)
+        model = self._model(sample)
         progress = FilterProgress(self._source.num_bytes)
         with ExitStack() as stack:
             stack.callback(progress.close)
@@ -160,7 +163,8 @@ class Filter:
             stamp = None if self._source.is_standard else self._source.stamp
             threshold = options.max_perplexity
             badness = array("d")
-            for document, score in self._measured():
+            everything = chain(beginning, documents)
+            for document, score in measured(model, everything, count_end=options.count_end):
                 self._num_bad += bool(document.fault)
                 progress.advance(self._source.position, score.num_tokens)
                 if scores:
@@ -177,13 +181,6 @@ class Filter:
                         f"{options.input} changed while it was read; nothing is written"
                     )
         progress.say(self._summary(progress, threshold))
-
-    def _measured(self) -> Iterator[tuple[Document, TextScore]]:
-        documents = self._source.documents(skips_bad=self._options.skip_bad_lines)
-        beginning, sample = _beginning(documents)
-        return measured(
-            self._model(sample), chain(beginning, documents), count_end=self._options.count_end
-        )
 
     def _model(self, sample: str) -> LocalModel:
         from cli.local_answers import LocalAnswers
