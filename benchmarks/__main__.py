@@ -7,6 +7,7 @@ import sys
 
 NAMES = (
     "engine",
+    "counting",
     "scoring",
     "latency",
     "serving",

@@ -35,7 +35,7 @@ class NoFigures(EngineFigures):
     def count_opened(self, course: Course, now: float) -> None:
         """Count nothing."""
 
-    def count_told(self, course: Course, num_tokens: int, now: float) -> None:
+    def count_told(self, messages: Iterable[tuple[Course, int]], now: float) -> None:
         """Count nothing."""
 
 
@@ -95,7 +95,7 @@ def main() -> None:
         ("streams", 64, True),
     ):
         found: list[list[float]] = []
-        repeats = REPEATS if num_rows > 1 else 3 * REPEATS
+        repeats = REPEATS if num_rows > 1 else 10 * REPEATS
         for repeat in range(repeats + 2):
             order = engines if repeat % 2 else engines[::-1]
             times = {
@@ -110,7 +110,7 @@ def main() -> None:
     header = ["texts", "rows", "a step without, µs", "a step with, µs", "with / without"]
     text = (
         f"Model `{options.checkpoint.name}`, one thread, texts of {TOKENS} tokens; medians of {REPEATS} "
-        "(of one row three times as many), sides alternating, processor time. The last column is the median of the "
+        "(of one row ten times as many), sides alternating, processor time. The last column is the median of the "
         "ratios of neighbours."
     )
     save("counting", "What counting costs", text, table(header, rows))

@@ -16,8 +16,8 @@ from models.native.structures import Purpose, Status
 
 MIN_CACHED = 8
 """Tokens below which reading again costs less than remembering."""
-COUNT_SECONDS = 0.05
-"""How often the tokens of texts that are under way are counted; those of a text that is done are at once."""
+COUNT_STEPS = 64
+"""Steps after which the tokens of texts under way are counted; those of a text that is done are at once."""
 
 
 class Engine:
@@ -49,7 +49,7 @@ class Engine:
         self._clock = clock
         self._num_slots = config.max_slots
         self._unwritten: set[Sequence] = set()  # those that have their first token to write
-        self._next_count = 0.0
+        self._num_uncounted = 0  # steps
 
     @property
     def share_of_slots(self) -> float:
@@ -115,9 +115,8 @@ class Engine:
                 outcomes.append((sequence, self._close(sequence)))
             elif sequence.is_told and sequence.num_untold:
                 outcomes.append((sequence, sequence.outcome(None)))
-        for sequence, outcome in outcomes:
-            if isinstance(outcome, Written):
-                self.figures.count_told(sequence.course, len(outcome.token_ids), now)
+        messages = [(s.course, len(o.token_ids)) for s, o in outcomes if type(o) is Written]
+        self.figures.count_told(messages, now)
         return outcomes
 
     def _run(self, rows: list[Sequence], max_steps: int) -> float:
@@ -128,8 +127,9 @@ class Engine:
         self.figures.count_steps(len(rows), num_steps, now - started)
         if self._unwritten:
             self._count_first_tokens(now, (now - started) / max(1, num_steps))
-        if now >= self._next_count:
-            self._next_count = now + COUNT_SECONDS
+        self._num_uncounted += num_steps
+        if self._num_uncounted >= COUNT_STEPS:
+            self._num_uncounted = 0
             self._count_tokens(self.scheduler.running, now)
         return now
 

@@ -6,6 +6,7 @@ says what each figure means.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.engine.histogram import SECONDS, SHORT_SECONDS, SIZES, Histogram
@@ -81,13 +82,24 @@ class EngineFigures:
         course.first_token = moment
         self.first_token_seconds.count(moment - course.entered)
 
-    def count_told(self, course: Course, num_tokens: int, now: float) -> None:
-        """Count a message of so many tokens: the time since the one before, in equal parts, one for each token.
+    def count_told(self, messages: Iterable[tuple[Course, int]], now: float) -> None:
+        """Count messages of so many tokens each: the time since the one before, in equal parts, one for each token.
 
-        A first message counts from the first token on, which has no token before it.
+        A text's first message counts from the first token on, which has no token before it. Streams that step together
+        mostly have the same time behind them, so equal ones are counted at once.
         """
-        before, course.told = course.told, now
-        if before is None:
-            before, num_tokens = course.first_token, num_tokens - 1
-        if num_tokens > 0 and before is not None:
-            self.inter_token_seconds.count((now - before) / num_tokens, num_tokens)
+        since, size, times = now, 0, 0
+        for course, num_tokens in messages:
+            before, course.told = course.told, now
+            if before is None:
+                before, num_tokens = course.first_token, num_tokens - 1
+            if before is None or num_tokens <= 0:
+                continue
+            if before == since and num_tokens == size:
+                times += num_tokens
+                continue
+            if times:
+                self.inter_token_seconds.count((now - since) / size, times)
+            since, size, times = before, num_tokens, num_tokens
+        if times:
+            self.inter_token_seconds.count((now - since) / size, times)

@@ -150,13 +150,18 @@ def test_every_alert_says_how_grave_it_is_and_what_to_do() -> None:
     assert len(set(names)) == len(names) >= 6
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
-def test_promtool_finds_no_fault() -> None:
+def promtool(*arguments: str) -> None:
     done = subprocess.run(
-        ["promtool", "check", "config", "prometheus.yml"],
-        cwd=DEPLOY,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["promtool", "check", *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_finds_no_fault(tmp_path) -> None:
+    promtool("config", "prometheus.yml")
+    asked = [re.sub(r"\$__rate_interval", "1m", expression) for expression in expressions()]
+    rules = [{"record": f"asked:{n}", "expr": expression} for n, expression in enumerate(asked)]
+    path = tmp_path / "dashboard.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("rules", str(path))

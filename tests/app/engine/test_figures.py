@@ -88,18 +88,17 @@ def test_each_token_that_was_read_or_written_is_counted_once(
 
 
 def test_what_is_written_of_texts_under_way_is_counted_too() -> None:
-    clock = itertools.count()
     config = EngineConfig(max_slots=2, max_steps=5)
-    engine = Engine(runner_of(config), config, clock=lambda: float(next(clock)))
+    engine = Engine(runner_of(config), config)
     sequence = make(Purpose.GENERATE, [3, 4], 1_000)
     engine.add([sequence])
     engine.admit()
-    engine.step()
-    engine.step()
-    assert (engine.figures.num_prompt, engine.figures.num_written) == (3, 8)
+    for _ in range(13):
+        engine.step()
+    assert (engine.figures.num_prompt, engine.figures.num_written) == (3, 63)
     engine.step()
     engine.remove(sequence)
-    assert (engine.figures.num_prompt, engine.figures.num_written) == (3, 13)
+    assert (engine.figures.num_prompt, engine.figures.num_written) == (3, 68)
 
 
 def test_tokens_that_the_prefix_cache_knew_are_not_read_again() -> None:
@@ -165,14 +164,29 @@ def test_a_first_token_is_dated_back_by_the_tokens_that_came_after_it_in_the_cal
 def test_the_tokens_of_one_message_share_the_time_since_the_message_before() -> None:
     figures, course = EngineFigures(), Course(entered=1.0)
     figures.count_first_token(course, 3.0)
-    figures.count_told(course, 1, 3.0)
+    figures.count_told([(course, 1)], 3.0)
     assert num_values(figures.inter_token_seconds) == 0
-    figures.count_told(course, 4, 3.16)
-    figures.count_told(course, 1, 3.26)
+    figures.count_told([(course, 4)], 3.16)
+    figures.count_told([(course, 1)], 3.26)
     assert figures.first_token_seconds.sum == 2.0
     assert num_values(figures.inter_token_seconds) == 5
     assert figures.inter_token_seconds.sum == pytest.approx(0.26)
     assert figures.inter_token_seconds.counts[SHORT_SECONDS.index(0.05)] == 4
+
+
+def test_streams_that_step_together_are_counted_as_each_alone() -> None:
+    def courses() -> list[Course]:
+        times = ((1.0, None), (1.0, 2.0), (1.0, 2.0), (1.5, 2.5), (1.0, 2.0))
+        return [Course(first_token=first, told=told) for first, told in times]
+
+    sizes = (3, 2, 2, 2, 0)
+    together, alone = EngineFigures(), EngineFigures()
+    together.count_told(zip(courses(), sizes, strict=True), 4.0)
+    for message in zip(courses(), sizes, strict=True):
+        alone.count_told([message], 4.0)
+    assert together.inter_token_seconds.counts == alone.inter_token_seconds.counts
+    assert together.inter_token_seconds.sum == pytest.approx(alone.inter_token_seconds.sum)
+    assert num_values(alone.inter_token_seconds) == 2 + 2 + 2 + 2
 
 
 def test_a_request_knows_what_its_texts_have_cost_done_or_left() -> None:
