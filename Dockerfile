@@ -9,6 +9,7 @@ COPY constraints.txt pyproject.toml setup.py README.md LICENSE ./
 COPY models models
 COPY training training
 COPY app app
+COPY refrain_client refrain_client
 COPY cli cli
 # uv knows where torch's CPU builds are; the default ones bring gigabytes of CUDA.
 RUN uv pip install --no-cache --python /opt/refrain/bin/python --torch-backend cpu \
