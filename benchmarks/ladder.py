@@ -153,8 +153,10 @@ def draw_sizes(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
             va="center",
         )
     draw_ngram(axes, runs, "test")
-    axes.set(xlabel="million parameters", ylabel="test perplexity", xscale="log")
-    axes.margins(x=0.3, y=0.15)
+    axes.set(xlabel="million parameters", ylabel="test perplexity", xscale="log", xlim=(1, 80))
+    axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axes.minorticks_off()
+    axes.margins(y=0.15)
     finish(figure, axes, f"sizes-{dataset}")
 
 
