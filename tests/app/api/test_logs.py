@@ -23,9 +23,11 @@ KEPT = ("model", "language", "normalize", "unit", "form", "recipe")
 
 
 @pytest.fixture
-def written() -> Iterator[dict[str, io.StringIO]]:
+def written(monkeypatch) -> Iterator[dict[str, io.StringIO]]:
     """What every logger of the process writes, in both formats; but for the test's own HTTP client."""
     root, requests = logging.getLogger(), logging.getLogger(REQUESTS)
+    # Another test of this process may have let uvicorn configure its own loggers; `refrain serve` does not.
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
     found = {"json": io.StringIO(), "text": io.StringIO()}
     handlers = []
     for name, formatter in (("json", JSONFormatter()), ("text", TextFormatter())):
