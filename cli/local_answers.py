@@ -18,7 +18,7 @@ from app.engine.precision import Precision
 from app.local import LocalClassifier, LocalModel
 from app.local.writing import Writing, WritingOptions
 from app.services.next_token import NextToken, Prediction
-from app.services.scoring import TextScore
+from app.services.scoring import TextScore, TokenScore
 from app.settings import Settings
 from cli.answers import Answer, OnText
 from cli.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
@@ -89,7 +89,7 @@ class LocalAnswers:
         for score in scores:
             values = score_values(score)
             if body.per_token:
-                values["tokens"] = [vars(token) for token in score.tokens]
+                values["tokens"] = list(map(_token_values, score.tokens))
             yield {"model": model.checkpoint.name, **values}
 
     def next(self, body: NextBody) -> Iterator[Answer]:
@@ -192,3 +192,9 @@ def _prediction(each: Prediction) -> dict[str, Any]:
         "logprob": each.logprob,
         **unknown,
     }
+
+
+def _token_values(token: TokenScore) -> dict[str, Any]:
+    """Give a token as the service does, which marks those that the vocabulary lacks."""
+    values = {**vars(token)}
+    return values | {"unknown": True} if values.pop("is_unknown") else values

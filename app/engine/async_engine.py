@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from collections.abc import Sequence as Ids
 from contextlib import suppress
 from functools import partial
@@ -258,13 +258,27 @@ class AsyncEngine(EngineThread):
         assert isinstance(outcome, Scored)
         return outcome
 
-    async def hidden_states(self, token_ids: Ids[int], *, caller: str = "") -> NDArray[np.uint8]:
-        """Give the last layer's state after each token, [N, hidden_size] with zero point 128; integer models only."""
-        size = self.hidden_size
+    async def hidden_states(
+        self, token_ids: Ids[int], *, stride: int, caller: str = ""
+    ) -> AsyncIterator[NDArray[np.uint8]]:
+        """Give the last layer's state after each token, at most `stride` at once; integer models only.
+
+        Blocks are [N, hidden_size] with zero point 128.
+        """
+        size, state = self.hidden_size, None
         empty = CacheView(np.zeros((1, size), np.uint8), np.zeros(1, np.int32), 0, 0, 0.0, 0.0)
-        scored = await self.score(token_ids, count_end=True, cache=empty, caller=caller)
-        assert scored.hidden is not None
-        return scored.hidden[1:]
+        for first in range(0, len(token_ids), stride):
+            scored = await self.score(
+                token_ids[first : first + stride],
+                count_end=first + stride >= len(token_ids),
+                start=state,
+                caller=caller,
+                wants_state=True,
+                cache=empty,
+            )
+            state = scored.state
+            assert scored.hidden is not None
+            yield scored.hidden[0 if first else 1 :]
 
     async def look(
         self,

@@ -98,7 +98,8 @@ class ChoiceWriter:
         self._wanted = wanted
         self._tokenizer = model.checkpoint.tokenizer
         self._placer = self._tokenizer.stream(follows_text=prompt.has_text)
-        self._place = -1 if prompt.drops_space else 0
+        self._place = 0
+        self._loses_space = prompt.drops_space
         self._written = WrittenText(
             self._tokenizer,
             wanted.stops,
@@ -170,6 +171,10 @@ class ChoiceWriter:
 
     def _place_of(self, token_id: int) -> int:
         """Tell where the next written token begins in the text."""
-        place = max(0, self._place)
-        self._place += len(self._placer.push([token_id]))
+        place = self._place
+        piece = self._placer.push([token_id])
+        if self._loses_space and piece:
+            self._loses_space = False
+            piece = piece.removeprefix(" ")
+        self._place += len(piece)
         return place

@@ -21,8 +21,8 @@ class PromptToken:
 
 async def read_back(
     model: LoadedLanguageModel, prompt: Prompt, *, num_top: int, caller: str
-) -> list[PromptToken]:
-    """Score the tokens of a prompt, each after those before it.
+) -> tuple[list[PromptToken], Prompt]:
+    """Score the tokens of a prompt, each after those before it; give what is left to go on from, too.
 
     Raises
     ------
@@ -30,7 +30,7 @@ async def read_back(
         If the queue is full or the engine has stopped.
     """
     surface = model.checkpoint.tokenizer.surface
-    scored = await model.engine.score(prompt.ids, num_top=num_top, caller=caller)
+    scored = await model.engine.score(prompt.ids, num_top=num_top, caller=caller, wants_state=True)
     tops = scored.top or [[] for _ in prompt.ids]
     rows = zip(prompt.ids, scored.logprobs, tops, prompt.places, strict=True)
     tokens = [
@@ -38,7 +38,7 @@ async def read_back(
         for token_id, logprob, top, place in rows
     ]
     if prompt.names_boundary:
-        return [PromptToken(EOS, None, [], 0), *tokens]
-    if tokens:
+        tokens = [PromptToken(EOS, None, [], 0), *tokens]
+    elif tokens:
         tokens[0] = PromptToken(tokens[0].token, None, [], tokens[0].place)
-    return tokens
+    return tokens, prompt.after(scored.state)

@@ -18,6 +18,8 @@ from models.language_model import LanguageModel
 
 Pooling = Literal["mean", "last"]
 ZERO_POINT = 128
+STRIDE = 1_024
+"""Tokens of a text whose states are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class EmbeddingService:
         *,
         model: str | None,
         pooling: Pooling = "mean",
+        dimensions: int | None = None,
         with_names: bool = False,
         caller: str = "",
         param: str = "text",
@@ -68,6 +71,11 @@ class EmbeddingService:
                 f"{loaded.checkpoint.name} is served in {loaded.precision}; only recurrent models in int8 embed texts",
                 "model",
             )
+        size = _num_dimensions(loaded)
+        if dimensions not in (None, size):
+            raise InvalidParameterError(
+                f"this model's vectors have {size} dimensions", "dimensions"
+            )
         loaded.engine.admit(len(given))
         prompts = [
             await read_prompt(
@@ -89,14 +97,20 @@ class EmbeddingService:
 async def _vector(
     loaded: LoadedLanguageModel, prompt: Prompt, pooling: Pooling, caller: str
 ) -> NDArray[np.float32]:
-    assert isinstance(loaded.checkpoint.model, LanguageModel)
-    size = loaded.checkpoint.model.output_matrix.shape[1]
-    states = await loaded.engine.hidden_states(prompt.ids, caller=caller)
-    kept = states[-1:] if pooling == "last" else states
+    size = _num_dimensions(loaded)
     # Whole numbers, so the sum is exact; what pads a state to whole blocks is left out.
-    total = kept[:, :size].sum(axis=0, dtype=np.int64) - ZERO_POINT * len(kept)
+    total = np.zeros(size, np.int64)
+    async for states in loaded.engine.hidden_states(prompt.ids, stride=STRIDE, caller=caller):
+        kept = states[-1:] if pooling == "last" else states
+        found = kept[:, :size].sum(axis=0, dtype=np.int64) - ZERO_POINT * len(kept)
+        total = found if pooling == "last" and len(kept) else total + found
     vector = total.astype(np.float64)
     unit: NDArray[np.float32] = (vector / max(float(np.linalg.norm(vector)), 1e-30)).astype(
         np.float32
     )
     return unit
+
+
+def _num_dimensions(loaded: LoadedLanguageModel) -> int:
+    assert isinstance(loaded.checkpoint.model, LanguageModel)
+    return loaded.checkpoint.model.output_matrix.shape[1]

@@ -15,7 +15,9 @@ LONG_TEXT = 2_000
 """Characters above which a text is tokenized on another thread."""
 
 
-SPECIAL_NAMES = re.compile(f"({UNK}|{EOS})")
+NAMES = re.compile(f"({UNK}|{EOS})")
+NAMES_AMONG_WORDS = re.compile(f"( ?{EOS})")
+"""In "words" the tokenizer itself knows the unknown word, and a space before a name is no token."""
 
 
 async def encode(tokenizer: Tokenizer, text: str, *, max_tokens: int, param: str) -> Encoding:
@@ -73,8 +75,9 @@ def _with_names(tokenizer: Tokenizer, text: str) -> Encoding:
     ids: list[int] = []
     offsets: list[tuple[int, int]] = []
     place = 0
-    for part in SPECIAL_NAMES.split(text):
-        if part in (UNK, EOS):
+    names = NAMES_AMONG_WORDS if tokenizer.kind == "words" else NAMES
+    for number, part in enumerate(names.split(text)):
+        if number % 2:
             ids.append(tokenizer.unk_id if part == UNK else tokenizer.eos_id)
             offsets.append((place, place + len(part)))
         else:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.engine.beam_search import BeamParams
 from app.services.choice import Choice, ChoiceWriter, FoundText, Piece, Wanted
+from app.services.echo import PromptToken, read_back
 from app.services.encoding import without_unknown
 from app.services.errors import InvalidParameterError
 from app.services.prompts import Prompt, read_prompt
@@ -48,11 +49,13 @@ class Generation:
         seed: int,
         prompts: list[Prompt],
         options: GenerationOptions,
+        echoes: Sequence[list[PromptToken]] = (),
     ) -> None:
         self.model = model
         self.options = options
         self.seed = seed
         self.prompts = prompts
+        self.echoes = echoes
         self._writers = writers
 
     @property
@@ -120,6 +123,8 @@ class GenerationOptions:
         By a token's text, or by its id.
     with_names
         Whether the names of special tokens in a string stand for these tokens.
+    is_echoed
+        Whether the prompts are wanted as text, and their tokens' log-probabilities too if such are wanted.
     """
 
     prompts: Sequence[str | Sequence[int]]
@@ -133,6 +138,7 @@ class GenerationOptions:
     logit_bias: Mapping[str, float] | Mapping[int, float] = field(default_factory=dict)
     allowed: Sequence[str] | None = None
     with_names: bool = False
+    is_echoed: bool = False
     num_logprobs: int | None = None
     is_streamed: bool = False
     state: str | None = None
@@ -209,6 +215,14 @@ class GenerationService:
             If the queue is full or the engine has stopped.
         """
         model, prompts, sampling = await self._begin(options)
+        echoes: list[list[PromptToken]] = []
+        if options.is_echoed and options.num_logprobs is not None:
+            num_top, caller = options.num_logprobs, options.caller
+            read = await together(
+                read_back(model, prompt, num_top=num_top, caller=caller) for prompt in prompts
+            )
+            echoes = [tokens for tokens, _ in read]
+            prompts = [prompt for _, prompt in read]
         seed = secrets.randbits(53) if options.seed is None else options.seed
         choices = [prompt for prompt in prompts for _ in range(options.num_tried)]
         seeds = [seed_of(seed, index) for index in range(len(choices))]
@@ -231,7 +245,7 @@ class GenerationService:
             ChoiceWriter(index, stream, model, prompt, options.wanted)
             for index, (stream, prompt) in enumerate(zip(streams, choices, strict=True))
         ]
-        return Generation(model, writers, seed, prompts, options)
+        return Generation(model, writers, seed, prompts, options, echoes)
 
     async def _begin(
         self, options: GenerationOptions
@@ -248,6 +262,7 @@ class GenerationService:
                 start,
                 max_tokens=self._settings.max_prompt_tokens,
                 with_names=options.with_names,
+                spells=options.is_echoed,
             )
             for given in options.prompts
         ]
@@ -300,7 +315,7 @@ def _token_of(tokenizer: Tokenizer, text: str | int, param: str) -> int:
     if isinstance(text, int):
         if 0 <= text < tokenizer.vocab_size:
             return text
-        raise InvalidParameterError(f"there is no token {text}", param)
+        raise InvalidParameterError(f"token ids go from 0 to {tokenizer.vocab_size - 1:,}", param)
     token_id = tokenizer.id_of(text)
     if token_id is None:
         raise InvalidParameterError(f"{text[:50]!r} is not one token of this model", param)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.engine.sequence import TextState
-from app.services.encoding import encode_prompt, require_short, require_something_to_read
+from app.services.encoding import (
+    LONG_TEXT,
+    encode_prompt,
+    require_short,
+    require_something_to_read,
+)
 from app.services.errors import InvalidParameterError
-from models.tokenizer import Encoding, Tokenizer
+from models.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -18,13 +24,15 @@ class Prompt:
     Attributes
     ----------
     ids
-        Its tokens, after the boundary that every text begins with.
+        Tokens to read, after the boundary that every text begins with, or after the state.
     drops_space
         Whether the space before the first word to come is in the prompt already.
+    num_given
+        Tokens that were given, a boundary at the beginning counted.
     text
-        The prompt as it was given, or as its token ids spell it.
+        The prompt as it was given, or as its token ids spell it, if that was asked for.
     places
-        Where each token begins in it, in characters.
+        Where each token but a boundary at the beginning stands in it, in characters.
     names_boundary
         Whether the boundary at the beginning was given too.
     """
@@ -32,19 +40,19 @@ class Prompt:
     ids: list[int]
     start: TextState | None
     drops_space: bool
-    text: str
-    places: list[int]
-    names_boundary: bool
+    num_given: int
+    text: str = ""
+    places: tuple[int, ...] = ()
+    names_boundary: bool = False
 
     @property
     def has_text(self) -> bool:
         """Whether anything comes before what is written."""
         return bool(self.ids) or self.start is not None
 
-    @property
-    def num_given(self) -> int:
-        """Tokens that were given."""
-        return len(self.ids) + self.names_boundary
+    def after(self, state: TextState | None) -> Prompt:
+        """Give what is left to read after a state in which all of it has been scored."""
+        return self if state is None else replace(self, ids=[], start=state)
 
 
 async def read_prompt(
@@ -54,9 +62,10 @@ async def read_prompt(
     *,
     max_tokens: int,
     with_names: bool = False,
+    spells: bool = False,
     param: str = "prompt",
 ) -> Prompt:
-    """Check a prompt, and tokenize it if it is a string.
+    """Check a prompt, and tokenize it if it is a string; token ids are spelled if that is asked for.
 
     Raises
     ------
@@ -65,39 +74,45 @@ async def read_prompt(
     TextTooLongError
         If there are more than `max_tokens` tokens.
     """
+    drops_space, text, offsets = False, "", []
     if isinstance(given, str):
         text = given
         encoding, drops_space = await encode_prompt(
             tokenizer, given, max_tokens=max_tokens, param=param, with_names=with_names
         )
+        ids, offsets = encoding.ids, encoding.offsets
     else:
-        drops_space = False
         require_short(len(given), max_tokens=max_tokens, param=param)
-        encoding, text = spell(tokenizer, given, param)
-    ids, places = encoding.ids, [first for first, _ in encoding.offsets]
+        require_known(tokenizer, given, param)
+        ids = list(given)
+        if spells:
+            text, offsets = await spelled(tokenizer, ids)
+    num_given = len(ids)
     names_boundary = start is None and ids[:1] == [tokenizer.eos_id]
     if names_boundary:
-        ids, places = ids[1:], places[1:]
+        ids, offsets = ids[1:], offsets[1:]
     require_something_to_read(start, ids, param)
-    return Prompt(ids, start, drops_space, text, places, names_boundary)
+    places = tuple(first for first, _ in offsets)
+    return Prompt(ids, start, drops_space, num_given, text, places, names_boundary)
 
 
-def spell(tokenizer: Tokenizer, ids: Sequence[int], param: str) -> tuple[Encoding, str]:
-    """Give the text that token ids spell, and where in it each of them stands; the boundary spells nothing.
+async def spelled(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+    """Spell token ids, on another thread where that takes long; see `spell`."""
+    if len(ids) > LONG_TEXT:
+        return await asyncio.to_thread(spell, tokenizer, ids)
+    return spell(tokenizer, ids)
 
-    Raises
-    ------
-    InvalidParameterError
-        If one of them is none of the vocabulary.
-    """
-    require_known(tokenizer, ids, param)
+
+def spell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+    """Give the text that token ids spell, and where in it each of them stands; the boundary spells nothing."""
     stream = tokenizer.stream()
-    text, offsets = "", []
+    pieces, offsets, place = [], [], 0
     for token_id in ids:
-        first = len(text)
-        text += stream.push([token_id])
-        offsets.append((first, len(text)))
-    return Encoding(list(ids), offsets, 0), text + stream.finish()
+        piece = stream.push([token_id])
+        pieces.append(piece)
+        offsets.append((place, place + len(piece)))
+        place += len(piece)
+    return "".join(pieces) + stream.finish(), offsets
 
 
 def require_known(tokenizer: Tokenizer, ids: Sequence[int], param: str) -> None:
@@ -109,7 +124,5 @@ def require_known(tokenizer: Tokenizer, ids: Sequence[int], param: str) -> None:
         If there is one.
     """
     size = tokenizer.vocab_size
-    wrong = next((token_id for token_id in ids if not 0 <= token_id < size), None)
-    if wrong is not None:
-        message = f"there is no token {wrong}; they go from 0 to {size - 1:,}"
-        raise InvalidParameterError(message, param)
+    if ids and not (min(ids) >= 0 and max(ids) < size):
+        raise InvalidParameterError(f"token ids go from 0 to {size - 1:,}", param)

@@ -37,7 +37,8 @@ def logprob_values(entries: Iterable[Entry], offset: int = 0) -> dict[str, Any]:
 def padded(written: Sequence[TokenLogprob], max_tokens: int) -> list[TokenLogprob]:
     """Fill up a text that ended by itself: after the end nothing comes but the end.
 
-    Programs that read log-probabilities beside an echo count from the last one.
+    Programs that read log-probabilities beside an echo count from the last one. `max_tokens` is how many there are to
+    be.
     """
     ended = bool(written) and written[-1].token == EOS
     if not ended:

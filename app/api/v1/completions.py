@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Sequence
@@ -19,11 +20,11 @@ from app.api.v1.completion_chunks import chunks
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import DEFAULT_MAX_TOKENS, CompletionBody, as_prompts
 from app.services.choice import Choice
-from app.services.echo import PromptToken, read_back
 from app.services.generation import Generation, GenerationOptions, GenerationService
 from app.services.registry import Registry
-from app.services.together import together
 from models.native.sequence import SamplingParams
+
+LEAST_SECONDS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,6 @@ class Completion:
 
     generation: Generation
     head: dict[str, Any]
-    is_echo: bool
-    echoes: Sequence[Sequence[PromptToken]]
     includes_usage: bool
 
 
@@ -52,30 +51,22 @@ def make_router(service: GenerationService, registry: Registry, prefix: str = ""
         Choice `index` is prompt x n + i. With `echo` and `logprobs` every token of the prompt is scored, and there are
         always as many entries as the prompt has tokens and `max_tokens` says.
         """
+        clock = asyncio.get_running_loop().time
+        started = clock()
         name = model_of(request, body.model, registry)
-        generation = await service.submit(_options(body, name, caller_of(request)))
-        completion = await while_connected(request, _begin(generation, body))
+        submitting = service.submit(_options(body, name, caller_of(request)))
+        completion = _begin(await while_connected(request, submitting), body)
+        generation, limit = completion.generation, seconds_left(request, None)
+        left = max(LEAST_SECONDS, limit - (clock() - started)) if limit else None
         if body.stream:
-            return EventStream(chunks(completion, seconds_left(request, None)), generation)
-        choices = await while_connected(request, generation.whole())
+            return EventStream(chunks(completion, left), generation)
+        choices = await while_connected(request, generation.whole(), left)
         return JSONResponse(_answer(completion, choices))
 
     return router
 
 
-async def _begin(generation: Generation, body: CompletionBody) -> Completion:
-    """Read the prompts back, if log-probabilities are wanted beside an echo."""
-    options = generation.options
-    echoes: list[list[PromptToken]] = []
-    if body.echo and options.num_logprobs is not None:
-        try:
-            echoes = await together(
-                read_back(generation.model, p, num_top=options.num_logprobs, caller=options.caller)
-                for p in generation.prompts
-            )
-        except BaseException:
-            generation.abort()
-            raise
+def _begin(generation: Generation, body: CompletionBody) -> Completion:
     head = {
         "id": f"cmpl-{secrets.token_hex(12)}",
         "object": "text_completion",
@@ -84,30 +75,30 @@ async def _begin(generation: Generation, body: CompletionBody) -> Completion:
         "system_fingerprint": generation.model.version.hex(),
     }
     includes_usage = bool(body.stream_options and body.stream_options.include_usage)
-    return Completion(generation, head, bool(body.echo), echoes, includes_usage)
+    return Completion(generation, head, includes_usage)
 
 
 def _answer(completion: Completion, choices: Sequence[Choice]) -> dict[str, Any]:
     return {
         **completion.head,
-        "choices": [_choice(completion, choice) for choice in choices],
+        "choices": [_choice(completion.generation, choice) for choice in choices],
         "usage": usage_values(completion.generation.usage),
     }
 
 
-def _choice(completion: Completion, choice: Choice) -> dict[str, Any]:
-    options = completion.generation.options
+def _choice(generation: Generation, choice: Choice) -> dict[str, Any]:
+    options = generation.options
     place = choice.index // options.n
-    before = completion.generation.prompts[place].text if completion.is_echo else ""
+    before = generation.prompts[place].text if options.is_echoed else ""
     logprobs = None
     if options.num_logprobs is not None:
         written = choice.logprobs
-        logprobs = logprob_values(written, len(before))
-        if completion.is_echo:
+        if options.is_echoed:
             written = padded(written, options.sampling.max_tokens)
-            echoed = logprob_values(completion.echoes[place])
-            after = logprob_values(written, len(before))
-            logprobs = {name: echoed[name] + after[name] for name in echoed}
+        logprobs = logprob_values(written, len(before))
+        if options.is_echoed:
+            echoed = logprob_values(generation.echoes[place])
+            logprobs = {name: echoed[name] + logprobs[name] for name in echoed}
     return choice_values(choice.index, before + choice.text, choice.finish_reason, logprobs)
 
 
@@ -137,6 +128,7 @@ def _options(body: CompletionBody, model: str, caller: str) -> GenerationOptions
         best_of=body.best_of,
         logit_bias={int(key): value for key, value in (body.logit_bias or {}).items()},
         with_names=True,
+        is_echoed=bool(body.echo),
         num_logprobs=body.logprobs,
         is_streamed=bool(body.stream),
         caller=caller,

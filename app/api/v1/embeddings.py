@@ -14,7 +14,6 @@ from app.api.router import caller_of, model_router
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import EmbeddingsBody, as_prompts
 from app.services.embedding import EmbeddingService
-from app.services.errors import InvalidParameterError
 from app.services.registry import Registry
 
 
@@ -32,16 +31,12 @@ def make_router(service: EmbeddingService, registry: Registry, prefix: str = "")
         embedding = service.embed(
             as_prompts(body.input),
             model=model_of(request, body.model, registry),
+            dimensions=body.dimensions,
             with_names=True,
             param="input",
             caller=caller_of(request),
         )
         found = await while_connected(request, embedding)
-        size = found.vectors.shape[1]
-        if body.dimensions not in (None, size):
-            raise InvalidParameterError(
-                f"this model's vectors have {size} dimensions", "dimensions"
-            )
         rows = [
             {
                 "object": "embedding",

@@ -8,24 +8,31 @@ from typing import Any
 from fastapi import APIRouter
 
 from app.api.router import REFUSALS
+from app.api.v1.naming import NAMED
 from app.services.registry import Loaded, Registry
 
 
-def make_router(registry: Registry) -> APIRouter:
+def make_router(registry: Registry, prefix: str = "") -> APIRouter:
     """Route to a registry."""
     router = APIRouter(tags=["openai"])
     started = int(time.time())
 
-    @router.get("/v1/models")
+    is_listed = prefix != NAMED
+
+    @router.get(f"{prefix}/v1/models", include_in_schema=is_listed)
     async def list_models() -> dict[str, Any]:
         """List what is loaded, in OpenAI's words; `GET /models` says more."""
         models = registry.models.values()
         return {"object": "list", "data": [_answer(model, started) for model in models]}
 
-    @router.get("/v1/models/{name}", responses={404: REFUSALS[404]})
-    async def show_model(name: str) -> dict[str, Any]:
+    @router.get(
+        f"{prefix}/v1/models/{{model}}",
+        responses={404: REFUSALS[404]},
+        include_in_schema=is_listed,
+    )
+    async def show_model(model: str) -> dict[str, Any]:
         """Show one model."""
-        return _answer(registry.get(name), started)
+        return _answer(registry.get(model), started)
 
     return router
 

@@ -24,4 +24,4 @@ def include_v1(
         app.include_router(completions.make_router(generation, registry, prefix))
         app.include_router(embeddings.make_router(embedding, registry, prefix))
         app.include_router(tokens.make_router(registry, settings, prefix))
-    app.include_router(models.make_router(registry))
+        app.include_router(models.make_router(registry, prefix))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 MAX_SEED = 2**63
+TOKEN_ID = re.compile(r"[0-9]{1,10}")
 DEFAULT_MAX_TOKENS = 16
 
 
@@ -116,7 +118,7 @@ class CompletionBody(OpenBody):
                 "a recurrent model reads forwards only: leave suffix out",
                 {"name": "suffix"},
             )
-        wrong = next((key for key in self.logit_bias or () if not key.isdecimal()), None)
+        wrong = next((key for key in self.logit_bias or () if not TOKEN_ID.fullmatch(key)), None)
         if wrong is not None:
             raise PydanticCustomError(
                 "logit_bias",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -36,7 +37,9 @@ def make_router(registry: Registry, settings: Settings, prefix: str = "") -> API
             "tokens": ids,
         }
         if body.return_token_strs:
-            values["token_strs"] = [tokenizer.surface(token_id) for token_id in ids]
+            values["token_strs"] = await asyncio.to_thread(
+                lambda: list(map(tokenizer.surface, ids))
+            )
         return JSONResponse(values)
 
     @router.post(f"{prefix}/detokenize", include_in_schema=is_listed)
@@ -44,7 +47,8 @@ def make_router(registry: Registry, settings: Settings, prefix: str = "") -> API
         """Turn token ids to text; special tokens are shown by their names."""
         tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
         require_known(tokenizer, body.tokens, "tokens")
-        return JSONResponse({"prompt": tokenizer.decode_with_names(body.tokens)})
+        text = await asyncio.to_thread(tokenizer.decode_with_names, body.tokens)
+        return JSONResponse({"prompt": text})
 
     @router.get(f"{prefix}/tokenizer_info", include_in_schema=is_listed)
     async def show_tokenizer(request: Request, model: str | None = None) -> dict[str, Any]:

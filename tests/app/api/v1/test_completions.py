@@ -160,8 +160,9 @@ def test_a_stream_of_chunks_says_what_the_whole_answer_says(serve, model, echo) 
             mine = [e["choices"][0] for e in events if e["choices"][0]["index"] == choice["index"]]
             assert "".join(part["text"] for part in mine) == choice["text"]
             assert mine[-1]["finish_reason"] == choice["finish_reason"]
-            told = [t for part in mine for t in part["logprobs"]["token_logprobs"]]
-            assert told == choice["logprobs"]["token_logprobs"][: len(told)]
+            for name, values in choice["logprobs"].items():
+                told = [value for part in mine for value in part["logprobs"][name]]
+                assert told == values, name
 
     serve(body)
 
@@ -195,6 +196,52 @@ def test_biases_go_by_token_id(serve, checkpoints) -> None:
     serve(body)
 
 
+def test_offsets_count_from_the_text_whether_a_space_was_dropped_or_not(serve, checkpoints) -> None:
+    tokenizer = load_checkpoint(checkpoints / "english").tokenizer
+    comma, cat = tokenizer.id_of(","), tokenizer.id_of(" cat")
+
+    async def body(client) -> None:
+        for token_id, surface in ((comma, ","), (cat, " cat")):
+            asked = {"model": "english", "prompt": "The ", "max_tokens": 3, "ignore_eos": True}
+            answer = await complete(client, **asked, logit_bias={str(token_id): 1000}, logprobs=0)
+            (choice,) = answer["choices"]
+            first = len(surface.lstrip())
+            expected = [0, first, first + len(surface)]
+            assert choice["logprobs"]["text_offset"] == expected
+            assert len(choice["text"]) == first + 2 * len(surface)
+
+    serve(body)
+
+
+@pytest.mark.parametrize("model", ["tang", "english", "bytes", "counts"])
+def test_an_echo_changes_nothing_of_what_is_written(serve, model) -> None:
+    async def body(client) -> None:
+        asked = {
+            "model": model,
+            "prompt": ["The cat", "A"],
+            "max_tokens": 9,
+            "seed": 5,
+            "logprobs": 1,
+        }
+        plain = await complete(client, **asked)
+        echoed = await complete(client, **asked, echo=True)
+        assert echoed["usage"] == plain["usage"]
+        for one, other in zip(plain["choices"], echoed["choices"], strict=True):
+            assert other["text"].endswith(one["text"])
+            assert other["finish_reason"] == one["finish_reason"]
+
+    serve(body)
+
+
+def test_an_echo_fits_where_the_texts_fit(serve) -> None:
+    async def body(client) -> None:
+        asked = {"model": "english", "prompt": ["The cat"] * 4, "max_tokens": 0, "logprobs": 0}
+        answer = await complete(client, **asked, echo=True)
+        assert len(answer["choices"]) == 4
+
+    serve(body, max_slots=1, max_queue=3)
+
+
 REFUSED = {
     "a suffix": {"suffix": "end"},
     "stream options without a stream": {"stream_options": {"include_usage": True}},
@@ -207,6 +254,7 @@ REFUSED = {
     "an empty stop": {"stop": ""},
     "a bias of no token": {"logit_bias": {"the": 1}},
     "a bias of an unknown token": {"logit_bias": {"99999999": 1}},
+    "a bias of a number without end": {"logit_bias": {"1" * 5_000: 1}},
     "a heat below zero": {"temperature": -1},
     "a length below zero": {"max_tokens": -1},
     "a number as a string": {"max_tokens": "3"},
@@ -258,6 +306,8 @@ def test_a_path_may_name_the_model(serve) -> None:
         assert named["choices"] == plain["choices"]
         info = (await client.get("/models/bytes/tokenizer_info")).json()
         assert info["tokenizer_class"] == "refrain:bpe"
+        listed = (await client.get("/models/counts/v1/models")).json()
+        assert listed["data"]
         missing = await client.post("/models/nobody/v1/completions", json=asked)
         assert missing.status_code == 404
         assert missing.json()["error"]["code"] == "model_not_found"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.services import embedding
 from models.checkpoint import load_checkpoint
 
 TEXTS = ["The cat sat on the mat.", "A lovely day!", "The dog"]
@@ -35,6 +36,20 @@ def test_an_embedding_is_the_mean_of_the_hidden_states(serve, checkpoints, model
             assert theirs @ mean / np.linalg.norm(mean) > 0.99
 
     serve(body)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_a_long_text_is_embedded_as_in_one_piece(serve, monkeypatch, pooling) -> None:
+    found = []
+
+    async def body(client) -> None:
+        asked = {"model": "english", "text": TEXTS[0], "pooling": pooling}
+        found.append((await client.post("/embed", json=asked)).json())
+
+    for stride in (1_000, 7, 3, 2):
+        monkeypatch.setattr(embedding, "STRIDE", stride)
+        serve(body)
+    assert all(answer == found[0] for answer in found)
 
 
 def test_a_text_has_one_embedding_whatever_stands_beside_it(serve) -> None:

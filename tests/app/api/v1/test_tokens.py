@@ -41,6 +41,37 @@ def test_the_name_of_a_special_token_is_its_single_id(serve, model) -> None:
     serve(body)
 
 
+AMONG_WORDS = {"the <unk> mat": ["the", " <unk>", " mat"], "sat <unk>": ["sat", " <unk>"]}
+
+
+@pytest.mark.parametrize("text", AMONG_WORDS)
+def test_an_unknown_word_by_its_name_is_what_every_route_reads(serve, text) -> None:
+    async def body(client) -> None:
+        asked = {"model": "english", "prompt": text, "add_special_tokens": False}
+        found = (await client.post("/tokenize", json=asked)).json()["tokens"]
+        asked = {"model": "english", "text": text, "per_token": True}
+        scored = (await client.post("/score", json=asked)).json()["results"][0]
+        assert len(found) == scored["num_tokens"] == len(AMONG_WORDS[text])
+        assert found.count(0) == scored["num_unknown"] == 1
+
+    serve(body)
+
+
+@pytest.mark.parametrize("model", ["english", "bytes"])
+def test_a_space_before_the_end_s_name_is_no_token_of_words(serve, model) -> None:
+    async def body(client) -> None:
+        async def ids(text: str) -> list[int]:
+            asked = {"model": model, "prompt": text, "add_special_tokens": False}
+            return (await client.post("/tokenize", json=asked)).json()["tokens"]
+
+        cut = [*await ids("The cat"), 1, *await ids(" sat")]
+        assert await ids("The cat<eos> sat") == cut
+        if model == "english":
+            assert await ids("The cat <eos> sat") == cut
+
+    serve(body)
+
+
 def test_no_two_tokens_look_alike(serve, checkpoints) -> None:
     for model in ("tang", "english", "bytes", "counts"):
         tokenizer = load_checkpoint(checkpoints / model).tokenizer
