@@ -34,7 +34,9 @@ def examples() -> list[tuple[str, str]]:
 def folder(tmp_path_factory) -> Path:
     """A folder with the shipped checkpoints, and `refrain` on the path."""
     folder = tmp_path_factory.mktemp("page")
-    (folder / "checkpoints").symlink_to(ROOT / "checkpoints")
+    (folder / "checkpoints").mkdir()
+    for name in ("tang", "english", "sentiment-en", "sentiment-zh"):
+        (folder / "checkpoints" / name).symlink_to(ROOT / "checkpoints" / name)
     script = folder / "bin" / "refrain"
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli.main "$@"\n')
