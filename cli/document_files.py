@@ -42,31 +42,21 @@ class Document:
 
 
 class DocumentFile:
-    """A file that may be read several times, or standard input, which may be read once.
+    """A file that may be read several times, or a stream, which may be read once: standard input, a pipe.
 
     Parameters
     ----------
     field
         The field of a JSON line that holds the text.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
     """
 
     def __init__(self, path: Path, unit: Unit, field: str) -> None:
         refuse_zstandard(path)
         self.path = path
-        self.is_standard = path == STANDARD
+        self.is_stream = path == STANDARD or is_special(path)
         self._unit = unit
         self._field = field
         self._raw: BinaryIO | None = None
-        if not self.is_standard:
-            try:
-                path.open("rb").close()
-            except OSError as error:
-                raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
     @property
     def num_bytes(self) -> int | None:
@@ -75,8 +65,8 @@ class DocumentFile:
 
     @property
     def position(self) -> int:
-        """Bytes of the file that have been read, as it is stored."""
-        if self._raw is None:
+        """Bytes of the file that have been read, as it is stored; 0 for a stream."""
+        if self._raw is None or self.is_stream:
             return 0
         return self._raw.tell() if not self._raw.closed else self.num_bytes or 0
 
@@ -105,11 +95,17 @@ class DocumentFile:
                 yield Document(number, b"", "", str(error))
 
     def lines(self) -> Iterator[bytes]:
-        """Give every line with its end; of one that is too long only the beginning."""
-        if self.is_standard:
+        """Give every line with its end; of one that is too long only the beginning.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read.
+        """
+        if self.path == STANDARD:
             yield from _whole_lines(sys.stdin.buffer)
             return
-        with self.path.open("rb") as self._raw:
+        with self._opened() as self._raw:
             if self.path.suffix != ".gz":
                 yield from _whole_lines(self._raw)
                 return
@@ -117,6 +113,12 @@ class DocumentFile:
                 yield from _whole_lines(gzip.GzipFile(fileobj=self._raw))
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise InputError(f"{self.path}: is no whole gzip file: {error}") from error
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def _text(self, line: bytes, number: int) -> str:
         if len(line) > MAX_LINE:
@@ -156,12 +158,11 @@ class OutputFile:
     def __init__(self, path: Path) -> None:
         refuse_zstandard(path)
         self._path = path
-        is_special = path.exists() and not path.is_file()
         self._partial: Path | None = None
         try:
             if path == STANDARD:
                 self._raw: BinaryIO = sys.stdout.buffer
-            elif is_special:
+            elif is_special(path):
                 self._raw = path.open("wb")
             else:
                 self._partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -201,6 +202,21 @@ class OutputFile:
         if self._partial:
             os.fsync(self._raw.fileno())
             os.replace(self._partial, self._path)
+
+
+def is_special(path: Path) -> bool:
+    """Tell whether something is there that is no regular file, such as a pipe."""
+    return path.exists() and not path.is_file()
+
+
+def is_same_place(one: Path, other: Path) -> bool:
+    """Tell whether what is written to two paths comes to one place; a terminal or another device may take both."""
+    if one == other:
+        return True
+    one, other = (Path("/dev/stdout") if path == STANDARD else path for path in (one, other))
+    if one.exists() and other.exists():
+        return one.samefile(other) and not one.is_char_device()
+    return one.resolve() == other.resolve()
 
 
 def refuse_zstandard(path: Path) -> None:

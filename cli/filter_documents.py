@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.answers import add_folder_option, add_threads_option, num_threads_of
-from cli.document_files import STANDARD, Document, DocumentFile, OutputFile
+from cli.document_files import STANDARD, Document, DocumentFile, OutputFile, is_same_place
 from cli.filter_progress import FilterProgress
 from cli.texts import InputError
 from models.language import recognise_language
@@ -31,7 +31,7 @@ EXAMPLES = """examples:
   zcat *.gz | refrain filter - --max-perplexity 200 --skip-bad-lines | gzip > clean.gz
 
 A document is a line of IN, or the field --field of a line of JSON. What is kept is written as it was, byte for byte, in
-its order; empty documents are dropped. --keep-best reads IN twice, so that it must be a file. Perplexity is that of
+its order; empty documents are dropped. --keep-best reads IN twice, so that it must be no pipe. Perplexity is that of
 `refrain score`. OUT appears when it is complete; memory stays small, however large IN is.
 """
 MAX_BYTES_AHEAD = 1 << 26
@@ -64,7 +64,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="a file; - for standard input")
+    parser.add_argument(
+        "input", type=Path, metavar="IN", help="a file or a pipe; - for standard input"
+    )
     parser.add_argument(
         "output",
         type=Path,
@@ -130,13 +132,22 @@ def run(options: argparse.Namespace) -> int:
             "say what to keep: --max-perplexity X or --keep-best SHARE; or --scores FILE without OUT"
         )
     source = DocumentFile(options.input, options.unit, options.field)
-    if options.keep_best is not None and source.is_standard:
-        raise InputError("--keep-best reads its input twice: give a file, not standard input")
-    for path in (options.output, options.scores):
-        if path and path.exists() and options.input.exists() and path.samefile(options.input):
-            raise InputError(f"{path} is the input; write to another file")
+    if options.keep_best is not None and source.is_stream:
+        raise InputError(
+            "--keep-best reads its input twice: give a file, not standard input or a pipe"
+        )
+    _require_apart(options.input, options.output if is_deciding else None, options.scores)
     Filter(options, source).run()
     return 0
+
+
+def _require_apart(source: Path, output: Path | None, scores: Path | None) -> None:
+    """Refuse to write over the input, or two things to one place."""
+    for path in (output, scores):
+        if path and source != STANDARD and is_same_place(path, source):
+            raise InputError(f"{path} is the input; write to another file")
+    if output and scores and is_same_place(output, scores):
+        raise InputError(f"--scores {scores} is where the documents go; write to another file")
 
 
 class Filter:
@@ -160,7 +171,7 @@ class Filter:
             stack.callback(progress.close)
             output = stack.enter_context(OutputFile(options.output))
             scores = stack.enter_context(OutputFile(options.scores)) if options.scores else None
-            stamp = None if self._source.is_standard else self._source.stamp
+            stamp = None if self._source.is_stream else self._source.stamp
             threshold = options.max_perplexity
             badness = array("d")
             everything = chain(beginning, documents)
@@ -175,8 +186,7 @@ class Filter:
                     self._keep(document.line, output)
             if options.keep_best is not None:
                 threshold = _threshold(badness, options.keep_best)
-                self._copy(badness, threshold, output)
-                if self._source.stamp != stamp:
+                if not self._copy(badness, threshold, output) or self._source.stamp != stamp:
                     raise InputError(
                         f"{options.input} changed while it was read; nothing is written"
                     )
@@ -193,10 +203,15 @@ class Filter:
         answers = LocalAnswers(settings, options.model, options.precision, num_threads_of(options))
         return answers.language_model(sample)
 
-    def _copy(self, badness: array[float], threshold: float, output: OutputFile) -> None:
-        for line, value in zip(self._source.lines(), badness, strict=False):
-            if value <= threshold:
-                self._keep(line, output)
+    def _copy(self, badness: array[float], threshold: float, output: OutputFile) -> bool:
+        """Read again, and write what is kept; tells whether there were as many lines as before."""
+        try:
+            for line, value in zip(self._source.lines(), badness, strict=True):
+                if value <= threshold:
+                    self._keep(line, output)
+        except ValueError:
+            return False
+        return True
 
     def _keep(self, line: bytes, output: OutputFile) -> None:
         self._num_kept += 1

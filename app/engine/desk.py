@@ -26,7 +26,9 @@ SPARE = 16
 class Desk:
     """Takes questions to an engine; whoever waits for an answer advances everybody's.
 
-    Several threads may ask at once, and who is given answers one by one may ask something else meanwhile.
+    Several threads may ask at once, and who is given answers one by one may ask something else meanwhile. So may what
+    is called in between, the iterator of the questions and the questions themselves: the lock is held only where the
+    engine is touched, so that none of them keeps another thread waiting.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -45,18 +47,17 @@ class Desk:
         Questions are taken from their iterator only when there is room. `may_take` tells whether the caller has room
         too; it must have where everything that it gave has been answered.
         """
-        asked = _Asked(self._engine, questions, may_take)
+        asked = _Asked(self._engine, self._lock, questions, may_take)
         try:
             while not asked.is_over:
+                asked.hear()
+                asked.take()
                 with self._lock:
-                    asked.hear()
-                    asked.take()
                     if not asked.has_news and self._engine.scheduler.is_busy:
                         self._step()
                 yield from asked.answers()
         finally:
-            with self._lock:
-                asked.give_up()
+            asked.give_up()
 
     def _step(self) -> None:
         self._engine.admit()
@@ -70,10 +71,12 @@ class _Asked(Generic[Answer]):
     def __init__(
         self,
         engine: Engine,
+        lock: threading.Lock,
         questions: Iterable[Question[Answer]],
         may_take: Callable[[], bool],
     ) -> None:
         self._engine = engine
+        self._lock = lock
         self._questions = iter(questions)
         self._may_take = may_take
         self._is_exhausted = False
@@ -99,10 +102,13 @@ class _Asked(Generic[Answer]):
             sequence, outcome = self._heard.popleft()
             if sequence not in self._open:  # its question has been answered already
                 continue
-            number, question = self._open.pop(sequence)
-            self._advance(number, partial(question.send, outcome), question, sequence)
-            if not is_final(outcome) and sequence not in self._open:
-                self._engine.remove(sequence)
+            number, question = self._open[sequence]
+            if self._advance(number, partial(question.send, outcome), question) is sequence:
+                continue
+            del self._open[sequence]
+            if not is_final(outcome):
+                with self._lock:
+                    self._engine.remove(sequence)
 
     def take(self) -> None:
         """Begin as many questions as fill the slots."""
@@ -115,7 +121,7 @@ class _Asked(Generic[Answer]):
                 self._is_exhausted = True
                 return
             self._num_taken += 1
-            self._advance(self._num_taken - 1, partial(next, question), question, None)
+            self._advance(self._num_taken - 1, partial(next, question), question)
 
     def answers(self) -> Iterator[Answer]:
         """Give the answers whose turn it is."""
@@ -126,32 +132,31 @@ class _Asked(Generic[Answer]):
 
     def give_up(self) -> None:
         """Free what is still under way."""
-        for sequence in self._open:
-            self._engine.remove(sequence)
+        with self._lock:
+            for sequence in self._open:
+                self._engine.remove(sequence)
         self._open.clear()
 
     def _advance(
-        self,
-        number: int,
-        go_on: Callable[[], Work],
-        question: Question[Answer],
-        running: Sequence | None,
-    ) -> None:
-        """Let a question go on, to its next work or to its answer."""
+        self, number: int, go_on: Callable[[], Work], question: Question[Answer]
+    ) -> Sequence | None:
+        """Let a question go on, to its answer or to its next work; give what that runs as."""
         try:
             work = go_on()
         except StopIteration as end:
             self._answers[number] = end.value
-            return
+            return None
         sequence = work.root if isinstance(work, BeamSearch) else work
+        if sequence in self._open:  # it has more to tell
+            return sequence
         self._open[sequence] = (number, question)
-        if sequence is running:
-            return
         sequence.sink = partial(self._hear_later, sequence)
-        if isinstance(work, BeamSearch):
-            self._engine.add_search(sequence, work)
-        else:
-            self._engine.add([sequence])
+        with self._lock:
+            if isinstance(work, BeamSearch):
+                self._engine.add_search(sequence, work)
+            else:
+                self._engine.add([sequence])
+        return sequence
 
     def _hear_later(self, sequence: Sequence, outcome: Outcome) -> None:
         self._heard.append((sequence, outcome))

@@ -47,14 +47,13 @@ class Engine:
         self._searches: dict[Sequence, BeamSearch] = {}
         self.figures = EngineFigures()
         self._clock = clock
-        self._num_slots = config.max_slots
         self._unwritten: set[Sequence] = set()  # those that have their first token to write
         self._num_uncounted = 0  # steps
 
     @property
     def share_of_slots(self) -> float:
         """Share of the slots that are taken."""
-        return 1 - len(self._free_slots) / self._num_slots
+        return 1 - len(self._free_slots) / self.num_slots
 
     @property
     def has_room(self) -> bool:

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import threading
 import tracemalloc
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import cli.document_files
 from app.local import LocalModel
 from cli import filter_documents
-from cli.document_files import Document
+from cli.document_files import Document, DocumentFile
 from cli.filter_documents import measured
 from cli.main import main
 
@@ -136,6 +138,50 @@ def test_standard_input_goes_to_standard_output(give, checkpoints, capsysbinary)
     assert capsysbinary.readouterr().out == b"The cat\nThe dog\n"
 
 
+def test_scores_alone_go_to_standard_output(source, checkpoints, capsys) -> None:
+    assert main(["filter", str(source), "--scores", "-", "--models", str(checkpoints)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(DOCUMENTS)
+
+
+def test_a_pipe_is_read_as_standard_input_is(filtering, tmp_path) -> None:
+    documents = b"The cat\nThe dog\n" * 100
+    reader, writer = os.pipe()
+    os.write(writer, documents)
+    os.close(writer)
+    try:
+        filtering(f"/dev/fd/{reader}", tmp_path / "out.txt", "--max-perplexity", "1e9")
+    finally:
+        os.close(reader)
+    assert (tmp_path / "out.txt").read_bytes() == documents
+
+
+def test_a_named_pipe_is_not_opened_before_it_is_read(tmp_path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    made = []
+    making = threading.Thread(
+        target=lambda: made.append(DocumentFile(pipe, "line", "text")), daemon=True
+    )
+    making.start()
+    making.join(10)  # opening it would wait for who writes
+    assert made
+
+
+def test_a_file_with_fewer_lines_at_its_second_reading_is_refused(
+    filtering, source, tmp_path, monkeypatch
+) -> None:
+    def join_lines(*_: object) -> float:
+        before = source.stat()
+        source.write_bytes(source.read_bytes().replace(b"\n", b" "))
+        os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return 1e9
+
+    monkeypatch.setattr(filter_documents, "_threshold", join_lines)
+    said = filtering(source, tmp_path / "out.txt", "--keep-best", "0.5", status=2)
+    assert "changed while it was read" in said
+    assert not (tmp_path / "out.txt").exists()
+
+
 def test_an_interrupted_run_leaves_no_half_file(filtering, source, tmp_path, monkeypatch) -> None:
     output = tmp_path / "out.txt"
     output.write_text("what was there before")
@@ -154,8 +200,16 @@ def test_an_interrupted_run_leaves_no_half_file(filtering, source, tmp_path, mon
     [
         (["in.txt", "out.txt"], "say what to keep"),
         (["-", "out.txt", "--keep-best", "0.5"], "give a file, not standard input"),
+        (
+            ["/dev/null", "out.txt", "--keep-best", "0.5"],
+            "give a file, not standard input or a pipe",
+        ),
         (["in.txt", "in.txt", "--keep-best", "0.5"], "is the input"),
+        (["in.txt", "--scores", "./in.txt"], "is the input"),
+        (["in.txt", "out", "--scores", "./out", "--max-perplexity", "5"], "the documents go"),
+        (["in.txt", "--scores", "-", "--max-perplexity", "5"], "the documents go"),
         (["none.txt", "--max-perplexity", "5"], "cannot be read"),
+        ([".", "--max-perplexity", "5"], "cannot be read"),
         (["in.txt.zst", "--max-perplexity", "5"], "zstd -dc"),
         (["cut.gz", "--max-perplexity", "5"], "no whole gzip file"),
     ],

@@ -6,6 +6,8 @@ import pytest
 
 from app.engine import desk as desk_module
 from app.local import LocalModel
+from app.local.writing import WritingOptions
+from models.native.sequence import SamplingParams
 
 TEXTS = ["The old cat sat on the mat.", "", "A lovely day!", "The dog", "it " * 40] * 30
 
@@ -70,6 +72,65 @@ def test_a_text_may_be_asked_about_while_others_are_answered(model) -> None:
     for count, _ in enumerate(model.score_all(TEXTS)):
         if count % 40 == 0:
             assert model.score("The dog").log_likelihood == whole
+
+
+def finished(call) -> bool:
+    """Whether a call comes back; where it does not, its thread is left to itself."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(30)
+    return not thread.is_alive()
+
+
+def test_texts_may_be_written_by_the_model_that_measures_them(model) -> None:
+    written = [model.generate(prompt, SamplingParams(max_tokens=5)) for prompt in ("The", "A")]
+    found = []
+
+    def ask() -> None:
+        texts = (model.generate(prompt, SamplingParams(max_tokens=5)) for prompt in ("The", "A"))
+        found.extend(score.log_likelihood for score in model.score_all(texts))
+
+    assert finished(ask)
+    assert found == [model.score(text).log_likelihood for text in written]
+
+
+def test_a_text_that_is_being_written_may_be_asked_about(model) -> None:
+    heard = []
+    options = WritingOptions(
+        SamplingParams(max_tokens=5, ignore_eos=True),
+        on_text=lambda text: heard.append(model.score(text)),
+    )
+    assert finished(lambda: list(model.generate_all(["The"], options)))
+    assert heard
+
+
+def test_who_waits_for_a_text_keeps_no_other_thread_waiting(model) -> None:
+    is_waiting, may_go_on = threading.Event(), threading.Event()
+
+    def texts():
+        is_waiting.set()
+        may_go_on.wait(60)
+        yield "The dog"
+
+    found = []
+    slow = threading.Thread(target=lambda: found.extend(model.score_all(texts())), daemon=True)
+    slow.start()
+    assert is_waiting.wait(30)
+    assert finished(lambda: model.score("The old cat"))
+    may_go_on.set()
+    slow.join(30)
+    assert found == list(model.score_all(["The dog"]))
+
+
+def test_an_error_while_a_text_is_told_leaves_no_slot_taken(model) -> None:
+    def refuse(text: str) -> None:
+        raise ValueError(text)
+
+    options = WritingOptions(SamplingParams(max_tokens=50, ignore_eos=True), on_text=refuse)
+    with pytest.raises(ValueError):
+        list(model.generate_all(["The"], options))
+    assert model._desk._engine.scheduler.num_taken == 0
+    assert model._desk._engine.share_of_slots == 0
 
 
 def test_whoever_stops_listening_leaves_no_slot_taken(model) -> None:
