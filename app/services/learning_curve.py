@@ -78,9 +78,11 @@ def read_learning_curve(directory: Path) -> LearningCurve:
         if event.get("event") == "step" and _is_number(event.get("loss")):
             training.append(TrainingPoint(event["step"], float(event["loss"])))
         if event.get("event") == "validation":
-            for name in FIGURES:
-                if _is_number(event.get(name)):
-                    validation.append(ValidationPoint(event["step"], name, float(event[name])))
+            validation += [
+                ValidationPoint(event["step"], name, float(event[name]))
+                for name in FIGURES
+                if _is_number(event.get(name))
+            ]
     return LearningCurve(thinned(training), thinned(validation))
 
 
