@@ -17,6 +17,7 @@ from refrain_client.errors import DeadlineError, not_connected
 from refrain_client.exchange import LAST_CHUNK, Exchange
 
 SOME = 65_536
+EITHER = selectors.EVENT_READ | selectors.EVENT_WRITE
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -31,23 +32,32 @@ def talk(request: Mapping[str, Any], chunks: Iterator[bytes]) -> Generator[bytes
             if exchange.is_over:
                 break
         yield from _send(connection, exchange, LAST_CHUNK)
+        events = selectors.EVENT_READ
         while not exchange.is_over:
-            _wait(connection, exchange, selectors.EVENT_READ)
-            yield from _receive(connection, exchange)
+            _wait(connection, exchange, events)
+            events = yield from _receive(connection, exchange)
     finally:
         connection.close()
 
 
 def _connect(exchange: Exchange) -> socket.socket:
-    host, _ = exchange.address
     try:
         connection = socket.create_connection(exchange.address, exchange.timeout)
-        if context := exchange.context:
-            connection = context.wrap_socket(connection, server_hostname=host)
+        try:
+            connection = _encrypted(connection, exchange)
+        except BaseException:
+            connection.close()
+            raise
     except OSError as error:
         raise not_connected(f"no connection: {error}", was_sent=False) from error
     connection.settimeout(0)
     return connection
+
+
+def _encrypted(connection: socket.socket, exchange: Exchange) -> socket.socket:
+    context = exchange.context
+    host, _ = exchange.address
+    return context.wrap_socket(connection, server_hostname=host) if context else connection
 
 
 def _send(
@@ -55,28 +65,35 @@ def _send(
 ) -> Generator[bytes, None, None]:
     """Send bytes, and receive meanwhile, so that neither side waits for the other."""
     left = memoryview(packed)
+    events = EITHER
     while left and not exchange.is_over:
-        _wait(connection, exchange, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        _wait(connection, exchange, events)
         yield from _receive(connection, exchange)
+        events = EITHER
         try:
             left = left[connection.send(left) :]
+        except ssl.SSLWantReadError:
+            events = selectors.EVENT_READ  # TLS itself has to hear something first
         except _NOT_YET:
             continue
         except OSError:
             return  # a server that refuses closes the connection: its answer tells why
 
 
-def _receive(connection: socket.socket, exchange: Exchange) -> Generator[bytes, None, None]:
-    """Give all that has come."""
+def _receive(connection: socket.socket, exchange: Exchange) -> Generator[bytes, None, int]:
+    """Give all that has come; what is returned is the event to wait for before there can be more."""
     while not exchange.is_over:
         try:
             received = connection.recv(SOME)
+        except ssl.SSLWantWriteError:
+            return selectors.EVENT_WRITE
         except _NOT_YET:
-            return
+            break
         except OSError as error:
             raise not_connected(f"the connection broke: {error}", was_sent=True) from error
         if body := exchange.take(received):
             yield body
+    return selectors.EVENT_READ
 
 
 def _wait(connection: socket.socket, exchange: Exchange, events: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from email.parser import BytesHeaderParser
@@ -9,10 +10,15 @@ from typing import Any
 
 import httpx
 
-from refrain_client.errors import error_of_answer, not_connected
+from refrain_client.errors import UnexpectedAnswerError, error_of_answer, not_connected
 
 LAST_CHUNK = b"0\r\n\r\n"
 BROKE = "the connection broke before the answer's end"
+MAX_HEAD_BYTES = 65_536
+BEGINNING = b"HTTP/1."
+_STATUS = re.compile(rb"HTTP/1\.\d ([1-5]\d\d)(?: .*)?", re.DOTALL)
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_LENGTH = re.compile(rb"(\d{1,18})[ \t]*")
 
 
 class Exchange:
@@ -69,7 +75,7 @@ class Exchange:
         Raises
         ------
         RefrainError
-            What a refusal says, once it is whole; or that the connection broke.
+            What a refusal says, once it is whole; that the connection broke; or that this is no answer of HTTP.
         """
         self._held += received
         if not self._status and not self._read_head():
@@ -92,12 +98,20 @@ class Exchange:
         while not self._status and (end := self._held.find(b"\r\n\r\n")) >= 0:
             first, _, rest = bytes(self._held[: end + 4]).partition(b"\r\n")
             del self._held[: end + 4]
-            status = int(first.split()[1])
+            status = _number(_STATUS, first)
             if status >= 200:
                 self._status = status
                 parsed = BytesHeaderParser().parsebytes(rest)
-                self._answer_headers = {k.lower(): v for k, v in parsed.items()}
+                self._answer_headers = {k.lower(): str(v) for k, v in parsed.items()}
+        if not self._status and not self._may_become_head():
+            raise UnexpectedAnswerError(
+                "the answer is not HTTP: does a Refrain server listen there?"
+            )
         return bool(self._status)
+
+    def _may_become_head(self) -> bool:
+        is_begun_well = self._held[: len(BEGINNING)] == BEGINNING[: len(self._held)]
+        return is_begun_well and len(self._held) <= MAX_HEAD_BYTES
 
     def _unframed(self) -> bytes:
         """Take the frames off what has come of the body."""
@@ -105,7 +119,7 @@ class Exchange:
             return self._counted()
         parts = []
         while (end := self._held.find(b"\r\n")) >= 0:
-            size = int(bytes(self._held[:end]).partition(b";")[0], 16)
+            size = _number(_CHUNK_SIZE, bytes(self._held[:end]), base=16)
             if len(self._held) < end + 4 + size:
                 break
             parts.append(bytes(self._held[end + 2 : end + 2 + size]))
@@ -121,5 +135,13 @@ class Exchange:
         self._held.clear()
         self._num_bytes += len(body)
         length = self._answer_headers.get("content-length")
-        self.is_over = length is not None and self._num_bytes >= int(length)
+        self.is_over = length is not None and self._num_bytes >= _number(_LENGTH, length.encode())
         return body
+
+
+def _number(pattern: re.Pattern[bytes], line: bytes, base: int = 10) -> int:
+    """Read the number that a line of an answer has to have."""
+    found = pattern.fullmatch(line)
+    if not found:
+        raise UnexpectedAnswerError(f"the answer is not HTTP: it has the line {line[:80]!r}")
+    return int(found[1], base)

@@ -172,11 +172,7 @@ def _counter(name: str, meaning: str, values: Mapping[str, float]) -> Metric:
 def _histogram(name: str, meaning: str, histograms: Mapping[str, Histogram]) -> Metric:
     family = HistogramMetricFamily(f"refrain_{name}", meaning, labels=[MODEL])
     for model, histogram in histograms.items():
-        family.add_metric([model], _buckets(histogram), histogram.sum)
+        counts, total = histogram.read()
+        ends: Iterable[str] = (*map(repr, map(float, histogram.bounds)), "+Inf")
+        family.add_metric([model], list(zip(ends, accumulate(counts), strict=True)), total)
     return family
-
-
-def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
-    """Give cumulative counts by their upper bounds; the engine may count on, so they are copied first."""
-    ends: Iterable[str] = (*map(repr, map(float, histogram.bounds)), "+Inf")
-    return list(zip(ends, accumulate(histogram.counts.copy()), strict=True))

@@ -16,7 +16,7 @@ from app.api.schemas.models import (
     TrainingPointAnswer,
     ValidationPointAnswer,
 )
-from app.services.learning_curve import read_learning_curve
+from app.services.learning_curve import LearningCurves
 from app.services.registry import Loaded, LoadedLanguageModel, Registry
 from models.config import config_to_dict
 
@@ -24,6 +24,7 @@ from models.config import config_to_dict
 def make_router(registry: Registry, directory: Path) -> APIRouter:
     """Route to a registry, whose checkpoints lie in a folder."""
     router = APIRouter(tags=["models"])
+    curves = LearningCurves(directory)
 
     @router.get("/models")
     async def list_models() -> ModelsAnswer:
@@ -38,7 +39,7 @@ def make_router(registry: Registry, directory: Path) -> APIRouter:
     @router.get("/models/{name}/learning-curve", responses={404: REFUSALS[404]})
     def show_learning_curve(name: str) -> LearningCurveAnswer:
         """Show how a model learned: loss and validation by step, in at most some hundred points each."""
-        curve = read_learning_curve(directory / registry.get(name).checkpoint.name)
+        curve = curves.of(registry.get(name).checkpoint.name)
         return LearningCurveAnswer(
             model=name,
             training=[TrainingPointAnswer(**vars(point)) for point in curve.training],

@@ -6,16 +6,22 @@ from collections.abc import Sequence
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import Status
+from opentelemetry.trace import SpanContext, Status
 from opentelemetry.util import types
 
-TEXTS = frozenset(
+KNOWN = frozenset(
     (
-        *("http.url", "http.target", "url.full", "url.path", "url.query"),
-        *("http.request.method_original", "exception.message", "exception.stacktrace"),
+        *("http.method", "http.request.method", "http.route", "http.scheme", "url.scheme"),
+        *("http.status_code", "http.response.status_code", "error.type", "exception.type"),
+        *("http.flavor", "network.protocol.version"),
+        *("gen_ai.operation.name", "gen_ai.provider.name"),
+        *("gen_ai.request.model", "gen_ai.response.model"),
+        *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"),
+        *("gen_ai.response.finish_reasons", "gen_ai.response.time_to_first_chunk"),
+        *("refrain.queue_time", "refrain.request_id"),
     )
 )
-"""Attributes that quote a path, a query or an exception's message; `http.route` stays."""
+"""Attributes that hold numbers and names of ours; any other may quote a header, an address, a path or a message."""
 
 
 class TextlessExporter(SpanExporter):
@@ -35,15 +41,14 @@ class TextlessExporter(SpanExporter):
 
 
 def without_text(span: ReadableSpan) -> ReadableSpan:
-    """Copy a span, its status without a description and its attributes without those that quote."""
+    """Copy a span with its known attributes alone, without its status's description, links and `tracestate`."""
     return ReadableSpan(
         name=span.name,
-        context=span.context,
-        parent=span.parent,
+        context=_stateless(span.context),
+        parent=_stateless(span.parent),
         resource=span.resource,
         attributes=_known(span.attributes),
         events=[Event(e.name, _known(e.attributes), e.timestamp) for e in span.events],
-        links=span.links,
         kind=span.kind,
         status=Status(span.status.status_code),
         start_time=span.start_time,
@@ -52,5 +57,12 @@ def without_text(span: ReadableSpan) -> ReadableSpan:
     )
 
 
+def _stateless(context: SpanContext | None) -> SpanContext | None:
+    """Take off the `tracestate` that a caller sent."""
+    if context is None:
+        return None
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
+
+
 def _known(attributes: types.Attributes) -> types.Attributes:
-    return {name: value for name, value in (attributes or {}).items() if name not in TEXTS}
+    return {name: value for name, value in (attributes or {}).items() if name in KNOWN}

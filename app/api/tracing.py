@@ -1,8 +1,7 @@
 """OpenTelemetry traces: a span a request by FastAPI's usual instrumentation, with what it asked and what it cost.
 
-They are off unless an endpoint is set, and then need an extra. No text of a caller leaves in them: paths, queries,
-messages of exceptions and their tracebacks are taken out before anything is exported. The standard `OTEL_*` variables
-hold.
+They are off unless an endpoint is set, and then need an extra. No text of a caller leaves in them: only attributes that
+are known to hold none are exported. The standard `OTEL_*` variables hold.
 """
 
 from __future__ import annotations

@@ -25,6 +25,10 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += times
         self.sum += value * times
 
+    def read(self) -> tuple[list[int], float]:
+        """Give counts and sum, one right after the other: what is counted between the two is in the sum alone."""
+        return self.counts.copy(), self.sum
+
 
 SECONDS = (
     *(1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any, TypeVar
 
 RUN_LOG = "run_log.jsonl"
 MAX_POINTS = 120
+MAX_LOG_BYTES = 16 * 2**20
+"""A checkpoint may come from anybody: what lies beyond is not read."""
+MAX_STEP = 2**53 - 1
+"""The largest that every reader of JSON counts exactly."""
 FIGURES = ("perplexity", "accuracy")
 PointT = TypeVar("PointT")
 
@@ -39,25 +44,45 @@ class LearningCurve:
     validation: list[ValidationPoint]
 
 
+class LearningCurves:
+    """The curves of a folder's checkpoints; a log is read again only once it has changed.
+
+    Parameters
+    ----------
+    directory
+        Where the checkpoints lie, each in a folder of its name.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._read: dict[str, tuple[int | None, LearningCurve]] = {}
+
+    def of(self, name: str) -> LearningCurve:
+        """Give the curve of a checkpoint."""
+        folder = self._directory / name
+        changed = _time_of_change(folder / RUN_LOG)
+        if name not in self._read or self._read[name][0] != changed:
+            self._read[name] = changed, read_learning_curve(folder)
+        return self._read[name][1]
+
+
 def read_learning_curve(directory: Path) -> LearningCurve:
     """Read a checkpoint's log; lines that are none, as a killed run may leave one, are passed over."""
     try:
-        lines = (directory / RUN_LOG).read_text("utf-8", errors="replace").splitlines()
+        with (directory / RUN_LOG).open("rb") as file:
+            text = file.read(MAX_LOG_BYTES).decode("utf-8", errors="replace")
     except OSError:
-        lines = []
-    events = [event for line in lines if (event := _event(line))]
-    training = [
-        TrainingPoint(event["step"], float(event["loss"]))
-        for event in events
-        if event.get("event") == "step" and _is_number(event.get("loss"))
-    ]
-    validation = [
-        ValidationPoint(event["step"], name, float(event[name]))
-        for event in events
-        if event.get("event") == "validation"
-        for name in FIGURES
-        if _is_number(event.get(name))
-    ]
+        text = ""
+    training, validation = [], []
+    for event in filter(None, map(_event, text.splitlines())):
+        if event.get("event") == "step" and _is_number(event.get("loss")):
+            training.append(TrainingPoint(event["step"], float(event["loss"])))
+        if event.get("event") == "validation":
+            validation += [
+                ValidationPoint(event["step"], name, float(event[name]))
+                for name in FIGURES
+                if _is_number(event.get(name))
+            ]
     return LearningCurve(thinned(training), thinned(validation))
 
 
@@ -69,14 +94,25 @@ def thinned(points: Sequence[PointT], most: int = MAX_POINTS) -> list[PointT]:
     return [points[round(place * last / (most - 1))] for place in range(most)]
 
 
+def _time_of_change(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def _event(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, digits without end, brackets without end
         return None
-    is_event = isinstance(event, dict) and isinstance(event.get("step"), int)
-    return event if is_event else None
+    if not isinstance(event, dict):
+        return None
+    step = event.get("step")
+    return event if type(step) is int and 0 <= step <= MAX_STEP else None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and abs(value) < float("inf")
+    """Tell whether something is a number, and no larger than a float can be; `true` is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -61,13 +60,9 @@ class Terminal:
     def serve(self) -> None:
         self.stop()
         self._server = subprocess.Popen(["refrain", "serve"], cwd=self._folder, env=self._env)
-        while self._server.poll() is None:
-            try:
-                if httpx.get(f"{self._address}/health/ready", timeout=5).status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-        raise AssertionError("the server did not start")
+        # Tries to connect again, ever more patiently, for two minutes in all.
+        with httpx.Client(transport=httpx.HTTPTransport(retries=9)) as client:
+            assert client.get(f"{self._address}/health/ready", timeout=60).status_code == 200
 
     def stop(self) -> None:
         if self._server:

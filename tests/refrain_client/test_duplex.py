@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from refrain_client import (
     DeadlineError,
     OverloadedError,
     Retries,
+    UnexpectedAnswerError,
 )
 
 LINE = b'{"line": 1, "perplexity": null}\n'
@@ -154,3 +156,78 @@ def test_where_nobody_listens_there_is_no_connection(ask) -> None:
     with pytest.raises(ConnectionFailedError) as failure:
         ask(url, "a", timeout=20)
     assert not failure.value.was_sent
+
+
+@ASK
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\r\n\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 fine\r\n\r\n",
+        b"HTTP/1.1 099 Early\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nlong: " + b"x" * 70_000,
+        HEAD + b"many\r\n{}\r\n",
+        HEAD + b"-5\r\n{}\r\n",
+        HEAD + b"\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: \xff\r\ncontent-length: few\r\n\r\n{}",
+    ],
+    ids=lambda answer: str(answer[:60]),
+)
+def test_an_answer_that_is_not_http_is_unexpected(ask, answer) -> None:
+    def speak_another_tongue(connection: socket.socket) -> None:
+        read_until(connection, b"0\r\n\r\n")
+        connection.sendall(answer)
+        read_until(connection, b"never")
+
+    with (
+        server_that(speak_another_tongue) as url,
+        pytest.raises(UnexpectedAnswerError, match="not HTTP"),
+    ):
+        ask(url, "a", timeout=20)
+
+
+def test_a_connection_that_cannot_be_encrypted_is_closed(monkeypatch) -> None:
+    received = []
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ssl.SSLError("no certificates")
+
+    def listen(connection: socket.socket) -> None:
+        received.append(connection.recv(1))
+
+    with server_that(listen) as url, Client(url.replace("http", "https"), retries=ONCE) as client:
+        monkeypatch.setattr("ssl.create_default_context", refuse)
+        with pytest.raises(ConnectionFailedError, match="no certificates"):
+            list(client.score_lines("a"))
+    assert received == [b""]
+
+
+class Hesitant(socket.socket):
+    """A connection that cannot send before something has come, as one of TLS may."""
+
+    num_sent = 0
+
+    def send(self, *_: object) -> int:
+        self.num_sent += 1
+        assert self.num_sent < 10, "it asks again and again"
+        raise ssl.SSLWantReadError
+
+
+def test_a_sender_that_has_to_read_first_waits_for_that_alone(monkeypatch) -> None:
+    made = []
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        made.append(Hesitant())
+        made[0].settimeout(timeout)
+        made[0].connect(address)
+        return made[0]
+
+    def read_on(connection: socket.socket) -> None:
+        read_until(connection, b"never")
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    with server_that(read_on) as url, pytest.raises(DeadlineError):
+        ask_waiting(url, "a", timeout=0.05)
+    assert made[0].num_sent == 1

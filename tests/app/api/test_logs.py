@@ -16,6 +16,7 @@ import uvicorn
 from app.log_format import REQUESTS, JSONFormatter, TextFormatter, configure_logging, places_of
 from app.main import create_app
 from app.settings import Settings
+from tests.app.conftest import wait_for
 
 MARKER = "Zaubernuss"
 KEPT = ("model", "language", "normalize", "unit", "form", "recipe")
@@ -69,19 +70,18 @@ def faulty(checkpoints) -> Iterator[tuple]:
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
+    started = threading.Event()
+    server.startup, startup = lambda sockets: wait_for(startup, sockets, started), server.startup
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=base, timeout=60) as client:
-        while True:
-            try:
-                if client.get("/health/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                continue
-        yield app, client
-    server.should_exit = True
-    thread.join(60)
+    try:
+        assert started.wait(60), "the server did not start"
+        with httpx.Client(base_url=base, timeout=60) as client:
+            yield app, client
+    finally:
+        server.should_exit = True
+        thread.join(60)
     assert not thread.is_alive()
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.errors import CODES, TABLE
+from app.api.metrics import FigureCollector
+from app.engine.histogram import Histogram
 from app.main import create_app
 from app.settings import Settings
 
@@ -69,6 +72,32 @@ def test_a_scraper_may_ask_for_openmetrics(serve) -> None:
         assert answer.text.endswith("# EOF\n")
 
     serve(body)
+
+
+class Busy(int):
+    """A count during whose summing up a histogram counts on."""
+
+    histogram: Histogram
+
+    def __add__(self, other: int) -> "Busy":
+        self.histogram.sum += 1
+        return Busy(int(self) + other)
+
+    __radd__ = __add__
+
+
+def test_what_is_counted_while_buckets_are_summed_up_is_in_neither_sum_nor_buckets() -> None:
+    histogram = Histogram((1, 2))
+    for value in (1, 2, 3):
+        histogram.count(value)
+    Busy.histogram = histogram
+    histogram.counts = list(map(Busy, histogram.counts))
+    requests = SimpleNamespace(successes={}, failures={}, latencies={"tang": histogram})
+    families = FigureCollector(SimpleNamespace(models={}), requests).collect()
+    latencies = next(each for each in families if "e2e" in each.name)
+    told = {(s.name.rpartition("_")[2], s.labels.get("le")): s.value for s in latencies.samples}
+    assert told["bucket", "+Inf"] == told["count", None] == 3
+    assert told["sum", None] == 6
 
 
 def test_a_text_is_counted_with_its_tokens_and_latencies(serve) -> None:

@@ -17,6 +17,15 @@ from app.settings import Settings
 from models.errors import ConfigError
 
 MARKER = "Zaubernuss"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+MARKED = {
+    "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
+    "tracestate": f"vendor={MARKER}",
+    "baggage": f"user={MARKER}",
+    "x-request-id": f"{MARKER} no name",  # what is no name is not taken over
+    **dict.fromkeys(("user-agent", "host", "referer", "cookie", "x-anything"), MARKER),
+}
+"""Headers of a caller who writes the marker wherever one may."""
 
 
 @pytest.fixture
@@ -59,6 +68,7 @@ def test_a_span_says_what_was_asked_and_what_it_cost(spans_of) -> None:
 def test_no_text_of_a_caller_is_in_a_span(checkpoints, monkeypatch) -> None:
     exporter = InMemorySpanExporter()
     monkeypatch.setattr("app.main.make_tracing", lambda _: Tracing(exporter))
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "x-anything")
 
     async def body() -> None:
         app = create_app(Settings(models=checkpoints))
@@ -67,8 +77,9 @@ def test_no_text_of_a_caller_is_in_a_span(checkpoints, monkeypatch) -> None:
         async def fault(text: dict[str, str]) -> None:
             raise ValueError(text)
 
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        client = httpx.AsyncClient(transport=transport, base_url="http://test")
+        address = (MARKER, 1)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=address)
+        client = httpx.AsyncClient(transport=transport, base_url="http://test", headers=MARKED)
         async with app.router.lifespan_context(app), client:
             texts = {"prompt": MARKER, "text": MARKER}
             for path in ("/generate", f"/models/{MARKER}", f"/{MARKER}", "/fault"):
@@ -80,6 +91,10 @@ def test_no_text_of_a_caller_is_in_a_span(checkpoints, monkeypatch) -> None:
     spans = exporter.get_finished_spans()
     assert len(spans) == 6
     assert not [span for span in spans if MARKER in span.to_json()]
+    for span in spans:
+        assert f"{span.parent.trace_id:032x}" == f"{span.context.trace_id:032x}" == TRACE
+        assert not span.context.trace_state
+        assert not span.parent.trace_state
     (fault,) = [span for span in spans if span.name == "POST /fault"]
     assert fault.status.is_ok is False
     assert fault.events[0].attributes["exception.type"] == "ValueError"
