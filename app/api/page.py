@@ -10,8 +10,10 @@ from starlette.types import Scope
 
 FOLDER = Path(__file__).parents[1] / "web"
 HEADERS = {
-    # The page asks nothing of anybody else, and nobody may put it into a frame or give it scripts.
-    "content-security-policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'",
+    # The page asks nothing of anybody else and sends no forms, and nobody may put it into a frame or give it scripts.
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     # Kept, but asked for again by ETag: a new version of the service never meets an old script.

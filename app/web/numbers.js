@@ -1,6 +1,6 @@
 // Numbers as people read them.
 
-/** A probability: 74.7 %, 0.17 %, or for less "1 in 66,000". */
+/** A probability: 74.7 %, 0.17 %, or for less "< 0.01 %". */
 export function percent(probability) {
   const hundred = 100 * probability;
   if (hundred >= 99.95 || hundred === 0) return `${Math.round(hundred)} %`;

@@ -10,9 +10,9 @@ export class ServiceError extends Error {
   }
 }
 
-async function request(path, body, { method = body ? "POST" : "GET", signal } = {}) {
+async function request(path, body, { method = body ? "POST" : "GET", ...options } = {}) {
   const headers = body ? { "content-type": "application/json" } : {};
-  const response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), ...options });
   if (response.ok) return response;
   const refusal = await response.json().catch(() => null);
   throw new ServiceError(refusal?.error?.message ?? response.statusText, response.status);

@@ -46,15 +46,30 @@ export class TypedSession {
       await this.close();
       this.id = (await ask("sessions", { text: settled, model })).session;
     } else if (settled !== this.sent) {
-      await ask(`sessions/${this.id}/append`, { text: settled.slice(this.sent.length) });
+      await this.append(settled.slice(this.sent.length));
     }
     this.sent = settled;
     this.model = model;
   }
 
-  async close() {
+  /** Append to the server's text; where the answer is lost nobody knows whether it has grown, so that session is left. */
+  async append(text) {
+    try {
+      await ask(`sessions/${this.id}/append`, { text });
+    } catch (error) {
+      this.leave();
+      throw error;
+    }
+  }
+
+  async close(options = {}) {
     const { id } = this;
     this.id = undefined;
-    if (id) await ask(`sessions/${id}`, undefined, { method: "DELETE" });
+    if (id) await ask(`sessions/${id}`, undefined, { method: "DELETE", ...options });
+  }
+
+  /** Close without waiting for an answer, which may come after the page has gone. */
+  leave() {
+    this.close({ keepalive: true }).catch(() => {});
   }
 }

@@ -1,6 +1,7 @@
 """One service over the shipped checkpoints, one browser, and a page that is watched for faults."""
 
 import os
+import queue
 import shutil
 import socket
 import threading
@@ -46,14 +47,20 @@ LOAD = {
 
 
 class Held:
-    """An application in front of the service, which can hold answers back half-way until their caller leaves."""
+    """An application in front of the service, which can hold answers back half-way until their caller leaves.
+
+    It also notes which sessions were ended.
+    """
 
     def __init__(self, app) -> None:
         self._app = app
         self.is_on = False
         self.left = threading.Event()
+        self.ended: queue.Queue[str] = queue.Queue()
 
     async def __call__(self, scope, receive, send) -> None:
+        if scope.get("method") == "DELETE":
+            self.ended.put(scope["path"].rpartition("/")[2])
         if not self.is_on or scope.get("path") != "/generate":
             await self._app(scope, receive, send)
             return

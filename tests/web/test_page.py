@@ -21,6 +21,7 @@ def test_a_file_is_the_services_own_and_asked_for_again_by_its_tag(client, path)
     answer = client.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert "form-action 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-cache"
     again = client.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")

@@ -116,6 +116,48 @@ def test_a_session_follows_edits_and_is_opened_anew_where_it_was_forgotten(watch
     watched.faults.clear()
 
 
+def test_a_text_whose_growth_went_unanswered_is_sent_to_a_new_session(watched) -> None:
+    page = watched.open("next")
+    bars = page.locator("#panel-next .bars .word")
+    expect(bars.first).to_have_text("States")
+
+    def lose_the_answer(route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/append", lose_the_answer, times=1)
+    text = page.get_by_label("Type")
+    text.fill("The capital of the United Kingdom of ")
+    expect(page.locator("#panel-next .notice")).not_to_be_empty()
+    with page.expect_request("**/sessions") as opened:
+        text.fill("The capital of the United Kingdom of Great ")
+    assert opened.value.post_data_json["text"] == "The capital of the United Kingdom of Great "
+    expect(page.locator("#panel-next .notice")).to_be_empty()
+    assert {"append" in fault or "ERR_FAILED" in fault for fault in watched.faults} == {True}
+    watched.faults.clear()
+
+
+def test_a_page_that_goes_ends_its_session(watched, service) -> None:
+    page = watched.open("next")
+    with page.expect_response("**/sessions") as opened:
+        expect(page.locator("#panel-next .bars .word").first).to_have_text("States")
+    session = opened.value.json()["session"]
+    page.goto("about:blank")
+    while service.held.ended.get(timeout=60) != session:
+        pass  # one of another page
+    assert set(watched.faults) <= {"about:blank"}  # which is not of the service
+    watched.faults.clear()
+
+
+def test_letters_of_two_units_do_not_shift_the_colours(watched) -> None:
+    page = watched.open("surprise")
+    page.get_by_label("Text to read").fill("😀 The ship sank.")
+    page.get_by_role("button", name="Measure").click()
+    words = page.locator("#panel-surprise .token")
+    expect(words).to_have_count(5)
+    assert words.all_inner_texts() == ["😀", "The", "ship", "sank", "."]
+
+
 def test_a_text_is_coloured_by_surprise(watched) -> None:
     page = watched.open("surprise")
     page.get_by_label("Text to read").fill("The ship was built in qqqzzz.")

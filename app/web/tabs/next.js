@@ -20,6 +20,7 @@ class Keyboard {
     this.notice = new Notice();
     this.predictions = [];
     this.session = new TypedSession();
+    window.addEventListener("pagehide", () => this.session.leave());
     this.makeText();
     this.bars = Array.from({ length: NUM_BARS }, (_, place) => this.makeBar(place));
     const list = element("ol", { class: "bars", label: "next.bars" }, ...this.bars.map((each) => each.item));

@@ -82,10 +82,10 @@ class Reader {
     this.view.node.hidden = !text;
     this.empty.hidden = Boolean(text);
     this.sheet.classList.toggle("verse", isVerse(text));
+    const letters = [...text]; // the service counts code points, a string UTF-16 units
     let end = 0;
     for (const token of result.tokens) {
-      const blank = text.slice(end, token.start); // runs of spaces belong to no token
-      this.view.add(blank + text.slice(token.start, token.end), {
+      this.view.add(letters.slice(end, token.end).join(""), { // with the spaces before it, which belong to no token
         class: token.unknown ? "token unknown" : "token",
         "data-level": level(token),
       });
