@@ -18,7 +18,7 @@ from app.engine.precision import Precision
 from app.local import LocalClassifier, LocalModel
 from app.local.writing import Writing, WritingOptions
 from app.services.next_token import NextToken, Prediction
-from app.services.scoring import TextScore
+from app.services.scoring import TextScore, TokenScore
 from app.settings import Settings
 from cli.answers import Answer, OnText
 from cli.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
@@ -89,7 +89,7 @@ class LocalAnswers:
         for score in scores:
             values = score_values(score)
             if body.per_token:
-                values["tokens"] = [vars(token) for token in score.tokens]
+                values["tokens"] = [_token(token) for token in score.tokens]
             yield {"model": model.checkpoint.name, **values}
 
     def next(self, body: NextBody) -> Iterator[Answer]:
@@ -172,6 +172,11 @@ def _usage(writing: Writing) -> dict[str, Any]:
 def score_values(score: TextScore) -> dict[str, Any]:
     """Give the figures of a score, as `POST /score` answers with them."""
     return {name: value for name, value in vars(score).items() if name not in ("tokens", "state")}
+
+
+def _token(token: TokenScore) -> dict[str, Any]:
+    values = dict(vars(token))
+    return {**values, "unknown": True} if values.pop("is_unknown") else values
 
 
 def _predicted(found: NextToken) -> dict[str, Any]:
