@@ -32,8 +32,8 @@ NUM_TOKENS = 64
 NUM_TORCH_TOKENS = 16
 """Tokens of a text that torch writes beside it."""
 NUM_DOCUMENTS, DOCUMENT_TOKENS = 64, 256
-NUM_WORDS = 40
-"""Words that are typed into a session in one run."""
+NUM_TYPED = 40
+"""Tokens that are typed into a session in one run."""
 MAX_RUNS, MAX_SECONDS = 7, 4.0
 """Of one figure: so many runs after a first one, unless they take longer."""
 
@@ -133,9 +133,9 @@ def measurements(model: LocalModel) -> list[Callable[[], Figure]]:
         return Figure(f"scoring, {NUM_DOCUMENTS} documents", "tokens/s", num_tokens / seconds)
 
     def typing() -> Figure:
-        words = texts_of(model, 1, NUM_WORDS)[0].split(" ")
-        seconds = seconds_of(lambda: type_words(model, words))
-        return Figure("a word typed, the next five predicted", "ms", 1e3 * seconds / len(words))
+        typed = tokens_of(model, texts_of(model, 1, NUM_TYPED)[0])
+        seconds = seconds_of(lambda: type_tokens(model, typed))
+        return Figure("a token typed, the next five predicted", "ms", 1e3 * seconds / len(typed))
 
     return [*map(writing, ROWS), scoring, typing]
 
@@ -172,11 +172,18 @@ def write_in_torch(model: LocalModel, num_rows: int) -> None:
             tokens_BT = torch.multinomial(probs_BV, 1)
 
 
-def type_words(model: LocalModel, words: list[str]) -> None:
-    """Type words into a session, and have the next ones predicted after each."""
+def tokens_of(model: LocalModel, text: str) -> list[str]:
+    """Cut a text where its tokens begin; what lies between two belongs to the first."""
+    starts = [start for start, _ in model.tokenizer.encode(text).offsets]
+    ends = [*starts[1:], len(text)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=True) if end > start]
+
+
+def type_tokens(model: LocalModel, typed: list[str]) -> None:
+    """Type tokens into a session, and have the next ones predicted after each."""
     session = model.session()
-    for word in words:
-        session.append(word + " ")
+    for token in typed:
+        session.append(token)
         session.next(top_k=5)
 
 

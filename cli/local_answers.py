@@ -89,7 +89,11 @@ class LocalAnswers:
         for score in scores:
             values = score_values(score)
             if body.per_token:
+<<<<<<< HEAD
                 values["tokens"] = list(map(_token_values, score.tokens))
+=======
+                values["tokens"] = [_token(token) for token in score.tokens]
+>>>>>>> fix-cli
             yield {"model": model.checkpoint.name, **values}
 
     def next(self, body: NextBody) -> Iterator[Answer]:
@@ -174,6 +178,11 @@ def score_values(score: TextScore) -> dict[str, Any]:
     return {name: value for name, value in vars(score).items() if name not in ("tokens", "state")}
 
 
+def _token(token: TokenScore) -> dict[str, Any]:
+    values = dict(vars(token))
+    return {**values, "unknown": True} if values.pop("is_unknown") else values
+
+
 def _predicted(found: NextToken) -> dict[str, Any]:
     values: dict[str, Any] = {
         "predictions": [_prediction(each) for each in found.predictions],
@@ -192,9 +201,3 @@ def _prediction(each: Prediction) -> dict[str, Any]:
         "logprob": each.logprob,
         **unknown,
     }
-
-
-def _token_values(token: TokenScore) -> dict[str, Any]:
-    """Give a token as the service does, which marks those that the vocabulary lacks."""
-    values = {**vars(token)}
-    return values | {"unknown": True} if values.pop("is_unknown") else values

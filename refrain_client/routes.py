@@ -65,7 +65,7 @@ class Call(Generic[Answer]):
         return seconds
 
 
-GENERATE = Route("generate", "POST", "/generate", answers.Generation, {"stream": False})
+GENERATE = Route("generate", "POST", "/generate", answers.Generation)
 STREAM = Route("stream", "POST", "/generate", answers.Piece, {"stream": True})
 SCORE = Route("score", "POST", "/score", answers.Scores)
 SCORE_STRIDES = Route("score_strides", "POST", "/score", answers.Block)

@@ -52,6 +52,10 @@ class Server:
         url = base_url or os.environ.get("REFRAIN_URL") or DEFAULT_URL
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"base_url must begin with http:// or https://, not {url!r}")
+        try:
+            httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"base_url {url!r} is no address: {error}") from error
         if api_key and not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("api_key must be one line of ASCII characters")
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.local import LocalModel
 from cli import bench
 from cli.main import main
 
@@ -47,6 +48,21 @@ def test_an_unknown_name_lists_those_that_there_are(checkpoints, capsys) -> None
 def test_an_empty_folder_says_how_to_get_a_model(tmp_path, capsys) -> None:
     assert main(["models", "--models", str(tmp_path)]) == 2
     assert "refrain train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "num_tokens"),
+    [("tang", "春眠不觉晓，", 6), ("english", "The old cat. A dog!", 7)],
+)
+def test_bench_types_token_by_token(checkpoints, name, text, num_tokens) -> None:
+    model = LocalModel(checkpoints / name)
+    typed = bench.tokens_of(model, text)
+    assert "".join(typed) == text
+    assert len(typed) == num_tokens
+    session, whole = model.session(), model.session(text)
+    for token in typed:
+        session.append(token)
+    assert session.next(top_k=3) == whole.next(top_k=3)
 
 
 @pytest.mark.parametrize("model", ["english", "counts"])

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 
 import httpx
 import pytest
@@ -49,6 +48,22 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     server = cli.serve.DrainingServer(config, app.state.registry.stop)
+    started, is_running = threading.Event(), threading.Event()
+    figures = app.state.registry.get("tiny").engine._engine.figures
+    count_opened = figures.count_opened
+
+    def count(course, now) -> None:
+        count_opened(course, now)
+        is_running.set()
+
+    monkeypatch.setattr(figures, "count_opened", count)
+    startup = server.startup
+
+    async def start(sockets) -> None:
+        await startup(sockets)
+        started.set()
+
+    monkeypatch.setattr(server, "startup", start)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -59,13 +74,10 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
         answers.append(httpx.post(f"{base}/generate", json=endless, timeout=30))
 
     with httpx.Client(base_url=base, timeout=30) as client:
-        while not _is_ready(client):
-            time.sleep(0.02)
+        assert started.wait(60)
         asking = threading.Thread(target=ask)
         asking.start()
-        engine = app.state.registry.get("tiny").engine
-        while not engine.num_running:
-            time.sleep(0.01)
+        assert is_running.wait(30)
         with client.stream("POST", "/generate", json={**endless, "stream": True}) as response:
             lines = (line for line in response.iter_lines() if line)
             next(lines)
@@ -77,10 +89,3 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
     assert '"code": "stopping"' in last
     assert answers[0].status_code == 503
     assert answers[0].json()["error"]["code"] == "stopping"
-
-
-def _is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
