@@ -89,11 +89,7 @@ class LocalAnswers:
         for score in scores:
             values = score_values(score)
             if body.per_token:
-<<<<<<< HEAD
-                values["tokens"] = list(map(_token_values, score.tokens))
-=======
                 values["tokens"] = [_token(token) for token in score.tokens]
->>>>>>> fix-cli
             yield {"model": model.checkpoint.name, **values}
 
     def next(self, body: NextBody) -> Iterator[Answer]:
