@@ -6,13 +6,20 @@ BIN := .venv/bin
 
 setup: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt setup.py $(wildcard models/native/*.[ch])
+# What serving and training need, and nothing else.
+.venv/serving: pyproject.toml constraints.txt setup.py $(wildcard models/native/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Refrain needs Python 3.11 or newer; run make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
+	@echo "installing what serving needs; this takes a minute or two"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed: .venv/serving
+	@echo "installing what the tests need; this takes some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-serve: setup
+serve: .venv/serving
 	$(BIN)/refrain serve
 
 test: setup

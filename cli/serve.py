@@ -131,5 +131,5 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}); stop what does, or give another --port"
+            f"cannot listen on {host}:{port} ({error.strerror}); stop what does, or give another --port (REFRAIN_PORT)"
         ) from error
