@@ -15,7 +15,7 @@ export function withWord(text, token, model) {
   const before = isApart || word ? settled : settled.trimEnd();
   const space = token.startsWith(" ") && /\S$/.test(before) ? " " : "";
   const after = /[(\[“‘$£\-–\n]$/.test(token) ? "" : " ";
-  return before + space + token.trimStart() + after;
+  return before + space + token.replace(/^ /, "") + after;
 }
 
 /** The session of a text; opened anew where earlier text was changed, the model too, or the server has forgotten it. */

@@ -1,6 +1,7 @@
 """What is served for the page: files with their headers, curves, and what the ladder made."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from app.api.page import FOLDER
 from app.services.learning_curve import MAX_POINTS, RUN_LOG, read_learning_curve, thinned
 from benchmarks.ladder import PAGE, kept_runs, page_rows
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,12 @@ def test_a_learning_curve_is_thinned_and_keeps_its_ends(client) -> None:
     curve = client.get("/models/tang/learning-curve").json()
     assert curve["model"] == "tang"
     assert len(curve["training"]) == MAX_POINTS
-    assert (curve["training"][0]["step"], curve["training"][-1]["step"]) == (1, 3400)
-    assert [point["name"] for point in curve["validation"]] == ["perplexity"] * 5
+    log = (ROOT / "checkpoints/tang/run_log.jsonl").read_text("utf-8").splitlines()
+    events = [json.loads(line) for line in log]
+    steps = [event["step"] for event in events if event["event"] == "step"]
+    assert (curve["training"][0]["step"], curve["training"][-1]["step"]) == (1, steps[-1])
+    num_validations = sum(event["event"] == "validation" for event in events)
+    assert [point["name"] for point in curve["validation"]] == ["perplexity"] * num_validations
     assert client.get("/models/none/learning-curve").status_code == 404
     assert thinned(range(1000), 3) == [0, 500, 999]
 
