@@ -118,7 +118,7 @@ def written_by(checkpoint: Checkpoint, num_texts: int, num_tokens: int) -> list[
 
 def scored(checkpoint: Checkpoint, text: str, size: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Score a text in int8: log-probabilities and hidden states of the last layer in [-1, 1]."""
-    empty = CacheView(np.zeros((1, size), np.uint8), np.zeros(1, np.int32), 0, 0, 0.0, 0.0)
+    empty = CacheView.empty(size)
     engine = engine_of(checkpoint, 1, max_steps=64)
     outcome = engine.answer(sequence_of(checkpoint, text, 0, empty))
     assert isinstance(outcome, Scored)

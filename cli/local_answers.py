@@ -11,19 +11,17 @@ import torch
 from app.api.schemas.body import as_list
 from app.api.schemas.generate import GenerateBody
 from app.api.schemas.next_token import NextBody
-from app.api.schemas.score import ScoreBody
+from app.api.schemas.score import ScoreBody, TokenScoreAnswer
 from app.api.schemas.sentiment import SentimentBody
-from app.engine.beam_search import BeamParams
 from app.engine.precision import Precision
 from app.local import LocalClassifier, LocalModel
 from app.local.writing import Writing, WritingOptions
 from app.services.next_token import NextToken, Prediction
-from app.services.scoring import TextScore, TokenScore
+from app.services.scoring import TextScore
 from app.settings import Settings
 from cli.answers import Answer, OnText
 from cli.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
 from models.language import recognise_language
-from models.native.sequence import SamplingParams
 
 SAMPLED = 500
 """Characters of each text by which the model is chosen."""
@@ -89,7 +87,8 @@ class LocalAnswers:
         for score in scores:
             values = score_values(score)
             if body.per_token:
-                values["tokens"] = [_token(token) for token in score.tokens]
+                tokens = map(TokenScoreAnswer.of, score.tokens)
+                values["tokens"] = [token.model_dump(exclude_unset=True) for token in tokens]
             yield {"model": model.checkpoint.name, **values}
 
     def next(self, body: NextBody) -> Iterator[Answer]:
@@ -135,19 +134,8 @@ class LocalAnswers:
 
 
 def _writing_options(body: GenerateBody, on_text: OnText | None) -> WritingOptions:
-    sampling = SamplingParams(
-        max_tokens=body.max_tokens,
-        temperature=body.temperature,
-        top_k=body.top_k,
-        top_p=body.top_p,
-        min_p=body.min_p,
-        repetition_penalty=body.repetition_penalty,
-        frequency_penalty=body.frequency_penalty,
-        presence_penalty=body.presence_penalty,
-        ignore_eos=body.ignore_eos,
-    )
-    beams = BeamParams(body.num_beams, body.length_penalty) if body.num_beams > 1 else None
-    return WritingOptions(sampling, body.n, as_list(body.stop), beams, on_text=on_text)
+    stops = as_list(body.stop)
+    return WritingOptions(body.sampling(), body.n, stops, body.beams(), on_text=on_text)
 
 
 def _written(writing: Writing) -> dict[str, Any]:
@@ -172,11 +160,6 @@ def _usage(writing: Writing) -> dict[str, Any]:
 def score_values(score: TextScore) -> dict[str, Any]:
     """Give the figures of a score, as `POST /score` answers with them."""
     return {name: value for name, value in vars(score).items() if name not in ("tokens", "state")}
-
-
-def _token(token: TokenScore) -> dict[str, Any]:
-    values = dict(vars(token))
-    return {**values, "unknown": True} if values.pop("is_unknown") else values
 
 
 def _predicted(found: NextToken) -> dict[str, Any]:

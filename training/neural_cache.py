@@ -51,7 +51,7 @@ def read_texts(
 ) -> list[ReadText]:
     """Score documents, each from its beginning, and keep the hidden states."""
     size = model.layout.sizes[-1]
-    empty = CacheView(np.zeros((1, size), np.uint8), np.zeros(1, np.int32), 0, 0, 0.0, 0.0)
+    empty = CacheView.empty(size)
     texts: list[ReadText | None] = [None] * len(documents)
     scored = scored_texts(model, documents, boundary_id=boundary_id, cache=empty)
     for number, sequence in tqdm(scored, "reading", len(documents), disable=None):

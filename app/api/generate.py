@@ -9,10 +9,8 @@ from app.api.router import caller_of, json_response, model_router
 from app.api.schemas.body import as_list
 from app.api.schemas.generate import ChoiceAnswer, GenerateAnswer, GenerateBody
 from app.api.streaming import EventStream, events, logprob_answers, usage_answer
-from app.engine.beam_search import BeamParams
 from app.services.generation import GenerationOptions, GenerationService
 from app.services.state_token import StateTokens
-from models.native.sequence import SamplingParams
 
 
 def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
@@ -62,26 +60,15 @@ def make_router(service: GenerationService, states: StateTokens) -> APIRouter:
 
 
 def _options(body: GenerateBody, caller: str) -> GenerationOptions:
-    sampling = SamplingParams(
-        max_tokens=body.max_tokens,
-        temperature=body.temperature,
-        top_k=body.top_k,
-        top_p=body.top_p,
-        min_p=body.min_p,
-        repetition_penalty=body.repetition_penalty,
-        frequency_penalty=body.frequency_penalty,
-        presence_penalty=body.presence_penalty,
-        ignore_eos=body.ignore_eos,
-    )
     return GenerationOptions(
         prompts=as_list(body.prompt),
-        sampling=sampling,
+        sampling=body.sampling(),
         model=body.model,
         seed=body.seed,
         n=body.n,
         stops=as_list(body.stop),
         best_of=body.best_of,
-        beams=BeamParams(body.num_beams, body.length_penalty) if body.num_beams > 1 else None,
+        beams=body.beams(),
         logit_bias=body.logit_bias,
         allowed=body.allowed,
         num_logprobs=body.logprobs,

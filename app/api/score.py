@@ -12,7 +12,7 @@ from app.api.score_stream import respond
 from app.engine.sequence import TextState
 from app.services.registry import LoadedLanguageModel
 from app.services.score_stream import ScoreStreamOptions, ScoreStreamService
-from app.services.scoring import ScoringOptions, ScoringService, TextScore, TokenScore
+from app.services.scoring import ScoringOptions, ScoringService, TextScore
 from app.services.state_token import StateTokens
 
 
@@ -67,14 +67,7 @@ def _answer(
     values.pop("tokens")
     state = values.pop("state")
     if per_token:
-        values["tokens"] = [_token(token) for token in result.tokens]
+        values["tokens"] = list(map(TokenScoreAnswer.of, result.tokens))
     if isinstance(state, TextState):
         values["state"] = states.seal(model, state)
     return TextScoreAnswer.model_validate(values)
-
-
-def _token(token: TokenScore) -> TokenScoreAnswer:
-    values = {**vars(token)}
-    if values.pop("is_unknown"):
-        values["unknown"] = True
-    return TokenScoreAnswer(**values)

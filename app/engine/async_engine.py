@@ -266,7 +266,7 @@ class AsyncEngine(EngineThread):
         Blocks are [N, hidden_size] with zero point 128.
         """
         size, state = self.hidden_size, None
-        empty = CacheView(np.zeros((1, size), np.uint8), np.zeros(1, np.int32), 0, 0, 0.0, 0.0)
+        empty = CacheView.empty(size)
         for first in range(0, len(token_ids), stride):
             scored = await self.score(
                 token_ids[first : first + stride],

@@ -75,6 +75,11 @@ class CacheView:
     flatness: float
     weight: float
 
+    @classmethod
+    def empty(cls, size: int) -> CacheView:
+        """Give one without entries: a score with it tells hidden states of so many elements, and blends nothing."""
+        return cls(np.zeros((1, size), np.uint8), np.zeros(1, np.int32), 0, 0, 0.0, 0.0)
+
 
 class NativeSequence:
     """Tokens to read, what is wanted of them, and what was found out.

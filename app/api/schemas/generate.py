@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from app.engine.beam_search import BeamParams
+from models.native.sequence import SamplingParams
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -121,6 +123,24 @@ class GenerateBody(TimedBody):
             message = "length_penalty belongs to a search: num_beams > 1"
             raise PydanticCustomError("search", message, {"name": "length_penalty"})
         return self
+
+    def sampling(self) -> SamplingParams:
+        """Give how tokens are to be chosen, but for the seed, and what names tokens by their text."""
+        return SamplingParams(
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            frequency_penalty=self.frequency_penalty,
+            presence_penalty=self.presence_penalty,
+            ignore_eos=self.ignore_eos,
+        )
+
+    def beams(self) -> BeamParams | None:
+        """Give how to search, if this is a search."""
+        return BeamParams(self.num_beams, self.length_penalty) if self.num_beams > 1 else None
 
 
 _DRAWN = ("temperature", "top_k", "top_p", "min_p", "best_of", "stream")

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from app.services.scoring import TokenScore
 
 
 class ScoreBody(TimedBody):
@@ -55,6 +56,14 @@ class TokenScoreAnswer(Answer):
         None,
         description="True of a token that the vocabulary lacks: its figures are those of any such word.",
     )
+
+    @classmethod
+    def of(cls, token: TokenScore) -> TokenScoreAnswer:
+        """Give a token as it is answered: marked only if it is unknown."""
+        values = {**vars(token)}
+        if values.pop("is_unknown"):
+            values["unknown"] = True
+        return cls(**values)
 
 
 class TextScoreAnswer(Answer):

@@ -1,4 +1,4 @@
-"""What `/v1/completions` says of a text: its choice, its log-probabilities, its usage."""
+"""What `/v1/completions` says of a text: its choice and its log-probabilities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from app.services.choice import TokenLogprob
 from app.services.echo import PromptToken
-from app.services.generation import Usage
 from models.tokenizer import EOS
 
 LEAST_LOGPROB = -9999.0
@@ -45,15 +44,6 @@ def padded(written: Sequence[TokenLogprob], max_tokens: int) -> list[TokenLogpro
         return list(written)
     end = TokenLogprob(EOS, 0.0, [(EOS, 0.0)], written[-1].place)
     return [*written, *[end] * (max_tokens - len(written))]
-
-
-def usage_values(usage: Usage) -> dict[str, int]:
-    """Say how many tokens were read and written."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-    }
 
 
 def _top(entry: Entry) -> dict[str, float] | None:

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from app.api.disconnect import DeadlineError
-from app.api.streaming import DONE, as_event, event_of_fault, pieces_in_time
-from app.api.v1.completion_choices import choice_values, logprob_values, padded, usage_values
+from app.api.streaming import DONE, as_event, event_of_fault, pieces_in_time, usage_answer
+from app.api.v1.completion_choices import choice_values, logprob_values, padded
 from app.engine.errors import EngineError
 from app.services.choice import Piece
 from app.services.generation import Generation
@@ -31,7 +31,7 @@ async def chunks(completion: Completion, seconds: float | None) -> AsyncGenerato
                 num_told[piece.index] += len(piece.logprobs)
                 yield as_event({**completion.head, "choices": [choice], **usage})
         if completion.includes_usage:
-            counted = usage_values(generation.usage)
+            counted = usage_answer(generation.usage).model_dump()
             yield as_event({**completion.head, "choices": [], "usage": counted})
         yield DONE
     except (EngineError, DeadlineError) as error:

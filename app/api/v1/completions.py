@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse, Response
 
 from app.api.disconnect import seconds_left, while_connected
 from app.api.router import caller_of, model_router
-from app.api.streaming import EventStream
-from app.api.v1.completion_choices import choice_values, logprob_values, padded, usage_values
+from app.api.streaming import EventStream, usage_answer
+from app.api.v1.completion_choices import choice_values, logprob_values, padded
 from app.api.v1.completion_chunks import chunks
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import DEFAULT_MAX_TOKENS, CompletionBody, as_prompts
@@ -82,7 +82,7 @@ def _answer(completion: Completion, choices: Sequence[Choice]) -> dict[str, Any]
     return {
         **completion.head,
         "choices": [_choice(completion.generation, choice) for choice in choices],
-        "usage": usage_values(completion.generation.usage),
+        "usage": usage_answer(completion.generation.usage).model_dump(),
     }
 
 
