@@ -9,7 +9,7 @@ from pathlib import Path
 from cli import train
 
 EXAMPLES = """examples:
-  refrain train recipes/tang-teacher.toml --output runs/tang-teacher
+  refrain train recipes/tang.toml --set model.hidden_size=1024 --output runs/tang-teacher
   refrain distill runs/tang-teacher recipes/tang.toml
   refrain distill runs/tang-teacher recipes/tang.toml --weight 0.8 --set budget.epochs=10
 """

@@ -182,10 +182,14 @@ class LSTMCell(Cell):
     num_components = 2
     num_gates = 4
 
+    def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
+        self._forget_bias = forget_bias
+        super().__init__(input_size, hidden_size)
+
     def reset_parameters(self) -> None:
         """Draw as `torch.nn` does, but begin with open forget gates."""
         super().reset_parameters()
-        open_forget_gates(self)
+        open_forget_gates(self, self._forget_bias)
 
     def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
         hidden_BH, cell_BH = state_CBH
@@ -193,13 +197,13 @@ class LSTMCell(Cell):
         return lstm_gates(input_BG + hidden_BG, cell_BH)
 
 
-def open_forget_gates(cell: Cell) -> None:
-    """Add 1 to the bias of forget gates that stand second of four, so that a cell remembers at first.
+def open_forget_gates(cell: Cell, bias: float) -> None:
+    """Add to the bias of forget gates that stand second of four: with 1 a cell remembers at first.
 
     Source: Gers et al. 2000; Jozefowicz et al. 2015.
     """
     with torch.no_grad():
-        cell.bias_ih[cell.hidden_size : 2 * cell.hidden_size] += 1
+        cell.bias_ih[cell.hidden_size : 2 * cell.hidden_size] += bias
 
 
 def lstm_gates(sums_BG: Tensor, cell_BH: Tensor) -> Tensor:
@@ -223,8 +227,15 @@ class MogrifierCell(Cell):
     num_gates = 4
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, rounds: int = 5, rank: int = 84
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        rounds: int = 5,
+        rank: int = 84,
+        forget_bias: float = 1.0,
     ) -> None:
+        self._forget_bias = forget_bias
         super().__init__(input_size, hidden_size)
         sizes = (input_size, hidden_size)
         self.left = nn.ParameterList(torch.empty(sizes[turn % 2], rank) for turn in range(rounds))
@@ -236,7 +247,7 @@ class MogrifierCell(Cell):
     def reset_parameters(self) -> None:
         """Draw as an LSTM does, with open forget gates."""
         super().reset_parameters()
-        open_forget_gates(self)
+        open_forget_gates(self, self._forget_bias)
 
     def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
         hidden_BH, cell_BH = state_CBH
@@ -255,15 +266,18 @@ def make_cell(
     hidden_size: int,
     nonlinearity: Nonlinearity = "tanh",
     *,
+    forget_bias: float = 1.0,
     rounds: int = 5,
     rank: int = 84,
 ) -> Cell:
-    """Make the cell of a configuration; `rounds` and `rank` are a Mogrifier's."""
+    """Make the cell of a configuration; `rounds` and `rank` are a Mogrifier's, `forget_bias` an LSTM's too."""
     match name:
         case "feedforward":
             return FeedForwardCell(input_size, hidden_size, nonlinearity)
         case "mogrifier":
-            return MogrifierCell(input_size, hidden_size, rounds=rounds, rank=rank)
+            return MogrifierCell(
+                input_size, hidden_size, rounds=rounds, rank=rank, forget_bias=forget_bias
+            )
         case "elman":
             return ElmanCell(input_size, hidden_size, nonlinearity)
         case "jordan":
@@ -271,4 +285,4 @@ def make_cell(
         case "gru":
             return GRUCell(input_size, hidden_size)
         case "lstm":
-            return LSTMCell(input_size, hidden_size)
+            return LSTMCell(input_size, hidden_size, forget_bias)

@@ -68,6 +68,9 @@ class RecurrentConfig:
         What one step of a layer is; see `models.cells`.
     nonlinearity
         Activation of feed-forward, Elman and Jordan cells; the others have their own and take "tanh" only.
+    forget_bias
+        What the biases of an LSTM's or a Mogrifier's forget gates begin with, beside their random draw: 1 lets a cell
+        remember at first (Gers et al. 2000; Jozefowicz et al. 2015), 0 is what Zaremba et al. 2014 had.
     mogrifier_rounds, mogrifier_rank
         How often a Mogrifier's input and state scale each other, and the rank of the matrices that do it.
     embedding_size
@@ -97,6 +100,7 @@ class RecurrentConfig:
     output_dropout: float = 0.0
     embedding_dropout: float = 0.0
     weight_dropout: float = 0.0
+    forget_bias: float = 1.0
     mogrifier_rounds: int = 5
     mogrifier_rank: int = 84
 
@@ -120,6 +124,11 @@ class RecurrentConfig:
             self.cell != "feedforward" or not self.weight_dropout,
             "a feedforward cell has no weights from state to state to drop",
         )
+        _require(
+            self.cell in ("lstm", "mogrifier") or self.forget_bias == 1,
+            f"a {self.cell} cell has no forget gate whose bias could be set: leave forget_bias at 1",
+        )
+        _require(-100 <= self.forget_bias <= 100, "forget_bias must lie in [-100, 100]")
         _require_fractions(
             input_dropout=self.input_dropout,
             hidden_dropout=self.hidden_dropout,

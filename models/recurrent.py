@@ -111,6 +111,7 @@ class Cells(nn.ModuleList):
                 input_size,
                 hidden_size,
                 config.nonlinearity,
+                forget_bias=config.forget_bias,
                 rounds=config.mogrifier_rounds,
                 rank=config.mogrifier_rank,
             )

@@ -142,6 +142,8 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     fault = error.errors()[0]
     if fault["type"] in ("json_invalid", "model_type") and not fault["loc"]:
         message = f"the body is no JSON object: {fault['msg']}"
+        if message.rpartition(" at line")[0].endswith(("key must be a string", "expected value")):
+            message += "; names and texts stand in double quotes"
         return refusal(400, message, None, "invalid_body")
     if fault["type"] == "unknown_field":
         name = str(fault["ctx"]["name"])[:100]

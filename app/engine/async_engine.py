@@ -171,6 +171,7 @@ class AsyncEngine(EngineThread):
         candidates: Ids[int] = (),
         only_top: bool = False,
         wants_ranks: bool = False,
+        hidden_size: int = 0,
     ) -> Sequence:
         """Make a sequence for this engine's model; see `Sequence`."""
         return Sequence.make(
@@ -188,6 +189,7 @@ class AsyncEngine(EngineThread):
             candidates=candidates,
             only_top=only_top,
             wants_ranks=wants_ranks,
+            hidden_size=hidden_size,
         )
 
     def generate(self, sequences: Ids[Sequence]) -> list[TokenStream]:
@@ -263,22 +265,17 @@ class AsyncEngine(EngineThread):
     ) -> AsyncIterator[NDArray[np.uint8]]:
         """Give the last layer's state after each token, at most `stride` at once; integer models only.
 
-        Blocks are [N, hidden_size] with zero point 128.
+        Blocks are [N, hidden_size] with zero point 128. Nothing is predicted.
         """
-        size, state = self.hidden_size, None
-        empty = CacheView.empty(size)
+        state = None
         for first in range(0, len(token_ids), stride):
-            scored = await self.score(
-                token_ids[first : first + stride],
-                count_end=first + stride >= len(token_ids),
-                start=state,
-                caller=caller,
-                wants_state=True,
-                cache=empty,
-            )
-            state = scored.state
-            assert scored.hidden is not None
-            yield scored.hidden[0 if first else 1 :]
+            block = token_ids[first : first + stride]
+            read = await self._read(block, state, caller, self.hidden_size)
+            state = read.state
+            assert read.hidden is not None
+            yield read.hidden[
+                1:
+            ]  # before them stands the boundary, or the last token of the block before
 
     async def look(
         self,
@@ -315,6 +312,13 @@ class AsyncEngine(EngineThread):
         self, token_ids: Ids[int], *, start: TextState | None = None, caller: str = ""
     ) -> TextState:
         """Read tokens and give the state to go on from; nothing is predicted."""
+        read = await self._read(token_ids, start, caller)
+        assert read.state is not None
+        return read.state
+
+    async def _read(
+        self, token_ids: Ids[int], start: TextState | None, caller: str, hidden_size: int = 0
+    ) -> Written:
         sequence = self.sequence(
             Purpose.GENERATE,
             token_ids,
@@ -322,11 +326,11 @@ class AsyncEngine(EngineThread):
             start=start,
             caller=caller,
             wants_state=True,
+            hidden_size=hidden_size,
         )
         outcome = await self._ask(sequence)
         assert isinstance(outcome, Written)
-        assert outcome.state is not None
-        return outcome.state
+        return outcome
 
     def abort(self, sequence: Sequence) -> None:
         """Take a sequence out before the next step."""

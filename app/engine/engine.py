@@ -212,7 +212,7 @@ class Engine:
     def _is_cached(self, sequence: Sequence) -> bool:
         is_long = sequence.native.struct.num_given > MIN_CACHED
         is_score = sequence.native.purpose is Purpose.SCORE
-        is_whole = sequence.start is None and not is_score
+        is_whole = sequence.start is None and not is_score and sequence.native.hidden is None
         return self.prefix_cache.is_enabled and is_whole and is_long
 
     def _remember(self, sequence: Sequence) -> None:

@@ -50,13 +50,17 @@ def require_open(state: TextState | None) -> None:
 
 @dataclass(frozen=True)
 class Written:
-    """Tokens written since the last time; with a finish_reason they are the last."""
+    """Tokens written since the last time; with a finish_reason they are the last.
+
+    Of a text that is only read, if they were asked for, the last layer's states after each of its tokens, [N, size].
+    """
 
     token_ids: list[int]
     logprobs: list[float]
     top: list[Alternatives]
     finish_reason: FinishReason | None = None
     state: TextState | None = None
+    hidden: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,7 @@ class Sequence:
         num_branches: int = 0,
         only_top: bool = False,
         wants_ranks: bool = True,
+        hidden_size: int = 0,
     ) -> Sequence:
         """Begin a text with the boundary, or go on from where a state stands.
 
@@ -204,6 +209,7 @@ class Sequence:
             num_branches=num_branches,
             only_top=only_top,
             wants_ranks=wants_ranks,
+            hidden_size=hidden_size,
         )
         return cls(native, start, caller, is_eager and purpose is Purpose.GENERATE, wants_state)
 
@@ -281,7 +287,8 @@ class Sequence:
             return Scored(logprobs, ranks, top, state, native.hidden, native.cache_probs)
         given = native.struct.num_given
         token_ids = native.tokens[given + first : given + last].tolist()
-        return Written(token_ids, logprobs, top, _REASONS.get(native.status), state)
+        reason = _REASONS.get(native.status)
+        return Written(token_ids, logprobs, top, reason, state, native.hidden)
 
     @property
     def next_top(self) -> Alternatives:

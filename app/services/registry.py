@@ -182,7 +182,7 @@ class Registry:
             return asked(_by_language(candidates, recognise_language(text), "language model"))
         model = asked(self.get(name))
         if not isinstance(model, LoadedLanguageModel):
-            raise _wrong_task(name, candidates)
+            raise _wrong_task(name, "language model", candidates)
         return model
 
     def classifier(self, name: str | None, language: str | None, text: str) -> LoadedClassifier:
@@ -201,7 +201,7 @@ class Registry:
             return asked(found)
         model = asked(self.get(name))
         if not isinstance(model, LoadedClassifier):
-            raise _wrong_task(name, candidates)
+            raise _wrong_task(name, "classifier", candidates)
         return model
 
 
@@ -220,6 +220,7 @@ def _by_language(candidates: Sequence[LoadedT], language: str | None, kind: str)
     return by_name[name]
 
 
-def _wrong_task(name: str, candidates: Sequence[Loaded]) -> WrongTaskError:
+def _wrong_task(name: str, wanted: str, candidates: Sequence[Loaded]) -> WrongTaskError:
     names = ", ".join(model.checkpoint.name for model in candidates) or "none"
-    return WrongTaskError(f"{name} does something else; this route is served by: {names}", "model")
+    message = f"{name} is no {wanted}; this route takes one, and loaded are: {names}"
+    return WrongTaskError(message, "model")

@@ -55,7 +55,7 @@ export const WORDS = {
     en: "Click a bar, or press 1 to 9, to take the word. Switch it off to type numbers. The text is kept in a session of the service, so a key costs only what is new.",
     zh: "点选一行，或按 1 至 9，即可选词；关闭后数字键照常输入。文字保存在服务的会话中，每次只计算新增的部分。",
   },
-  "next.told": { en: "{time} from key to bars, by {model}; as open as a choice of {words} words", zh: "{model}，从按键到结果 {time}；不确定程度相当于在 {words} 个词中选择" },
+  "next.told": { en: "{time} from key to bars, by {model}. The next word is as uncertain as one of {words} equally likely ones.", zh: "{model}，从按键到结果 {time}。下一个词的不确定程度，相当于 {words} 个词等可能。" },
 
   "surprise.text": { en: "Text to read", zh: "要读的文字" },
   "surprise.hint": { en: "A text of your own, English or Chinese", zh: "你自己的文字，中文或英文" },
@@ -75,6 +75,10 @@ export const WORDS = {
   "surprise.rank": { en: "Rank", zh: "名次" },
   "surprise.surprise": { en: "Surprise", zh: "意外" },
   "surprise.is-unknown": { en: "Not in the vocabulary: the figures are those of any unknown word.", zh: "不在词表中：数字是任何未知词的。" },
+  "surprise.what-bits": {
+    en: "Every bit halves the chance: a word of 1 bit was as likely as heads, one of 10 bits one chance in a thousand. Perplexity is the choice, on average, among so many words.",
+    zh: "每多 1 比特，机会减半：1 比特如抛硬币猜中，10 比特约为千分之一。困惑度是平均每个词面临的选择数。",
+  },
   "surprise.least": { en: "expected", zh: "意料之中" },
   "surprise.most": { en: "16 bits or more", zh: "16 比特以上" },
   "surprise.unknown-mark": { en: "not in the vocabulary", zh: "不在词表中" },

@@ -33,7 +33,7 @@ typedef struct {
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
     const int32_t *candidates;  // the tokens that a look or a score is restricted to; null for all
-    uint8_t *hidden;        // SCORE with a cache: [.., size] the last layer's state before each token
+    uint8_t *hidden;        // [.., size] the last layer's state: SCORE with a cache, before each token; mute, after each
     float *cache_probs;     // SCORE with a cache: what the cache alone gives each token; log-probabilities stay plain
     Cache cache;            // without keys: none
     uint64_t seed;

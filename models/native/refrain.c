@@ -64,17 +64,22 @@ static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t n
     return num_rows;
 }
 
+// Keep a row's new hidden state with those before it.
+static const uint8_t *keep_hidden(const Network *network, Sequence *sequence) {
+    const Layer *last = last_layer(network);
+    uint8_t *kept = sequence->hidden + sequence->num_read * last->hidden_size;
+    return memcpy(kept, sequence->slot + last->hidden_at[!sequence->parity], last->hidden_size);
+}
+
 // Ask for the logits after a row's new hidden state; gives whether the sequence cannot go on without them. A score that is
 // not at its end can: the products of many of its tokens are made together.
 static int ask(Workspace *workspace, Sequence *sequence) {
     const Layer *last = last_layer(workspace->network);
     const uint8_t *hidden = sequence->slot + last->hidden_at[!sequence->parity];
     int32_t row = workspace->num_asked++, is_score = sequence->purpose == SCORE;
-    if (is_score) {
-        uint8_t *kept = sequence->hidden ? sequence->hidden + sequence->num_read * last->hidden_size
-                                         : workspace->kept + row * last->hidden_size;
-        hidden = memcpy(kept, hidden, last->hidden_size);
-    }
+    if (is_score)
+        hidden = sequence->hidden ? keep_hidden(workspace->network, sequence)
+                                  : memcpy(workspace->kept + row * last->hidden_size, hidden, last->hidden_size);
     workspace->logit_rows[row] = (LogitRow){hidden, inverse_temperature_of(sequence), 0};
     workspace->asking[row] = sequence;
     workspace->places[row] = is_score ? sequence->num_read : sequence->num_found;
@@ -94,7 +99,10 @@ static int advance(Workspace *workspace, int32_t num_rows) {
     int32_t num_restricted = 0;
     for (int32_t row = 0; row < num_rows; row++) {
         Sequence *sequence = workspace->sequences[row];
-        if (!wants_logits(sequence)) continue;
+        if (!wants_logits(sequence)) {
+            if (is_mute(sequence) && sequence->hidden) keep_hidden(network, sequence);
+            continue;
+        }
         if (sequence->candidates) workspace->asking[workspace->max_rows - ++num_restricted] = sequence;
         else is_urgent |= ask(workspace, sequence);
     }

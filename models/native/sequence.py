@@ -105,6 +105,8 @@ class NativeSequence:
         Of a score: whether each target's rank among all tokens is counted.
     num_branches
         Of a search: the tokens to report that the text may best go on with.
+    hidden_size
+        Of a text that is only read: elements of the last layer's states, which are kept; 0 keeps none.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class NativeSequence:
         num_branches: int = 0,
         only_top: bool = False,
         wants_ranks: bool = True,
+        hidden_size: int = 0,
     ) -> None:
         assert (num_branches > 0) == (purpose is Purpose.BRANCH)
         num_given = len(tokens)
@@ -163,6 +166,10 @@ class NativeSequence:
         self.cache_probs: NDArray[np.float32] | None = None
         if cache is not None:
             self._adapt(cache, num_found)
+        if hidden_size:
+            assert purpose is Purpose.GENERATE
+            assert not max_written
+            self._keep_hidden(num_given, hidden_size)
         if len(candidates):
             self._restrict(candidates)
         if (purpose is Purpose.LOOK and not only_top) or len(candidates):
@@ -195,10 +202,14 @@ class NativeSequence:
             weight=cache.weight,
         )
         if self.purpose is Purpose.SCORE:
-            self.hidden = np.empty((num_found, size), np.uint8)
+            self._keep_hidden(num_found, size)
             self.cache_probs = np.empty(num_found, np.float32)
-            self.struct.hidden = self.hidden.ctypes.data
             self.struct.cache_probs = self.cache_probs.ctypes.data
+
+    def _keep_hidden(self, count: int, size: int) -> None:
+        """Make room for hidden states."""
+        self.hidden = np.empty((count, size), np.uint8)
+        self.struct.hidden = self.hidden.ctypes.data
 
     def _branch(self, num_branches: int) -> None:
         """Make room for the tokens that the text may best go on with."""

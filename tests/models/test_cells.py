@@ -75,10 +75,12 @@ def test_a_jordan_cell_remembers_its_output_and_nothing_else() -> None:
     torch.testing.assert_close(cell(input_BI, output_BH[None])[0], expected)
 
 
-def test_an_lstm_begins_with_open_forget_gates() -> None:
-    cell = make_cell("lstm", 3, 64)
+@pytest.mark.parametrize("name", ["lstm", "mogrifier"])
+@pytest.mark.parametrize("bias", [1.0, 0.0, 5.0])
+def test_forget_gates_begin_open_or_as_asked(name, bias) -> None:
+    cell = make_cell(name, 3, 64, forget_bias=bias)
     forget = cell.bias_ih[64:128]
-    assert forget.mean().item() == pytest.approx(1, abs=0.05)
+    assert forget.mean().item() == pytest.approx(bias, abs=0.05)
     assert cell.bias_ih[:64].abs().max().item() <= 1 / 8
 
 

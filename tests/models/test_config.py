@@ -1,5 +1,7 @@
 """Configurations refuse what no model can be, and survive their dictionary."""
 
+import math
+
 import pytest
 
 from models.config import (
@@ -31,6 +33,8 @@ def test_a_configuration_survives_its_dictionary(config) -> None:
         ({"embedding_size": True}, "embedding_size"),
         ({"cell": "transformer"}, "cell must be one of"),
         ({"nonlinearity": "relu"}, "own nonlinearities"),
+        ({"cell": "gru", "forget_bias": 0.0}, "no forget gate"),
+        ({"forget_bias": math.inf}, "forget_bias"),
         ({"output_dropout": 1.0}, "output_dropout"),
         ({"colour": 3}, "no setting colour"),
         ({"task": "poetry"}, "task must be one of"),

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.cells import LSTMCell
 from models.config import CellName
 from models.language_model import LanguageModel
 from training.studies.figure import COLOURS, INK, NAMES, name_point, panels
@@ -102,13 +101,14 @@ def measure(
 
 
 def _network(contender: Contender, budget: int, seed: int) -> LanguageModel:
-    sizes = {"vocab_size": VOCAB_SIZE, "embedding_size": EMBEDDING_SIZE}
-    model = make_network(contender.cell, **sizes, budget=budget, seed=seed)
-    for cell in model.stack.layers:
-        if isinstance(cell, LSTMCell):
-            with torch.no_grad():
-                cell.bias_ih[cell.hidden_size : 2 * cell.hidden_size] += contender.forget_bias - 1
-    return model
+    return make_network(
+        contender.cell,
+        vocab_size=VOCAB_SIZE,
+        embedding_size=EMBEDDING_SIZE,
+        budget=budget,
+        seed=seed,
+        forget_bias=contender.forget_bias,
+    )
 
 
 def _facts(contender: Contender, budget: int) -> dict[str, Any]:

@@ -41,7 +41,13 @@ def width_within(cell: CellName, input_size: int, budget: int) -> int:
 
 
 def make_network(
-    cell: CellName, *, vocab_size: int, embedding_size: int, budget: int, seed: int
+    cell: CellName,
+    *,
+    vocab_size: int,
+    embedding_size: int,
+    budget: int,
+    seed: int,
+    forget_bias: float = 1.0,
 ) -> LanguageModel:
     """Make a network of one recurrent layer with about `budget` parameters in that layer."""
     torch.manual_seed(seed)
@@ -52,6 +58,7 @@ def make_network(
         hidden_size=width_within(cell, embedding_size, budget),
         num_layers=1,
         tied=False,
+        forget_bias=forget_bias,
     )
     return LanguageModel(config)
 

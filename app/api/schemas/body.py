@@ -40,6 +40,10 @@ ReturnState = Annotated[
 ]
 
 
+TEXT_FIELDS = ("prompt", "prefix", "text", "context")
+"""What the one text of a body is called on one route or another."""
+
+
 class Body(BaseModel):
     """A request body."""
 
@@ -55,7 +59,11 @@ class Body(BaseModel):
         """Refuse an unknown field with a word on those that there are."""
         for name in values if isinstance(values, dict) else ():
             if name not in cls.model_fields:
-                near = get_close_matches(name[:50], cls.model_fields, n=1)
+                near = get_close_matches(name[:50], cls.model_fields, n=1) or [
+                    other
+                    for other in TEXT_FIELDS
+                    if name in TEXT_FIELDS and other in cls.model_fields
+                ]
                 hint = (
                     f"did you mean {near[0]}?"
                     if near

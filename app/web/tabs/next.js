@@ -111,14 +111,13 @@ class Keyboard {
 
   show(predictions) {
     this.predictions = predictions;
-    const most = predictions[0]?.probability ?? 1;
     this.bars.forEach(({ item, word, number, filled }, place) => {
       const found = predictions[place];
       item.hidden = !found;
       if (!found) return;
       word.textContent = visible(found.token);
       number.textContent = percent(found.probability);
-      filled.style.width = `${(100 * found.probability) / most}%`;
+      filled.style.width = `${100 * found.probability}%`;
     });
     this.told.hidden = !predictions.length;
   }

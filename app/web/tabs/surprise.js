@@ -59,6 +59,7 @@ class Reader {
       this.figures,
       element("h2", { words: "surprise.hardest" }),
       this.hardest,
+      element("p", { class: "small", words: "surprise.what-bits" }),
     );
     return element("aside", { class: "margin stack", label: "surprise.found" }, field("surprise.model", this.model), this.found);
   }

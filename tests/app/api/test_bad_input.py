@@ -210,6 +210,26 @@ def test_a_content_type_that_lies_does_not_matter(serve) -> None:
     serve(body)
 
 
+@pytest.mark.parametrize("content", ["{'text': 'The'}", "{\"text\": 'The'}", '{text: "The"}'])
+def test_a_body_in_other_quotes_than_json_has_is_told_so(serve, content) -> None:
+    async def body(client) -> None:
+        response = await client.post("/score", content=content)
+        assert response.status_code == 400
+        assert "double quotes" in response.json()["error"]["message"]
+
+    serve(body)
+
+
+def test_a_model_of_another_task_is_named_with_those_that_would_do(serve) -> None:
+    async def body(client) -> None:
+        response = await client.post("/sentiment", json={"text": "The", "model": "english"})
+        message = response.json()["error"]["message"]
+        assert message.startswith("english is no classifier")
+        assert "sentiment-en" in message
+
+    serve(body)
+
+
 @pytest.mark.parametrize(
     ("route", "asked", "message"),
     [
@@ -218,7 +238,9 @@ def test_a_content_type_that_lies_does_not_matter(serve) -> None:
             {"prompt": "The", "max_token": 5},
             "unknown field max_token; did you mean max_tokens?",
         ),
-        ("/next", {"text": "The"}, "unknown field text; there are prefix, model"),
+        ("/next", {"text": "The"}, "unknown field text; did you mean prefix?"),
+        ("/score", {"prompt": "The"}, "unknown field prompt; did you mean text?"),
+        ("/next", {"colour": 1}, "unknown field colour; there are prefix, model"),
         ("/score", {"text": []}, "text: give a string, or a list of at least one string"),
         (
             "/generate",
