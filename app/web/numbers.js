@@ -21,6 +21,11 @@ export function figure(value) {
   return value.toFixed(value >= 1 ? 2 : 3);
 }
 
+/** A figure of which a whole number is enough: 1.7, 12, 211. */
+export function roundedFigure(value) {
+  return value < 10 ? value.toFixed(1) : count(value);
+}
+
 /** Sizes of networks: 6.0M. */
 export function millions(value) {
   return `${(value / 1e6).toFixed(1)}M`;

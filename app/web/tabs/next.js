@@ -2,7 +2,7 @@
 import { bar } from "../alternatives.js";
 import { element, examples, field } from "../dom.js";
 import { put } from "../language.js";
-import { duration, figure, percent } from "../numbers.js";
+import { duration, percent, roundedFigure } from "../numbers.js";
 import { LANGUAGE_MODELS, Notice, offerModels } from "../service.js";
 import { TypedSession, withWord } from "../session.js";
 import { visible } from "../tokens.js";
@@ -97,7 +97,7 @@ class Keyboard {
     const values = {
       time: duration(answer.milliseconds),
       model: answer.model,
-      words: figure(Math.exp(answer.entropy)),
+      words: roundedFigure(Math.exp(answer.entropy)),
     };
     put(this.told, "next.told", values);
   }
