@@ -27,7 +27,9 @@ RUNS = {
         "optimizer.learning_rate=0.5",
         "optimizer.schedule=on_plateau",
     ],
+    "stream, taught": ["distillation.teacher={folder}/stream"],
 }
+"""Runs, each named by how its corpus is read, and what they override."""
 
 
 def recipe(*overrides: str) -> TrainRecipe:
@@ -60,9 +62,10 @@ def stop_last_process(self: TrainingLoop, batch: object, step=TrainingLoop._step
 
 def main(folder: Path, processes: Processes) -> None:
     listeners.LOG_EVERY = 1
-    for unit, overrides in RUNS.items():
-        corpus = TextCorpus(DOCUMENTS, unit=unit)
-        train(recipe(*overrides), corpus, folder / unit, say=quiet, processes=processes)
+    for name, overrides in RUNS.items():
+        corpus = TextCorpus(DOCUMENTS, unit=name.partition(",")[0])
+        settings = recipe(*(override.format(folder=folder) for override in overrides))
+        train(settings, corpus, folder / name, say=quiet, processes=processes)
     dropped = recipe("model.output_dropout=0.3", "model.weight_dropout=0.2")
     corpus = TextCorpus(DOCUMENTS, unit="stream")
     train(dropped, corpus, folder / "whole", say=quiet, processes=processes)

@@ -46,14 +46,14 @@ def events(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "run_log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("unit", ["stream", "documents"])
-def test_two_processes_learn_what_one_learns(runs, unit) -> None:
-    alone, two = (events(folder / unit) for folder in runs)
+@pytest.mark.parametrize("run", ["stream", "documents", "stream, taught"])
+def test_two_processes_learn_what_one_learns(runs, run) -> None:
+    alone, two = (events(folder / run) for folder in runs)
     assert [event["event"] for event in alone] == [event["event"] for event in two]
     for one, other in zip(alone, two, strict=True):
         for key in {"loss", "perplexity", "gradient_norm"} & one.keys():
             assert one[key] == pytest.approx(other[key], rel=1e-4, abs=2e-5)
-    one, other = (load_checkpoint(folder / unit) for folder in runs)
+    one, other = (load_checkpoint(folder / run) for folder in runs)
     for name, value in one.model.state_dict().items():
         torch.testing.assert_close(value, other.model.state_dict()[name], rtol=1e-3, atol=1e-5)
 
