@@ -17,6 +17,7 @@ import torch
 from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
 from app.api import (
@@ -141,6 +142,8 @@ def assemble(
     )
     _watch(app, registry, tracing)
     app.add_middleware(RequestIdMiddleware)
+    if settings.cors_origins:
+        _admit_origins(app, [origin.strip() for origin in settings.cors_origins.split(",")])
     _describe_refusals(app)
     return app
 
@@ -155,6 +158,17 @@ def _watch(app: FastAPI, registry: Registry, tracing: Tracing | None) -> None:
         listeners.append(describe_span)
         tracing.watch(app)
     app.add_middleware(WatchMiddleware, listeners=listeners)
+
+
+def _admit_origins(app: FastAPI, origins: list[str]) -> None:
+    """Let pages of other origins ask from a browser; without cookies, which no route reads."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
 
 
 def _secret(settings: Settings) -> bytes:

@@ -24,6 +24,10 @@ class Settings(BaseSettings):
         "",
         description="addresses of proxies, by commas, whose X-Forwarded-For tells callers apart; * for any",
     )
+    cors_origins: str = Field(
+        "",
+        description="origins whose pages may ask from a browser, by commas, such as https://example.org; * for any",
+    )
     models: Path = Field(
         Path("checkpoints"), description="folder of checkpoints, each a sub-folder"
     )

@@ -1,0 +1,38 @@
+"""Pages of other origins may ask from a browser where the settings admit them, and nowhere else."""
+
+import pytest
+
+ORIGIN = "https://example.org"
+ASKS = {"origin": ORIGIN, "access-control-request-method": "POST"}
+ASKS |= {"access-control-request-headers": "content-type"}
+
+
+async def answers(client, origin: str = ORIGIN):
+    asked = await client.options("/next", headers=ASKS | {"origin": origin})
+    told = await client.post("/next", json={"prefix": "The"}, headers={"origin": origin})
+    refused = await client.post("/next", json={"prefix": 1}, headers={"origin": origin})
+    assert (told.status_code, refused.status_code) == (200, 400)
+    return asked, told, refused
+
+
+@pytest.mark.parametrize("origins", [ORIGIN, f"https://other.org, {ORIGIN}", "*"])
+def test_an_origin_that_is_named_may_ask_and_read_every_answer(serve, origins) -> None:
+    async def body(client) -> None:
+        for answer in await answers(client):
+            assert answer.headers["access-control-allow-origin"] in (ORIGIN, "*")
+        stream = await client.post(
+            "/generate", json={"prompt": "The", "stream": True}, headers={"origin": ORIGIN}
+        )
+        assert stream.headers["access-control-allow-origin"] in (ORIGIN, "*")
+        assert stream.text.endswith("data: [DONE]\n\n")
+
+    serve(body, cors_origins=origins)
+
+
+@pytest.mark.parametrize("origins", ["", "https://other.org"])
+def test_any_other_origin_is_told_nothing_by_its_browser(serve, origins) -> None:
+    async def body(client) -> None:
+        for answer in await answers(client):
+            assert "access-control-allow-origin" not in answer.headers
+
+    serve(body, cors_origins=origins)
