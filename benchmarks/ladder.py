@@ -34,6 +34,7 @@ PUBLISHED = {
     "penn-treebank-elman": "123 (Mikolov et al. 2011)",
     "penn-treebank-lstm-small": "114.5 (Zaremba et al. 2014)",
     "penn-treebank-lstm-medium": "82.7 with 20M parameters (Zaremba et al. 2014)",
+    "penn-treebank-mogrifier": "50.1 with 24M parameters (Melis et al. 2020)",
     "penn-treebank-lstm": "57.3 with 24M parameters, 500 epochs (Merity et al. 2018)",
     "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
 }

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from training.corpus import TextCorpus
     from training.datasets import corpus_of
     from training.errors import RecipeError
-    from training.neural_cache import cache_probs, fit, perplexity, read_texts, shuffled_lines
+    from training.neural_cache import cache_probs, fit, perplexity, read_int8_texts, shuffled_lines
 
     checkpoint = load_checkpoint(options.checkpoint)
     if not isinstance(checkpoint.model, LanguageModel) or not has_int8_form(checkpoint.model):
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     metrics = []
     print(f"{'texts':28} {'alone':>10} {'with cache':>12} {'change':>8}")
     for name, documents in splits.items():
-        texts = read_texts(model, tokenizer.encode_batch(documents), tokenizer.eos_id)
+        texts = read_int8_texts(model, tokenizer.encode_batch(documents), tokenizer.eos_id)
         if name == "validation":
             config = fit(texts, config.window)
         cached = [cache_probs(text, config.flatness, config.window) for text in texts]

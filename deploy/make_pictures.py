@@ -69,14 +69,16 @@ def writing(address: str) -> Iterator[None]:
 
     def write() -> None:
         while not is_over.is_set():
-            httpx.post(f"{address}/generate", json=body, timeout=60)
+            httpx.post(f"{address}/generate", json=body, timeout=60).raise_for_status()
 
     is_over = threading.Event()
     thread = threading.Thread(target=write)
     thread.start()
-    yield
-    is_over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def take(browser: Browser, address: str, tab: str, language: str, name: str) -> None:

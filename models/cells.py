@@ -127,7 +127,8 @@ class JordanCell(Cell):
         y' &= \sigma(W_{ho} h + b_{ho})
 
     The state is the output y, as wide as the layer, so that the layer's memory is just what the outside
-    sees of it: the "back projections" of the early papers.
+    sees of it: the "back projections" of the early papers. In a language model y stands below the softmax over the
+    vocabulary, which is not fed back; and Jordan's decaying trace of earlier outputs is left out.
     """
 
     def __init__(

@@ -12,7 +12,6 @@ from training.corpus import LabelledCorpus, TextCorpus, require_content
 from training.memory import MEBIBYTE, estimate_memory
 from training.precision import choose_device, choose_precision
 from training.prepare import (
-    MAX_TRAINING_LENGTH,
     Prepared,
     as_text,
     prepare,
@@ -48,7 +47,9 @@ def dry_run(
     _describe_steps(recipe, prepared, num_tokens, say)
     probe = measure_steps(recipe, prepared.objective, device, precision)
     _describe_memory(estimate_memory(recipe, prepared.model, probe, device, precision), say)
-    _describe_time(recipe, prepared, num_tokens, _validation_tokens(prepared, corpus), probe, say)
+    _describe_time(
+        recipe, prepared, num_tokens, _validation_tokens(recipe, prepared, corpus), probe, say
+    )
 
 
 def parameters_by_part(model: nn.Module) -> dict[str, int]:
@@ -111,12 +112,14 @@ def _describe_time(
     say("  measuring the finished model on validation and test comes on top")
 
 
-def _validation_tokens(prepared: Prepared, corpus: TextCorpus | LabelledCorpus) -> int:
+def _validation_tokens(
+    recipe: TrainRecipe, prepared: Prepared, corpus: TextCorpus | LabelledCorpus
+) -> int:
     encode = prepared.tokenizer.encode_batch
     if isinstance(corpus, TextCorpus):
         return sum(len(ids) + 1 for ids in encode(corpus.documents["validation"]))
     texts = [example.text for example in corpus.examples["validation"]]
-    return sum(min(len(ids), MAX_TRAINING_LENGTH) for ids in encode(texts))
+    return sum(min(len(ids), recipe.budget.window) for ids in encode(texts))
 
 
 def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from training.distributed import ALONE, Processes
@@ -293,9 +294,16 @@ class TrainingLoop:
     def _save_best(self) -> None:
         if not self._processes.is_first:
             return
-        partial = self._directory / "best.safetensors.partial"
-        write_tensors(partial, self._objective.model.state_dict())
-        partial.replace(self._directory / "best.safetensors")
+        best = self._directory / "best.safetensors"
+        partial = best.with_name("best.safetensors.partial")
+        try:
+            write_tensors(partial, self._objective.model.state_dict())
+        except (OSError, SafetensorError) as error:
+            partial.unlink(missing_ok=True)
+            raise SnapshotError(
+                f"{best} cannot be written: {error}; make room, then go on with the same command and --resume"
+            ) from error
+        partial.replace(best)
 
     def _snapshot(self) -> None:
         """Keep a snapshot; where the disk takes none, say so and go on with the last one kept."""

@@ -46,7 +46,7 @@ class ReadText:
     hidden_TH: Tensor
 
 
-def read_texts(
+def read_int8_texts(
     model: Int8LanguageModel, documents: Sequence[Sequence[int]], boundary_id: int
 ) -> list[ReadText]:
     """Score documents, each from its beginning, and keep the hidden states."""

@@ -154,7 +154,9 @@ class LanguageModelObjective:
             change = hidden_BTF[:, 1:].float() - hidden_BTF[:, :-1].float()
             penalty = recipe.change_penalty * batch.row_share
             minimised = minimised + penalty * change.square().mean()
-        return BatchLoss(minimised, mean.item(), len(targets_N), batch.rate)
+        # A gradient that is summed over a window's times grows with its length by itself.
+        rate = 1.0 if recipe.kind == "sgd" else batch.rate
+        return BatchLoss(minimised, mean.item(), len(targets_N), rate)
 
     def _no_rows(self, batch: Window) -> BatchLoss:
         """Answer for a process that has no rows of a window."""

@@ -41,9 +41,6 @@ from training.recipe import TrainRecipe
 from training.sample import sample_text
 from training.text_tokens import tokenizer_of, tokens_of
 
-MAX_TRAINING_LENGTH = 400
-"""Tokens of a labelled text that training reads; longer texts are cut. Evaluation and serving read them whole."""
-
 MAX_COUNTED_TOKENS = 20_000_000
 """Longest text file of which n-grams are counted."""
 
@@ -250,7 +247,7 @@ def prepare_classifier(
             [example.label for example in examples],
             boundary_id=tokenizer.eos_id,
             batch_size=recipe.budget.batch_size,
-            max_length=MAX_TRAINING_LENGTH,
+            max_length=recipe.budget.window,
             seed=seed,
         )
 

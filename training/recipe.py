@@ -104,7 +104,7 @@ class OptimizerRecipe:
     clip_norm: float = 1.0
     warmup: float = 0.1
     decay: float = 0.5
-    decay_after: int = 0
+    decay_after: int = 1
     averaging: float = 0.0
     activation_penalty: float = 0.0
     change_penalty: float = 0.0
@@ -118,6 +118,10 @@ class OptimizerRecipe:
         )
         for name in ("activation_penalty", "change_penalty", "decay_after", "num_sampled"):
             _require(getattr(self, name) >= 0, f"optimizer.{name} must not be negative")
+        _require(
+            self.schedule != "decay" or self.decay_after > 0,
+            "optimizer.decay_after must be 1 epoch or more: the first one has the learning rate as it is set",
+        )
         _require(0 <= self.averaging < 1, "optimizer.averaging must lie in [0, 1)")
         _require(0 < self.decay <= 1, "optimizer.decay must lie in (0, 1]")
         for name in ("learning_rate", "clip_norm"):
@@ -140,10 +144,11 @@ class BudgetRecipe:
     batch_size
         Rows (lanes of text, or documents) read at once.
     window
-        Tokens between two updates: how far truncated backpropagation through time reaches.
+        Tokens between two updates: how far truncated backpropagation through time reaches at most. Of a classifier, the
+        tokens of a text that are read in training and validation: the first so many.
     window_jitter
         Standard deviation of the window's length, in tokens, drawn anew for each window; one in twenty is half as
-        long. The learning rate of a window is scaled by its length (Merity et al. 2018).
+        long. A window's update is scaled by its length (Merity et al. 2018).
     restart_rate
         Share of the rows of each window that start anew from the boundary, so that a long text has beginnings to learn
         from.

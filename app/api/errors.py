@@ -142,7 +142,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     fault = error.errors()[0]
     if fault["type"] in ("json_invalid", "model_type") and not fault["loc"]:
         message = f"the body is no JSON object: {fault['msg']}"
-        if message.rpartition(" at line")[0].endswith(("key must be a string", "expected value")):
+        if "key must be a string" in message:
             message += "; names and texts stand in double quotes"
         return refusal(400, message, None, "invalid_body")
     if fault["type"] == "unknown_field":
@@ -173,8 +173,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    """Answer what nobody foresaw; this runs outside of every middleware, so the id is put here."""
+    """Answer what nobody foresaw; this runs outside of every middleware, so their headers are put here."""
     request_id = getattr(request.state, "request_id", "")
+    headers = {"x-request-id": request_id}
+    if admitted := {"*", request.headers.get("origin")} & set(request.app.state.cors_origins):
+        headers |= {"access-control-allow-origin": admitted.pop(), "vary": "origin"}
     logger.error("an unexpected fault in request %s", request_id, exc_info=error)
     body = error_body("an unexpected fault", "server_error", None, "internal")
-    return JSONResponse(body, 500, {"x-request-id": request_id})
+    return JSONResponse(body, 500, headers)

@@ -273,9 +273,8 @@ class AsyncEngine(EngineThread):
             read = await self._read(block, state, caller, self.hidden_size)
             state = read.state
             assert read.hidden is not None
-            yield read.hidden[
-                1:
-            ]  # before them stands the boundary, or the last token of the block before
+            # Before them stands the boundary, or the last token of the block before.
+            yield read.hidden[1:]
 
     async def look(
         self,

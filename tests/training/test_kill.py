@@ -15,6 +15,7 @@ from torch import nn
 
 from training.errors import SnapshotError
 from training.recipe import make_recipe
+from training.run import train
 from training.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
@@ -67,3 +68,12 @@ def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path) -> No
     progress, _ = load_snapshot(find_snapshot(folder), device=torch.device("cpu"), **parts)
     assert progress.step == 1
     assert torch.equal(model.weight, good)
+
+
+def test_a_disk_that_takes_no_best_weights_ends_the_run_with_what_to_do(
+    tmp_path, small_recipe, small_corpus
+) -> None:
+    folder = tmp_path / "run"
+    with largest_file(5_000), pytest.raises(SnapshotError, match=r"make room, then .* --resume"):
+        train(small_recipe(), small_corpus, folder, say=lambda _: None)
+    assert not list(folder.glob("best*"))

@@ -11,7 +11,7 @@ from models.int8 import Int8LanguageModel
 from models.int8_scoring import scored_texts
 from models.language_model import LanguageModel
 from models.neural_cache import NeuralCache, NeuralCacheConfig
-from training.neural_cache import cache_probs, fit, perplexity, read_texts, shuffled_lines
+from training.neural_cache import cache_probs, fit, perplexity, read_int8_texts, shuffled_lines
 
 V, BOUNDARY = 60, 1
 
@@ -33,7 +33,7 @@ def document(seed: int, length: int = 120) -> list[int]:
 def test_a_fitted_perplexity_is_that_of_texts_read_token_by_token() -> None:
     model, ids = form(), document(1)
     config = NeuralCacheConfig(weight=0.3, flatness=0.5, window=50, doubt=0.01)
-    texts = read_texts(model, [ids], BOUNDARY)
+    texts = read_int8_texts(model, [ids], BOUNDARY)
     expected = perplexity(texts, [cache_probs(texts[0], 0.5, 50)], config)
     cache = NeuralCache(config, model.layout.sizes[-1])
     empty = cache.view()
@@ -44,7 +44,7 @@ def test_a_fitted_perplexity_is_that_of_texts_read_token_by_token() -> None:
 
 
 def test_a_fit_finds_that_texts_come_back_to_their_words() -> None:
-    texts = read_texts(form(), [document(seed) for seed in range(4)], BOUNDARY)
+    texts = read_int8_texts(form(), [document(seed) for seed in range(4)], BOUNDARY)
     config = fit(texts, 100)
     cached = [cache_probs(text, config.flatness, 100) for text in texts]
     plain = NeuralCacheConfig(weight=0, window=100)

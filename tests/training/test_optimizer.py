@@ -17,6 +17,11 @@ def test_decay_waits_and_then_falls_by_a_factor_an_epoch() -> None:
     assert [rate(recipe, epoch) for epoch in range(6)] == [1, 1, 1, 1, 0.5, 0.25]
 
 
+def test_the_first_epoch_has_the_learning_rate_as_it_is_set() -> None:
+    recipe = OptimizerRecipe(schedule="decay", learning_rate=0.8, decay=0.5)
+    assert [rate(recipe, epoch) for epoch in range(3)] == [0.8, 0.4, 0.2]
+
+
 def test_a_plateau_falls_by_a_factor_for_each_answer() -> None:
     recipe = OptimizerRecipe(schedule="on_plateau", learning_rate=0.8, decay=0.5)
     assert [rate(recipe, 9, number) for number in range(3)] == [0.8, 0.4, 0.2]

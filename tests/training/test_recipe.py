@@ -98,3 +98,9 @@ def test_impossible_values_are_refused_before_anything_is_trained(override) -> N
 def test_what_a_classifier_would_ignore_is_refused(override) -> None:
     with pytest.raises(RecipeError, match=f"{override.partition('=')[0]} is for language models"):
         make_recipe({"name": "x", "task": "classifier"}, [override])
+
+
+def test_a_decay_leaves_the_first_epoch_as_it_is() -> None:
+    overrides = ["optimizer.schedule=decay", "optimizer.decay_after=0"]
+    with pytest.raises(RecipeError, match="decay_after must be 1"):
+        make_recipe({"name": "x"}, overrides)

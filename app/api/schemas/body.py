@@ -40,8 +40,10 @@ ReturnState = Annotated[
 ]
 
 
-TEXT_FIELDS = ("prompt", "prefix", "text", "context")
+TEXT_FIELDS = ("prompt", "prefix", "text", "input")
 """What the one text of a body is called on one route or another."""
+LIKE_ENOUGH = 0.75
+"""How much alike two names must be for one to be taken for the other, mistyped."""
 
 
 class Body(BaseModel):
@@ -59,7 +61,7 @@ class Body(BaseModel):
         """Refuse an unknown field with a word on those that there are."""
         for name in values if isinstance(values, dict) else ():
             if name not in cls.model_fields:
-                near = get_close_matches(name[:50], cls.model_fields, n=1) or [
+                near = get_close_matches(name[:50], cls.model_fields, 1, LIKE_ENOUGH) or [
                     other
                     for other in TEXT_FIELDS
                     if name in TEXT_FIELDS and other in cls.model_fields

@@ -210,7 +210,7 @@ def test_a_content_type_that_lies_does_not_matter(serve) -> None:
     serve(body)
 
 
-@pytest.mark.parametrize("content", ["{'text': 'The'}", "{\"text\": 'The'}", '{text: "The"}'])
+@pytest.mark.parametrize("content", ["{'text': 'The'}", '{text: "The"}'])
 def test_a_body_in_other_quotes_than_json_has_is_told_so(serve, content) -> None:
     async def body(client) -> None:
         response = await client.post("/score", content=content)
@@ -240,6 +240,7 @@ def test_a_model_of_another_task_is_named_with_those_that_would_do(serve) -> Non
         ),
         ("/next", {"text": "The"}, "unknown field text; did you mean prefix?"),
         ("/score", {"prompt": "The"}, "unknown field prompt; did you mean text?"),
+        ("/generate", {"input": "The"}, "unknown field input; did you mean prompt?"),
         ("/next", {"colour": 1}, "unknown field colour; there are prefix, model"),
         ("/score", {"text": []}, "text: give a string, or a list of at least one string"),
         (

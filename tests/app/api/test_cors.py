@@ -1,6 +1,10 @@
 """Pages of other origins may ask from a browser where the settings admit them, and nowhere else."""
 
 import pytest
+from starlette.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
 
 ORIGIN = "https://example.org"
 ASKS = {"origin": ORIGIN, "access-control-request-method": "POST"}
@@ -27,6 +31,30 @@ def test_an_origin_that_is_named_may_ask_and_read_every_answer(serve, origins) -
         assert stream.text.endswith("data: [DONE]\n\n")
 
     serve(body, cors_origins=origins)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_every_method_that_a_route_takes_may_be_asked_for(serve, method) -> None:
+    async def body(client) -> None:
+        headers = ASKS | {"access-control-request-method": method}
+        answer = await client.options("/score/stream", headers=headers)
+        assert answer.status_code == 200
+
+    serve(body, cors_origins=f"{ORIGIN}/")
+
+
+@pytest.mark.parametrize("origins", [ORIGIN, "*"])
+def test_an_unforeseen_fault_is_told_too(checkpoints, origins) -> None:
+    app = create_app(Settings(models=checkpoints, cors_origins=origins))
+
+    @app.get("/break")
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/break", headers={"origin": ORIGIN})
+    assert answer.status_code == 500
+    assert answer.headers["access-control-allow-origin"] == origins
 
 
 @pytest.mark.parametrize("origins", ["", "https://other.org"])

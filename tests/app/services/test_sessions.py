@@ -191,7 +191,8 @@ def test_who_leaves_while_a_long_text_is_read_leaves_the_session_as_it_was(check
         before = (session.state, session.num_tokens, session.tail, session.cache.view().num_entries)
         appending = asyncio.create_task(sessions.append(session.id, TEXT * 2_000, "me"))
         while not session.loaded.engine.num_running:
-            await asyncio.sleep(0.001)
+            assert not appending.done()
+            await asyncio.sleep(0)
         appending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await appending
