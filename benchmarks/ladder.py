@@ -7,11 +7,12 @@ and keeps it in `benchmarks/results/ladder`; without names the page is made anew
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.report import RESULTS, table
 
@@ -39,6 +40,7 @@ PUBLISHED = {
     "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
 }
 COLUMNS = {"with Kneser-Ney": "+ KN5", "neural cache": "+ cache", "dynamic evaluation": "dynamic"}
+LINE_POINTS = 11
 BLUE, GREY = "#2f6fb3", "#8a8a8a"
 # A figure in print that can be drawn: "82.7 with 20M parameters (Zaremba et al. 2014)".
 SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")
@@ -116,15 +118,7 @@ def draw_curves(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
         minutes = [point["seconds"] / 60 for point in run["curve"]]
         values = [point["perplexity"] for point in run["curve"]]
         axes.plot(minutes, values, color=BLUE, linewidth=1.5)
-        ends.append((minutes[-1], values[-1], run["name"].removeprefix(f"{dataset}-")))
-    for minutes_at, value, name in ends:
-        axes.annotate(
-            f"{name} {value:.0f}",
-            (minutes_at, value),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-        )
+        ends.append(Label(minutes[-1], values[-1], short_name(run, dataset)))
     draw_ngram(axes, runs, "validation")
     axes.set(xlabel="minutes of training", ylabel="validation perplexity", yscale="log")
     axes.set_yticks(
@@ -133,6 +127,7 @@ def draw_curves(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
     axes.minorticks_off()
     axes.margins(x=0.2)
     axes.set_xlim(left=0)
+    write_apart(figure, axes, ends)
     finish(figure, axes, f"learning-curves-{dataset}")
 
 
@@ -141,24 +136,57 @@ def draw_sizes(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    labels = []
     for run in runs:
         size, value = run["training"].get("parameters"), figure_of(run, "test")
         if size is None or value is None:
             continue
         axes.plot(size / 1e6, value, "o", color=BLUE)
-        axes.annotate(
-            f"{run['name'].removeprefix(f'{dataset}-')} {value:.0f}",
-            (size / 1e6, value),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-        )
+        labels.append(Label(size / 1e6, value, short_name(run, dataset)))
+    for found in published_sizes(dataset):
+        millions, value = found["parameters"] / 1e6, found["test"]
+        axes.plot(millions, value, "D", color=GREY, markersize=5)
+        labels.append(Label(millions, value, found["source"], GREY))
     draw_ngram(axes, runs, "test")
     axes.set(xlabel="million parameters", ylabel="test perplexity", xscale="log", xlim=(1, 80))
     axes.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axes.minorticks_off()
     axes.margins(y=0.15)
+    write_apart(figure, axes, labels)
     finish(figure, axes, f"sizes-{dataset}")
+
+
+class Label(NamedTuple):
+    """What is written beside a mark, with the mark's value."""
+
+    x: float
+    y: float
+    name: str
+    colour: str = "black"
+
+
+def short_name(run: dict[str, Any], dataset: str) -> str:
+    """Give a run's name on the page of its corpus."""
+    name: str = run["name"]
+    return name.removeprefix(f"{dataset}-")
+
+
+def write_apart(figure: Any, axes: Any, labels: Sequence[Label]) -> None:
+    """Write labels beside their marks, each at least a line above the one below it."""
+    figure.draw_without_rendering()  # until then the axes are not as large as they will be
+    highest = -math.inf
+    for x, y, name, colour in sorted(labels, key=lambda label: label.y):
+        at = axes.transData.transform((x, y))[1] * 72 / figure.dpi
+        highest = max(at, highest + LINE_POINTS)
+        axes.annotate(
+            f"{name} {y:.0f}",
+            (x, y),
+            xytext=(6, highest - at),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+        )
 
 
 def draw_ngram(axes: Any, runs: Sequence[dict[str, Any]], split: str) -> None:
@@ -254,14 +282,19 @@ def page_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             for run in runs
             if run["dataset"] == dataset
         ]
-        published = [
-            {"test": float(found[1]), "parameters": 1e6 * float(found[2]), "source": found[3]}
-            for name, text in PUBLISHED.items()
-            if name.startswith(dataset) and (found := SIZED.search(text))
-        ]
         if own:
+            published = published_sizes(dataset)
             corpora.append({"title": title, "runs": own, "published": published})
     return corpora
+
+
+def published_sizes(dataset: str) -> list[dict[str, Any]]:
+    """Give the figures in print whose size is known."""
+    return [
+        {"test": float(found[1]), "parameters": 1e6 * float(found[2]), "source": found[3]}
+        for name, text in PUBLISHED.items()
+        if name.startswith(dataset) and (found := SIZED.search(text))
+    ]
 
 
 def write_page_rows(runs: Sequence[dict[str, Any]]) -> None:
