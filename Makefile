@@ -10,7 +10,7 @@ setup: .venv/installed
 .venv/serving: pyproject.toml constraints.txt setup.py $(wildcard models/native/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Refrain needs Python 3.11 or newer; run make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	@echo "installing what serving needs; this takes a minute or two"
+	@echo "installing what serving needs, without a word till it is done: one to some minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	touch $@
 

@@ -47,7 +47,7 @@ def fill(page: Page, tab: str, *, language: str) -> None:
         panel.locator(".token").nth(3).focus()
     elif tab == "next":
         panel.locator("textarea").fill("")
-        typed = {"en": "The capital of the United ", "zh": "床前明月"}[language]
+        typed = {"en": "The capital of the United ", "zh": "举头望明"}[language]
         panel.locator("textarea").press_sequentially(typed, delay=60)
         expect(panel.locator(".bars .word").first).not_to_be_empty()
     elif tab == "surprise":

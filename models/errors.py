@@ -41,3 +41,11 @@ class PrecisionError(RefrainError, ValueError):
 
 class ExportError(RefrainError, ValueError):
     """A model that has no form for other runtimes."""
+
+
+def how_to_install(extra: str) -> str:
+    """Say how an extra of this project is installed; the name on PyPI is another project's."""
+    return (
+        "in the folder of this project, "
+        f".venv/bin/pip install --constraint constraints.txt --editable '.[{extra}]'"
+    )

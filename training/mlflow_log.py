@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.errors import how_to_install
 from training.errors import MissingPackageError, TrackingError
 from training.listeners import RunEnd, RunListener, RunStart, StepReport, ValidationReport
 
@@ -144,7 +145,7 @@ def _connect(uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri=uri)
     except ImportError as error:
         raise MissingPackageError(
-            "--mlflow needs MLflow: pip install 'refrain[mlflow]', and for a database of one's own "
+            f"--mlflow needs MLflow: {how_to_install('mlflow')}; for a database of one's own "
             f"in place of a server or a folder: pip install mlflow ({error})"
         ) from error
     except _failures() as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from models.errors import how_to_install
 from training.errors import MissingPackageError
 
 
@@ -22,5 +23,5 @@ def require(name: str, extra: str) -> ModuleType:
         if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
             raise
         raise MissingPackageError(
-            f"this needs the package {error.name}: pip install 'refrain[{extra}]'"
+            f"this needs the package {error.name}: {how_to_install(extra)}"
         ) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from app.api.watch import Finished
-from models.errors import ConfigError
+from models.errors import ConfigError, how_to_install
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -90,7 +90,7 @@ def make_tracing(endpoint: str) -> Tracing | None:
         from opentelemetry.instrumentation import fastapi  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"--otlp-endpoint needs the package {error.name}: pip install 'refrain[tracing]', or leave it empty"
+            f"--otlp-endpoint needs the package {error.name}: {how_to_install('tracing')}; or leave it empty"
         ) from error
     return Tracing(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces"))
 

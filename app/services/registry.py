@@ -6,6 +6,7 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TypeVar
 
 import torch
@@ -159,7 +160,9 @@ class Registry:
         """
         if name not in self.models:
             known = ", ".join(self.models) or "none"
-            raise UnknownModelError(f"no model named {name!r}; loaded are: {known}", "model")
+            near = get_close_matches(name[:100], self.models, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UnknownModelError(f"no model named {name!r}; {hint}loaded are: {known}", "model")
         return self.models[name]
 
     @property

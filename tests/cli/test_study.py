@@ -39,7 +39,7 @@ def test_help_teaches_by_example(name, capsys) -> None:
 def test_a_missing_package_is_said_before_anything_is_run(monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["study", "bptt", "--output", str(tmp_path / "figures")]) == 2
-    assert "pip install 'refrain[studies]'" in capsys.readouterr().err
+    assert "--editable '.[studies]'" in capsys.readouterr().err
     assert not (tmp_path / "figures").exists()
 
 

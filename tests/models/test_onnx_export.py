@@ -184,4 +184,4 @@ def test_a_checkpoints_own_folder_is_not_written_to(saved, capsys) -> None:
 def test_without_the_package_the_message_says_what_to_install(saved, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert main(["export", str(saved), str(saved / "out")]) == 2
-    assert "pip install 'refrain[onnx]'" in capsys.readouterr().err
+    assert "--editable '.[onnx]'" in capsys.readouterr().err

@@ -99,5 +99,5 @@ def test_a_store_of_no_use_is_refused_before_the_run(tmp_path, store) -> None:
 
 def test_without_mlflow_the_message_says_what_to_install(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'refrain\[mlflow\]'"):
+    with pytest.raises(MissingPackageError, match=r"--editable '.\[mlflow\]'"):
         MlflowLog(str(tmp_path), tmp_path / "a", quiet)

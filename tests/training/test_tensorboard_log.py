@@ -67,5 +67,5 @@ def test_a_resumed_run_goes_on_without_a_point_twice(
 
 def test_without_tensorboard_the_message_says_what_to_install(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'refrain\[tensorboard\]'"):
+    with pytest.raises(MissingPackageError, match=r"--editable '.\[tensorboard\]'"):
         TensorBoardLog(tmp_path)

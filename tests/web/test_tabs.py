@@ -199,7 +199,7 @@ def test_models_have_cards_curves_and_the_ladder(watched) -> None:
     expect(cards).to_have_count(4)
     expect(page.locator(".card .plot")).to_have_count(4)
     tang = cards.filter(has=page.get_by_role("heading", name="tang"))
-    for text in ("LSTM 2 × 512", "6.0M", "Kneser-Ney 5-gram", "161.4", "public domain"):
+    for text in ("LSTM 512 + 384", "6.0M", "Kneser-Ney 5-gram", "161.4", "public domain"):
         expect(tang).to_contain_text(text)
     expect(
         page.get_by_role("img", name="Test perplexity against parameters on Penn")

@@ -36,7 +36,7 @@ async function addCurve(name, card) {
 function drawCard(model) {
   const { config } = model;
   const network = config.cell ? `${config.bidirectional ? "Bi" : ""}${config.cell.toUpperCase()}` : `${config.order}-gram`;
-  const sizes = config.hidden_size && [config.num_layers, config.hidden_size].join(" × ");
+  const sizes = config.hidden_size && layerSizes(config);
   const facts = [
     ["models.network", [network, sizes].filter(Boolean).join(" ")],
     ["models.parameters", model.num_parameters ? millions(model.num_parameters) : "–"],
@@ -54,6 +54,12 @@ function drawCard(model) {
     qualityOf(model.quality),
     element("dl", { class: "figures" }, ...rows),
   );
+}
+
+/** Name the widths of the layers; a tied language model's last is as wide as its vectors. */
+function layerSizes({ num_layers: count, hidden_size: size, embedding_size: last, tied }) {
+  if (!tied || size === last) return `${count} × ${size}`;
+  return [...Array(count - 1).fill(size), last].join(" + ");
 }
 
 function taskOf({ task, language }) {

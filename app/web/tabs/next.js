@@ -7,7 +7,7 @@ import { LANGUAGE_MODELS, Notice, offerModels } from "../service.js";
 import { TypedSession, withWord } from "../session.js";
 import { visible } from "../tokens.js";
 
-const EXAMPLES = ["The capital of the United ", "He was born in ", "床前明月"];
+const EXAMPLES = ["The capital of the United ", "He was born in ", "举头望明"];
 const NUM_BARS = 9;
 
 export const next = {

@@ -8,7 +8,7 @@ import { isVerse } from "../writing.js";
 
 const EXAMPLES = [
   "The ship was built in 1910 and sank in the war.",
-  "The king was crowned in 1910 by a small bassoon.",
+  "The king was crowned in 1910 by a small umbrella and a bassoon.",
   "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。",
 ];
 const MOST_BITS = 16;
@@ -107,7 +107,8 @@ class Reader {
     this.figures.replaceChildren(
       ...rows.map(([words, value]) => element("div", {}, element("dt", { words }), element("dd", {}, value))),
     );
-    const ordered = this.tokens.map((token, index) => ({ token, index })).sort((a, b) => a.token.logprob - b.token.logprob);
+    const words = this.tokens.map((token, index) => ({ token, index })).filter(({ token }) => /[\p{L}\p{N}]/u.test(token.token));
+    const ordered = words.sort((a, b) => a.token.logprob - b.token.logprob);
     this.hardest.replaceChildren(...ordered.slice(0, NUM_HARDEST).map((each) => this.hard(each)));
   }
 

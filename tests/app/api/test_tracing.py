@@ -152,5 +152,5 @@ def test_without_an_endpoint_nothing_is_traced() -> None:
 
 def test_a_missing_extra_is_said_with_what_to_do(monkeypatch, checkpoints) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(ConfigError, match=r"pip install 'refrain\[tracing\]'"):
+    with pytest.raises(ConfigError, match=r"--editable '.\[tracing\]'"):
         create_app(Settings(models=checkpoints, otlp_endpoint="http://127.0.0.1:1"))

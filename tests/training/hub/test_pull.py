@@ -174,7 +174,7 @@ def test_a_private_repository_needs_a_token(hub, on_hub, pull, monkeypatch, caps
 def test_without_the_package_the_message_says_what_to_install(pull, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert pull("me/tiny") == 2
-    assert "pip install 'refrain[hub]'" in capsys.readouterr().err
+    assert "--editable '.[hub]'" in capsys.readouterr().err
 
 
 def test_the_environment_names_hub_token_and_cache(hub, checkpoint, environment, tmp_path) -> None:

@@ -33,5 +33,5 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'refrain\[studies\]'"):
+    with pytest.raises(MissingPackageError, match=r"--editable '.\[studies\]'"):
         require("matplotlib", "studies")
