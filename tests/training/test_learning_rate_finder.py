@@ -95,5 +95,5 @@ def test_table_and_verdict_say_it_plainly(small_recipe) -> None:
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingPackageError, match=r"refrain\[studies\]"):
+    with pytest.raises(MissingPackageError, match=r"\.\[studies\]"):
         require("matplotlib", "studies")
