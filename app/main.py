@@ -117,7 +117,6 @@ def assemble(
     states = StateTokens(registry, _secret(settings))
     app.state.registry = registry
     app.state.request_timeout = settings.request_timeout
-    app.state.cors_origins = []
     generation_service = GenerationService(states, settings)
     app.include_router(generate.make_router(generation_service, states))
     stream_service = ScoreStreamService(states, settings)
@@ -143,8 +142,7 @@ def assemble(
     )
     _watch(app, registry, tracing)
     app.add_middleware(RequestIdMiddleware)
-    if settings.cors_origins:
-        _admit_origins(app, [o.strip().rstrip("/") for o in settings.cors_origins.split(",")])
+    _admit_origins(app, settings.cors_origins)
     _describe_refusals(app)
     return app
 
@@ -161,16 +159,18 @@ def _watch(app: FastAPI, registry: Registry, tracing: Tracing | None) -> None:
     app.add_middleware(WatchMiddleware, listeners=listeners)
 
 
-def _admit_origins(app: FastAPI, origins: list[str]) -> None:
+def _admit_origins(app: FastAPI, named: str) -> None:
     """Let pages of other origins ask from a browser; without cookies, which no route reads."""
+    origins = [origin.strip().rstrip("/") for origin in named.split(",") if origin.strip()]
     app.state.cors_origins = origins
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after"],
-    )
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
 
 
 def _secret(settings: Settings) -> bytes:

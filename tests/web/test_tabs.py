@@ -149,20 +149,23 @@ def test_a_page_that_goes_ends_its_session(watched, service) -> None:
     watched.faults.clear()
 
 
-def test_letters_of_two_units_do_not_shift_the_colours(watched) -> None:
+def measured(watched, text):
+    """Have the page measure a text; its tokens."""
     page = watched.open("surprise")
-    page.get_by_label("Text to read").fill("😀 The ship sank.")
+    page.get_by_label("Text to read").fill(text)
     page.get_by_role("button", name="Measure").click()
-    words = page.locator("#panel-surprise .token")
+    return page.locator("#panel-surprise .token")
+
+
+def test_letters_of_two_units_do_not_shift_the_colours(watched) -> None:
+    words = measured(watched, "😀 The ship sank.")
     expect(words).to_have_count(5)
     assert words.all_inner_texts() == ["😀", "The", "ship", "sank", "."]
 
 
 def test_a_text_is_coloured_by_surprise(watched) -> None:
-    page = watched.open("surprise")
-    page.get_by_label("Text to read").fill("The ship was built in qqqzzz.")
-    page.get_by_role("button", name="Measure").click()
-    tokens = page.locator("#panel-surprise .token")
+    tokens = measured(watched, "The ship was built in qqqzzz.")
+    page = watched.page
     expect(tokens).to_have_count(7)
     assert page.locator("#panel-surprise .tokens").inner_text() == "The ship was built in qqqzzz."
     levels = [int(tokens.nth(i).get_attribute("data-level")) for i in range(7)]
