@@ -7,7 +7,6 @@ and keeps it in `benchmarks/results/ladder`; without names the page is made anew
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections.abc import Sequence
@@ -40,7 +39,6 @@ PUBLISHED = {
     "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
 }
 COLUMNS = {"with Kneser-Ney": "+ KN5", "neural cache": "+ cache", "dynamic evaluation": "dynamic"}
-LINE_POINTS = 11
 BLUE, GREY = "#2f6fb3", "#8a8a8a"
 # A figure in print that can be drawn: "82.7 with 20M parameters (Zaremba et al. 2014)".
 SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")
@@ -120,13 +118,17 @@ def draw_curves(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
         axes.plot(minutes, values, color=BLUE, linewidth=1.5)
         ends.append(Label(minutes[-1], values[-1], short_name(run, dataset)))
     draw_ngram(axes, runs, "validation")
-    axes.set(xlabel="minutes of training", ylabel="validation perplexity", yscale="log")
+    axes.set(
+        xlabel="minutes of training", ylabel="validation perplexity", xscale="log", yscale="log"
+    )
+    axes.set_xticks(
+        [1, 2, 5, 10, 20, 50, 100, 200], ["1", "2", "5", "10", "20", "50", "100", "200"]
+    )
     axes.set_yticks(
         [60, 80, 100, 150, 200, 300, 500], ["60", "80", "100", "150", "200", "300", "500"]
     )
     axes.minorticks_off()
-    axes.margins(x=0.2)
-    axes.set_xlim(left=0)
+    axes.set_xlim(1, 500)
     write_apart(figure, axes, ends)
     finish(figure, axes, f"learning-curves-{dataset}")
 
@@ -172,21 +174,22 @@ def short_name(run: dict[str, Any], dataset: str) -> str:
 
 
 def write_apart(figure: Any, axes: Any, labels: Sequence[Label]) -> None:
-    """Write labels beside their marks, each at least a line above the one below it."""
+    """Write labels beside their marks, each raised until it covers none of those below it."""
     figure.draw_without_rendering()  # until then the axes are not as large as they will be
-    highest = -math.inf
+    taken: list[Any] = []
     for x, y, name, colour in sorted(labels, key=lambda label: label.y):
-        at = axes.transData.transform((x, y))[1] * 72 / figure.dpi
-        highest = max(at, highest + LINE_POINTS)
-        axes.annotate(
+        text = axes.annotate(
             f"{name} {y:.0f}",
             (x, y),
-            xytext=(6, highest - at),
+            xytext=(6, 0),
             textcoords="offset points",
             va="center",
             color=colour,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
         )
+        while text.get_window_extent().count_overlaps(taken):
+            text.xyann = (6, text.xyann[1] + 1)
+        taken.append(text.get_window_extent())
 
 
 def draw_ngram(axes: Any, runs: Sequence[dict[str, Any]], split: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from models.card import Metric
 from models.checkpoint import Checkpoint
@@ -19,10 +21,11 @@ from models.tokenizer import Tokenizer
 from training.batches import DocumentWindows, LabelledBatches, StreamWindows
 from training.corpus import LabelledCorpus, Split, TextCorpus
 from training.errors import RecipeError
-from training.objective import mean_loss, predict
+from training.objective import predict, summed_loss
 
 CPU = torch.device("cpu")
 ROWS, WINDOW = 16, 128
+BatchT = TypeVar("BatchT")
 
 
 def evaluate_checkpoint(
@@ -106,7 +109,13 @@ def cross_entropy(
         windows = DocumentWindows(
             documents, boundary_id=boundary_id, batch_size=ROWS, window=WINDOW
         )
-    return mean_loss(model, windows, CPU)
+    total, num_targets = summed_loss(model, _watched(windows.epoch(0), windows.num_windows), CPU)
+    return total / num_targets
+
+
+def _watched(batches: Iterator[BatchT], number: int) -> Iterator[BatchT]:
+    """Give batches one by one, with a bar on a terminal where they take a while."""
+    yield from tqdm(batches, "measuring", number, leave=False, delay=2, disable=None)
 
 
 def joined(documents: Sequence[Sequence[int]], boundary_id: int) -> list[int]:
@@ -141,7 +150,9 @@ def classifier_metrics(
         batch_size=ROWS,
         max_length=1_000_000,
     )
-    probabilities_NK, labels_N = predict(model, batches, CPU)
+    probabilities_NK, labels_N = predict(
+        model, _watched(batches.epoch(0), batches.num_windows), CPU
+    )
     accuracy = (probabilities_NK.argmax(1) == labels_N).float().mean().item()
     metrics = [Metric("accuracy", split, round(accuracy, 5))]
     if len(corpus.labels) > 2:

@@ -54,7 +54,7 @@ def read_int8_texts(
     empty = CacheView.empty(size)
     texts: list[ReadText | None] = [None] * len(documents)
     scored = scored_texts(model, documents, boundary_id=boundary_id, cache=empty)
-    for number, sequence in tqdm(scored, "reading", len(documents), disable=None):
+    for number, sequence in scored:
         assert sequence.hidden is not None
         texts[number] = ReadText(
             torch.tensor([*documents[number], boundary_id]),

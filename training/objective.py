@@ -6,7 +6,7 @@ Shapes: B rows, T times, F features, V vocabulary, N kept targets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -168,7 +168,7 @@ class LanguageModelObjective:
     def validate(self) -> dict[str, float]:
         """Measure perplexity, each text as the corpus wants it read."""
         total, num_targets = self._processes.total(
-            *summed_loss(self._model, self._validation, self._device)
+            *summed_loss(self._model, self._validation.epoch(0), self._device)
         )
         loss = total / num_targets
         return {"perplexity": math.exp(min(loss, 50)), "loss": loss, "score": loss}
@@ -246,22 +246,16 @@ def window_loss(
     return total, len(targets_N), state
 
 
-def mean_loss(model: LanguageModel, windows: WindowSource, device: torch.device) -> float:
-    """Give the mean cross-entropy in nats over all targets of an unshuffled epoch."""
-    total, num_targets = summed_loss(model, windows, device)
-    return total / num_targets
-
-
 @torch.no_grad()
 def summed_loss(
-    model: LanguageModel, windows: WindowSource, device: torch.device
+    model: LanguageModel, windows: Iterable[Window], device: torch.device
 ) -> tuple[float, int]:
-    """Give the summed cross-entropy in nats over all targets of an unshuffled epoch, and their number."""
+    """Give the summed cross-entropy in nats over all targets of windows, and their number."""
     was_training = model.training
     model.eval()
     total, num_targets = 0.0, 0
     state: RecurrentState | None = None
-    for window in windows.epoch(0):
+    for window in windows:
         if not len(window.inputs_BT):
             continue
         loss, number, state = window_loss(model, window, state, device)
@@ -304,20 +298,20 @@ class ClassifierObjective:
 
     def validate(self) -> dict[str, float]:
         """Measure accuracy."""
-        probabilities_NK, labels_N = predict(self._model, self._validation, self._device)
+        probabilities_NK, labels_N = predict(self._model, self._validation.epoch(0), self._device)
         accuracy = (probabilities_NK.argmax(1) == labels_N).float().mean().item()
         return {"accuracy": accuracy, "score": 1 - accuracy}
 
 
 @torch.no_grad()
 def predict(
-    model: Classifier, batches: LabelledBatches, device: torch.device
+    model: Classifier, batches: Iterable[LabelledBatch], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Give the class probabilities [N, K] and the true labels [N] of an unshuffled epoch."""
+    """Give the class probabilities [N, K] and the true labels [N] of batches."""
     was_training = model.training
     model.eval()
     probabilities, labels = [], []
-    for batch in batches.epoch(0):
+    for batch in batches:
         logits_BK = model(batch.tokens_BT.to(device), batch.lengths_B.to(device))
         probabilities.append(logits_BK.float().softmax(1).cpu())
         labels.append(batch.labels_B)

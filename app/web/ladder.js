@@ -3,7 +3,9 @@ import { element } from "./dom.js";
 import { figure, millions } from "./numbers.js";
 import { Plot } from "./plot.js";
 
-const LINE = 15;
+const LINE = 14;
+const LETTER = 6.6; // as wide as one is on average, or wider
+const GAP = 9;
 const TIGHT = 560;
 
 /** Draw one corpus in a width of pixels. */
@@ -14,8 +16,8 @@ export function drawLadder({ title, runs, published }, width) {
   const tests = [...runs, ...published].map(({ test }) => test).filter(Boolean);
   const plot = new Plot({
     width,
-    height: width < TIGHT ? 300 : 340,
-    x: { from: Math.min(5, ...sizes) / 1.4, to: Math.max(20, ...sizes) * 1.4, isLog: true, words: "models.size", show: plain },
+    height: width < TIGHT ? 340 : 360,
+    x: { from: Math.min(5, ...sizes) / 1.4, to: Math.max(20, ...sizes) * 4, isLog: true, words: "models.size", show: plain },
     y: { from: Math.min(...tests) / 1.15, to: Math.max(...tests) * 1.15, isLog: true, words: "models.test-perplexity" },
     title: "models.ladder-of",
     about: "models.ladder-about",
@@ -24,7 +26,7 @@ export function drawLadder({ title, runs, published }, width) {
   });
   for (const run of levels) drawLevel(plot, run);
   const labels = [...own.map((run) => drawOwn(plot, run)), ...published.map((each) => drawPublished(plot, each))];
-  apart(labels, plot.box);
+  apart(labels);
   return plot.node;
 }
 
@@ -51,20 +53,27 @@ function drawPublished(plot, { source, parameters, test }) {
   return label(plot, "value quiet", x, y, `${figure(test)} ${source}`);
 }
 
-/** Write beside a mark, on the side that has room. */
+/** Write beside a mark: to the right, where there is room. */
 function label(plot, name, x, y, text) {
-  const isLeft = x > (plot.box.left + plot.box.right) / 2;
-  const attributes = { class: name, x: isLeft ? x - 9 : x + 9, y: y + 4, "text-anchor": isLeft ? "end" : "start" };
-  return { node: plot.add("text", attributes, text), y: y + 4 };
+  const width = text.length * LETTER;
+  const isLeft = x + GAP + width > plot.box.right;
+  const node = plot.add("text", { class: name, x: isLeft ? x - GAP : x + GAP, "text-anchor": isLeft ? "end" : "start" }, text);
+  const left = isLeft ? x - GAP - width : x + GAP;
+  return { node, left, right: left + width, y };
 }
 
-/** Keep labels from standing on one another: each at least a line below the one above it. */
-function apart(labels, { bottom }) {
-  const ordered = labels.sort((one, other) => one.y - other.y);
-  for (const [place, each] of ordered.entries()) {
-    if (place) each.y = Math.max(each.y, ordered[place - 1].y + LINE);
-    each.node.setAttribute("y", Math.min(each.y, bottom - 3));
+/** Keep labels from standing on one another: each is raised until it covers none of those below it. */
+function apart(labels) {
+  const taken = [];
+  for (const each of labels.sort((one, other) => other.y - one.y)) {
+    while (taken.some((other) => covers(each, other))) each.y -= 1;
+    each.node.setAttribute("y", each.y + 4);
+    taken.push(each);
   }
+}
+
+function covers(one, other) {
+  return one.left < other.right && other.left < one.right && Math.abs(one.y - other.y) < LINE;
 }
 
 /** Give the same figures as a table. */

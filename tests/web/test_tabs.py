@@ -1,5 +1,7 @@
 """Every tab does its job, in a browser, over the real service."""
 
+from itertools import combinations
+
 import pytest
 from playwright.sync_api import expect
 
@@ -196,6 +198,21 @@ def test_a_review_gets_its_stars(watched, text, label) -> None:
     assert len(shares) == (5 if label == "very positive" else 2)
 
 
+LABELS = """() => [...document.querySelectorAll('.ladder .plot')].map((plot) =>
+    [...plot.querySelectorAll('text.value')].map((text) => {
+        const { x, y, width, height } = text.getBBox();
+        return { text: text.textContent, x, y, width, height };
+    }))"""
+
+
+def overlap(one, other, spare=2):
+    """Tell whether two boxes overlap by more than their letters' blank edges."""
+    return all(
+        one[at] + one[size] - spare > other[at] and other[at] + other[size] - spare > one[at]
+        for at, size in (("x", "width"), ("y", "height"))
+    )
+
+
 def test_models_have_cards_curves_and_the_ladder(watched) -> None:
     page = watched.open("models")
     cards = page.locator("#panel-models .card")
@@ -208,6 +225,11 @@ def test_models_have_cards_curves_and_the_ladder(watched) -> None:
         page.get_by_role("img", name="Test perplexity against parameters on Penn")
     ).to_be_visible()
     assert page.locator(".ladder .plot .published").count() >= 2
+    for width in (1160, 700, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)  # till it is drawn anew
+        for boxes in page.evaluate(LABELS):
+            assert [pair for pair in combinations(boxes, 2) if overlap(*pair)] == []
 
 
 def test_the_load_is_told_while_it_is_looked_at(watched) -> None:
