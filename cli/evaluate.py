@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.texts import InputError
+
+if TYPE_CHECKING:
+    from models.card import Metric
 
 EXAMPLES = """examples:
   refrain evaluate checkpoints/tang
@@ -59,25 +67,37 @@ def run(options: argparse.Namespace) -> int:
 
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
-    published = {(m.name, m.split, m.model): m.value for m in card.metrics}
+    head = f"{'split':12} {'measured':>10} {'card':>10}  figure"
     if options.data and options.data.is_file() and not is_own_text(card, options.data):
+        if options.helps or options.update_card:
+            raise InputError(
+                f"{options.data} is not what {checkpoint.name} was trained on: --with is fitted on that, "
+                "and a card has the figures of that"
+            )
         text = TextFile.scan(options.data).read()
         whole = TextCorpus(documents={"test": [text]}, unit="documents")
-        metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
-        published = {}
-    else:
-        corpus = corpus_of(card, options.data, os.environ)
-        metrics = evaluate_checkpoint(checkpoint, corpus)
-        if options.helps:
-            metrics = (*metrics, *measure_with(checkpoint, as_text(corpus), options.helps))
-    print(f"{'figure':26} {'split':12} {'measured':>12} {'card':>12}")
+        figures = evaluate_checkpoint(checkpoint, whole, ("test",))
+        print(head)
+        _show(figures, {})
+        return 0
+    corpus = corpus_of(card, options.data, os.environ)
+    helped = measure_with(checkpoint, as_text(corpus), options.helps) if options.helps else ()
+    measured: list[Metric] = []
+    print(head)
+    for metrics in chain((evaluate_checkpoint(checkpoint, corpus),), helped):
+        _show(metrics, {(m.name, m.split, m.model): m.value for m in card.metrics})
+        measured += metrics
+        if options.update_card:
+            update_card(options.checkpoint, checkpoint, measured)
+    return 0
+
+
+def _show(metrics: Sequence[Metric], card: Mapping[tuple[str, str, str], float]) -> None:
+    """Print figures beside those of a card."""
     for metric in metrics:
-        said = published.get((metric.name, metric.split, metric.model))
+        said = card.get((metric.name, metric.split, metric.model))
         name = f"{metric.name} ({metric.model})" if metric.model else metric.name
         print(
-            f"{name:26} {metric.split:12} {metric.value:12.5g} "
-            f"{'-' if said is None else f'{said:.5g}':>12}"
+            f"{metric.split:12} {metric.value:10.5g} {'-' if said is None else f'{said:.5g}':>10}  {name}",
+            flush=True,
         )
-    if options.update_card:
-        update_card(options.checkpoint, checkpoint, metrics)
-    return 0

@@ -42,33 +42,39 @@ CACHE_WINDOW = 3_000
 MIXTURE_WEIGHTS = tuple(np.arange(0.02, 0.62, 0.02).tolist())
 
 
-def measure_with(checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Help]) -> list[Metric]:
-    """Measure a checkpoint's perplexity on validation and test with each help.
+def measure_with(
+    checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Help]
+) -> Iterator[list[Metric]]:
+    """Measure a checkpoint's perplexity on validation and test with one help after the other.
 
     Raises
     ------
     RecipeError
-        If the checkpoint is no recurrent language model.
+        At once, if the checkpoint is no recurrent language model.
     """
     model = checkpoint.model
     if not isinstance(model, LanguageModel):
         raise RecipeError(
-            f"{checkpoint.name} is a {checkpoint.task}: only a language model takes help"
+            f"{checkpoint.name} is a {checkpoint.task}: only a recurrent language model takes help"
         )
-    metrics: list[Metric] = []
+    return _measured_with(model, checkpoint, corpus, helps)
+
+
+def _measured_with(
+    model: LanguageModel, checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Help]
+) -> Iterator[list[Metric]]:
     texts = {split: _texts(checkpoint, corpus, split) for split in SPLITS}
     if "kneser-ney" in helps or "cache" in helps:
         read = {
             split: read_texts(model, texts[split], checkpoint.tokenizer.eos_id) for split in SPLITS
         }
         if "kneser-ney" in helps:
-            metrics += _mixed_with_ngram(checkpoint, corpus, read)
+            yield _mixed_with_ngram(checkpoint, corpus, read)
         if "cache" in helps:
-            metrics += _with_cache(read)
+            yield _with_cache(read)
     if "dynamic" in helps:
         train, _ = training_tokens(corpus, checkpoint.tokenizer)
-        metrics += _learning_as_it_reads(model, train, texts, checkpoint.tokenizer.eos_id)
-    return metrics
+        yield _learning_as_it_reads(model, train, texts, checkpoint.tokenizer.eos_id)
 
 
 def _texts(checkpoint: Checkpoint, corpus: TextCorpus, split: Split) -> list[list[int]]:

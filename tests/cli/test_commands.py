@@ -6,6 +6,8 @@ import pytest
 
 from cli.main import main
 from models.checkpoint import load_checkpoint
+from training import adaptation
+from training.errors import RecipeError
 
 TEXT = "".join(f"The cat number {n} sat on the mat, and it wasn't glad.\n" for n in range(120))
 SMALL = ["model.hidden_size=16", "model.embedding_size=16", "budget.epochs=1"]
@@ -114,6 +116,32 @@ def test_a_run_says_what_it_is_about_to_do_and_what_to_do_next(tmp_path, text_fi
     assert any(line.startswith("kept step ") for line in lines)
     assert any(line.startswith("test: perplexity ") for line in lines)
     assert lines[-1] == f"    refrain serve --models {output.parent}"
+
+
+@pytest.mark.parametrize("flags", [["--with", "cache"], ["--update-card"]])
+def test_figures_of_another_text_are_not_for_the_card(tmp_path, text_file, capsys, flags) -> None:
+    output, other = tmp_path / "cats", tmp_path / "other.txt"
+    other.write_text("The dog sat.\n")
+    assert main(["train", "--text", str(text_file), "--output", str(output), "--set", *SMALL]) == 0
+    before = load_checkpoint(output).card
+    assert main(["evaluate", str(output), "--data", str(other), *flags]) == 2
+    assert "is not what cats was trained on" in capsys.readouterr().err
+    assert load_checkpoint(output).card == before
+
+
+def test_what_was_measured_is_on_the_card_though_the_next_figure_fails(
+    tmp_path, text_file, monkeypatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RecipeError("interrupted")
+
+    output = tmp_path / "cats"
+    assert main(["train", "--text", str(text_file), "--output", str(output), "--set", *SMALL]) == 0
+    monkeypatch.setattr(adaptation, "_with_cache", fail)
+    asked = ["--with", "kneser-ney", "cache", "--update-card"]
+    assert main(["evaluate", str(output), "--data", str(text_file), *asked]) == 2
+    names = [metric.model for metric in load_checkpoint(output).card.metrics]
+    assert sum("Kneser-Ney 5-gram" in name for name in names) == 2
 
 
 def test_evaluate_names_a_file_that_is_not_there(tmp_path, text_file, capsys) -> None:

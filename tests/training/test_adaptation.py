@@ -1,6 +1,7 @@
 """Helped figures: no help changes nothing, mixtures are what their formula says, weights come back."""
 
 import math
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_the_mixture_is_the_weighted_mean_of_both_models_at_validations_best_wei
         mixture = (1 - weight) * own_probs(tiny.model, ids, boundary) + weight * other
         return float(np.exp(-np.log(mixture).mean()))
 
-    validation, test = measure_with(tiny, CORPUS, ["kneser-ney"])
+    ((validation, test),) = measure_with(tiny, CORPUS, ["kneser-ney"])
     weight = float(validation.model.rpartition(" ")[2])
     assert weight == pytest.approx(
         min(adaptation.MIXTURE_WEIGHTS, key=lambda w: mixed("validation", w))
@@ -112,7 +113,7 @@ def test_the_first_segment_of_dynamic_evaluation_is_not_learnt_from_before_it_is
 
 
 def test_every_help_is_reported_on_both_splits() -> None:
-    metrics = measure_with(checkpoint(), CORPUS, ["cache", "dynamic"])
+    metrics = list(chain(*measure_with(checkpoint(), CORPUS, ["cache", "dynamic"])))
     assert [(metric.split, metric.model) for metric in metrics] == [
         ("validation", "neural cache"),
         ("test", "neural cache"),
