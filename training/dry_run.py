@@ -85,7 +85,7 @@ def _describe_steps(
 
 
 def _describe_memory(parts: dict[str, int], say: Callable[[str], None]) -> None:
-    say("memory, estimated, beyond Python, torch and the text")
+    say("memory, estimated: the most that is held at once")
     for part, size in {**parts, "in all": sum(parts.values())}.items():
         say(f"  {part:28} {size / MEBIBYTE:10,.1f} MiB")
 

@@ -24,21 +24,24 @@ def estimate_memory(
     """Give the bytes of each purpose at the moment when most is in use: the end of a forward pass.
 
     What a few real steps took beyond these parts, for products on their way and in holes that the allocator keeps, is
-    one more part.
+    one more part; so is what a process holds before the first of them.
     """
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    parts = {
+    is_process = device.type == "cpu"
+    before = {
+        "Python, torch and the text": max(0, probe.held_bytes - weights) if is_process else 0,
         "weights": weights,
+        "average of the weights": weights if recipe.optimizer.averaging else 0,
+    }
+    grown = {
         "gradients": weights,
         "optimizer state": 2 * weights if recipe.optimizer.kind == "adamw" else 0,
-        "average of the weights": weights if recipe.optimizer.averaging else 0,
         "activations of a window": probe.window_bytes,
     }
     if isinstance(model, LanguageModel):
-        parts["logits"] = logits_bytes(recipe, model, probe.window_tokens, device, precision)
-    in_probe = sum(parts.values()) - weights - parts["average of the weights"]
-    parts["passing, as measured"] = max(0, probe.grown_bytes - in_probe)
-    return {name: size for name, size in parts.items() if size}
+        grown["logits"] = logits_bytes(recipe, model, probe.window_tokens, device, precision)
+    grown["passing, as measured"] = max(0, probe.grown_bytes - sum(grown.values()))
+    return {name: size for name, size in {**before, **grown}.items() if size}
 
 
 def logits_bytes(

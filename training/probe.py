@@ -34,8 +34,10 @@ class Probe:
         Tokens a second of updates, and of forward passes alone.
     window_bytes, window_tokens
         What the largest window kept for its backward pass, and its tokens.
+    held_bytes
+        Memory held before the first step: by the whole process, or on the device; 0 where that is not known.
     grown_bytes
-        How much more memory was held at the most than before the first step; 0 where that is not known.
+        What was held at the most beyond that, and beyond what had been freed till then: a run finds little use for holes.
     """
 
     num_steps: int
@@ -43,6 +45,7 @@ class Probe:
     read_speed: float
     window_bytes: int
     window_tokens: int
+    held_bytes: int
     grown_bytes: int
 
 
@@ -79,22 +82,26 @@ def measure_steps(
             seconds += time.monotonic() - started
         if seconds > SECONDS and len(batches) >= MIN_STEPS:
             break
+    read_speed = _read_speed(objective, batches[-MIN_STEPS:], device, precision)
+    memory.look()
     return Probe(
         num_steps=len(batches),
         train_speed=num_tokens / seconds,
-        read_speed=_read_speed(objective, batches[-MIN_STEPS:], device, precision),
+        read_speed=read_speed,
         window_bytes=window_bytes,
         window_tokens=max(batch.num_tokens for batch in batches),
+        held_bytes=memory.held_bytes,
         grown_bytes=memory.grown_bytes,
     )
 
 
 class MemoryGauge:
-    """How much more memory is held than at the start: of the device, or of the process, which keeps what it freed."""
+    """How much memory is held, and how much more later: on the device, or by the process, which keeps what it freed."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self.grown_bytes = 0
+        self.held_bytes = self._held()
         return_freed_memory()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)

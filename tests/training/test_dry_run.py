@@ -1,5 +1,7 @@
 """What a dry run says is what the run then has."""
 
+import resource
+
 import torch
 
 from models.checkpoint import load_checkpoint
@@ -57,6 +59,10 @@ def test_memory_counts_what_tensors_take(small_corpus, small_recipe) -> None:
     states = [
         value for state in optimizer.state.values() for value in state.values() if value.dim() > 0
     ]
+    held = parts["Python, torch and the text"] + parts["weights"]
+    assert (
+        1e8 < held == probe.held_bytes < resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
     assert parts["weights"] == sum(parameter.nbytes for parameter in parameters)
     assert parts["gradients"] == sum(parameter.grad.nbytes for parameter in parameters)
     assert parts["optimizer state"] == sum(state.nbytes for state in states)
