@@ -33,6 +33,8 @@ from models.pieces import PieceMemo, count_tokens, pieces
 TokenizerKind = Literal["characters", "words", "bpe", "whitespace"]
 
 UNK, EOS = "<unk>", "<eos>"
+TEXTS_AT_ONCE = 1_024
+"""Texts that the library encodes together: what it tells of each token beside its id takes much memory."""
 MAX_SURFACE = 1_000
 """Characters above which no text is one token."""
 
@@ -164,7 +166,11 @@ class Tokenizer:
         """Turn texts to token ids on all cores: what training reads."""
         if self.kind == "words":
             return [self.encode(text).ids for text in texts]
-        return [list(e.ids) for e in self._fast.encode_batch(texts, add_special_tokens=False)]
+        ids: list[list[int]] = []
+        for first in range(0, len(texts), TEXTS_AT_ONCE):
+            some = texts[first : first + TEXTS_AT_ONCE]
+            ids += [e.ids for e in self._fast.encode_batch_fast(some, add_special_tokens=False)]
+        return ids
 
     def encode_blocks(self, blocks: Iterable[str]) -> Iterator[NDArray[np.int64]]:
         """Turn the blocks of a long text to token ids, in bounded memory.

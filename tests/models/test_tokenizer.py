@@ -104,6 +104,14 @@ def test_a_saved_tokenizer_encodes_the_same(kind) -> None:
     assert json.loads(tokenizer.to_json())["model"]
 
 
+@pytest.mark.parametrize("kind", ["characters", "words", "bpe", "whitespace"])
+def test_many_texts_are_encoded_as_each_is_alone(kind, monkeypatch) -> None:
+    monkeypatch.setattr("models.tokenizer.TEXTS_AT_ONCE", 2)
+    tokenizer = trained(kind)
+    texts = [ENGLISH, "", POEM, "the zebra  sat", POEM + ENGLISH]
+    assert tokenizer.encode_batch(texts) == [tokenizer.encode(text).ids for text in texts]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": "1.0"}'])
 def test_a_broken_tokenizer_file_is_refused(text) -> None:
     with pytest.raises(TokenizerError):
