@@ -94,16 +94,19 @@ def read_texts(
         for text in texts:
             targets_T = torch.tensor([*text, boundary_id])
             inputs_T = torch.tensor([boundary_id, *text])
-            state, probs, hidden = model.zero_state(1), [], []
-            for inputs, targets in zip(
-                inputs_T.split(WINDOW), targets_T.split(WINDOW), strict=True
-            ):
-                features_1TF, state = model.read(inputs[None], state)
+            state = model.zero_state(1)
+            # Made at once: pieces that are kept while the logits come and go would leave holes as large as these.
+            probs_T = torch.empty(len(targets_T), dtype=torch.float64)
+            hidden_TF = torch.empty(len(targets_T), model.output_matrix.shape[1])
+            for first in range(0, len(targets_T), WINDOW):
+                window = slice(first, first + WINDOW)
+                features_1TF, state = model.read(inputs_T[None, window], state)
                 log_probs_TV = model.logits(features_1TF[0]).log_softmax(1)
-                probs.append(log_probs_TV.gather(1, targets[:, None]).squeeze(1).double().exp())
-                hidden.append(features_1TF[0])
-                bar.update(len(inputs))
-            found.append(ReadText(targets_T, torch.cat(probs).numpy(), torch.cat(hidden)))
+                log_probs_T1 = log_probs_TV.gather(1, targets_T[window, None])
+                probs_T[window] = log_probs_T1.squeeze(1).double().exp()
+                hidden_TF[window] = features_1TF[0]
+                bar.update(len(log_probs_T1))
+            found.append(ReadText(targets_T, probs_T.numpy(), hidden_TF))
     return found
 
 

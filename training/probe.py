@@ -37,7 +37,7 @@ class Probe:
     held_bytes
         Memory held before the first step: by the whole process, or on the device; 0 where that is not known.
     grown_bytes
-        What was held at the most beyond that, and beyond what had been freed till then: a run finds little use for holes.
+        How much more was held at the most, counted after freed memory was given back: a run finds little use for holes.
     """
 
     num_steps: int
