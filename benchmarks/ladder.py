@@ -175,6 +175,8 @@ def short_name(run: dict[str, Any], dataset: str) -> str:
 
 def write_apart(figure: Any, axes: Any, labels: Sequence[Label]) -> None:
     """Write labels beside their marks, each raised until it covers none of those below it."""
+    from matplotlib import patheffects
+
     figure.draw_without_rendering()  # until then the axes are not as large as they will be
     taken: list[Any] = []
     for x, y, name, colour in sorted(labels, key=lambda label: label.y):
@@ -185,7 +187,7 @@ def write_apart(figure: Any, axes: Any, labels: Sequence[Label]) -> None:
             textcoords="offset points",
             va="center",
             color=colour,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+            path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
         )
         while text.get_window_extent().count_overlaps(taken):
             text.xyann = (6, text.xyann[1] + 1)
