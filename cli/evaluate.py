@@ -82,10 +82,11 @@ def run(options: argparse.Namespace) -> int:
         return 0
     corpus = corpus_of(card, options.data, os.environ)
     helped = measure_with(checkpoint, as_text(corpus), options.helps) if options.helps else ()
+    published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     measured: list[Metric] = []
     print(head)
     for metrics in chain((evaluate_checkpoint(checkpoint, corpus),), helped):
-        _show(metrics, {(m.name, m.split, m.model): m.value for m in card.metrics})
+        _show(metrics, published)
         measured += metrics
         if options.update_card:
             update_card(options.checkpoint, checkpoint, measured)
