@@ -9,7 +9,7 @@ Shapes: T tokens of a text, F features.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -175,20 +175,20 @@ class DynamicConfig:
     learning_rate: float
     forgetting: float
     segment: int = 20
-    epsilon: float = 1e-3
 
 
 LEARNING_RATES = (2e-5, 5e-5, 1e-4, 2e-4)
 FORGETTINGS = (0.002, 0.01)
 TUNING_TOKENS = 12_000
 MOMENT_WINDOWS = 120
+EPSILON = 1e-3
 
 
 class DynamicEvaluation:
     """Dynamic evaluation with gradients scaled by their root mean square on the training texts.
 
     After each segment, with g its gradient and w0 the trained weights:
-    w += forgetting * r * (w0 - w) - learning_rate * g / (rms + epsilon), where r is rms over its mean.
+    w += min(forgetting * r, 1) * (w0 - w), and w -= learning_rate * g / (rms + epsilon), where r is rms over its mean.
     """
 
     def __init__(
@@ -202,9 +202,10 @@ class DynamicEvaluation:
         self._precision = choose_precision(CPU)
         self._parameters: list[Tensor] = list(model.parameters())
         self._trained = [parameter.detach().clone() for parameter in self._parameters]
-        self._rms = self._gradient_rms(train)
-        mean = sum(float(rms.sum()) for rms in self._rms) / sum(rms.numel() for rms in self._rms)
-        self._relative = [rms / mean for rms in self._rms]
+        all_rms = self._gradient_rms(train)
+        mean = sum(float(rms.sum()) for rms in all_rms) / sum(rms.numel() for rms in all_rms)
+        self._relative = [rms / mean for rms in all_rms]
+        self._scales = [rms + EPSILON for rms in all_rms]
 
     def _gradient_rms(self, train: Sequence[Sequence[int]] | TokenStream) -> list[Tensor]:
         """Give the root mean square of each weight's gradient over windows of the training texts."""
@@ -225,8 +226,15 @@ class DynamicEvaluation:
     def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
         return torch.autograd.grad(loss, self._parameters)
 
-    def cross_entropy(self, text: Sequence[int], config: DynamicConfig) -> float:
-        """Give the summed cross-entropy in nats of one text, and leave the weights as they were trained."""
+    def cross_entropy(self, texts: Sequence[Sequence[int]], config: DynamicConfig) -> float:
+        """Give the mean cross-entropy in nats of texts, each from the trained weights, which are left as they were."""
+        pulls = [(config.forgetting * relative).clamp_(max=1) for relative in self._relative]
+        total = sum(self._summed_cross_entropy(text, config, pulls) for text in texts)
+        return total / sum(len(text) + 1 for text in texts)
+
+    def _summed_cross_entropy(
+        self, text: Sequence[int], config: DynamicConfig, pulls: Sequence[Tensor]
+    ) -> float:
         model = self._model
         state, total = model.zero_state(1), 0.0
         for inputs, targets in self._segments(text, config.segment):
@@ -236,7 +244,7 @@ class DynamicEvaluation:
                     features_1TF[0], model.output_matrix, model.output_bias, targets
                 )
             total += loss.item()
-            self._learn(self._gradients(loss / len(targets)), config)
+            self._learn(self._gradients(loss / len(targets)), config.learning_rate, pulls)
         with torch.no_grad():
             torch._foreach_copy_(self._parameters, self._trained)
         return total
@@ -249,14 +257,10 @@ class DynamicEvaluation:
         yield from tqdm(pieces, "learning as it reads", number, leave=False, disable=None)
 
     @torch.no_grad()
-    def _learn(self, gradients: Sequence[Tensor], config: DynamicConfig) -> None:
-        pieces = zip(
-            self._parameters, gradients, self._trained, self._rms, self._relative, strict=True
-        )
-        for weight, gradient, trained, rms, relative in pieces:
-            pull = (config.forgetting * relative).clamp_(max=1)
-            weight.add_(pull.mul_(trained - weight))
-            weight.addcdiv_(gradient, rms + config.epsilon, value=-config.learning_rate)
+    def _learn(self, gradients: Sequence[Tensor], rate: float, pulls: Sequence[Tensor]) -> None:
+        pieces = zip(self._parameters, gradients, self._trained, self._scales, pulls, strict=True)
+        for weight, gradient, trained, scale, pull in pieces:
+            weight.lerp_(trained, pull).addcdiv_(gradient, scale, value=-rate)
 
 
 def _learning_as_it_reads(
@@ -267,18 +271,12 @@ def _learning_as_it_reads(
 ) -> list[Metric]:
     """Fit dynamic evaluation on the beginning of validation, and measure with it."""
     evaluation = DynamicEvaluation(model, train, boundary_id)
-
-    def mean_loss(some: Sequence[Sequence[int]], config: DynamicConfig) -> float:
-        total = sum(evaluation.cross_entropy(text, config) for text in some)
-        return total / sum(len(text) + 1 for text in some)
-
     tuning = list(_beginning(texts["validation"], TUNING_TOKENS))
     tried = [
         DynamicConfig(rate, forgetting) for rate in LEARNING_RATES for forgetting in FORGETTINGS
     ]
-    cost: Callable[[DynamicConfig], float] = partial(mean_loss, tuning)
-    best = min(tried, key=cost)
-    figures = {split: math.exp(mean_loss(texts[split], best)) for split in SPLITS}
+    best = min(tried, key=partial(evaluation.cross_entropy, tuning))
+    figures = {split: math.exp(evaluation.cross_entropy(texts[split], best)) for split in SPLITS}
     return _metrics("dynamic evaluation", figures)
 
 

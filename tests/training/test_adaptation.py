@@ -15,6 +15,7 @@ from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training import adaptation
 from training.adaptation import DynamicConfig, DynamicEvaluation, measure_with, read_texts
+from training.batches import StreamWindows
 from training.corpus import TextCorpus
 
 LINES = [f"the {a} saw the {b} and the {b} saw {a}" for a in "abcde" for b in "fghi"]
@@ -90,10 +91,10 @@ def test_dynamic_evaluation_that_learns_nothing_is_static_and_weights_come_back(
     before = [parameter.detach().clone() for parameter in tiny.model.parameters()]
     evaluation = DynamicEvaluation(tiny.model, [stream("train", tiny.tokenizer)], boundary)
     evaluation._precision = "float32"
-    still = evaluation.cross_entropy(ids[:-1], DynamicConfig(0.0, 0.0, segment=3))
-    expected = -np.log(own_probs(tiny.model, ids, boundary)).sum()
+    still = evaluation.cross_entropy([ids[:-1]], DynamicConfig(0.0, 0.0, segment=3))
+    expected = -np.log(own_probs(tiny.model, ids, boundary)).mean()
     assert still == pytest.approx(expected, rel=1e-5)
-    learning = evaluation.cross_entropy(ids[:-1], DynamicConfig(1e-3, 0.0, segment=3))
+    learning = evaluation.cross_entropy([ids[:-1]], DynamicConfig(1e-3, 0.0, segment=3))
     assert learning < still
     for parameter, kept in zip(tiny.model.parameters(), before, strict=True):
         assert torch.equal(parameter, kept)
@@ -108,8 +109,53 @@ def test_the_first_segment_of_dynamic_evaluation_is_not_learnt_from_before_it_is
     ids = ids[: ids.index(boundary) + 1]
     evaluation = DynamicEvaluation(tiny.model, [stream("train", tiny.tokenizer)], boundary)
     evaluation._precision = "float32"
-    whole = evaluation.cross_entropy(ids[:-1], DynamicConfig(1.0, 0.0, segment=99))
-    assert whole == pytest.approx(-np.log(own_probs(tiny.model, ids, boundary)).sum(), rel=1e-5)
+    whole = evaluation.cross_entropy([ids[:-1]], DynamicConfig(1.0, 0.0, segment=99))
+    assert whole == pytest.approx(-np.log(own_probs(tiny.model, ids, boundary)).mean(), rel=1e-5)
+
+
+def test_dynamic_evaluation_moves_the_weights_by_krauses_rule(monkeypatch) -> None:
+    tiny = checkpoint()
+    boundary = tiny.tokenizer.eos_id
+    train, text = stream("train", tiny.tokenizer)[:-1], stream("test", tiny.tokenizer)[:11]
+    monkeypatch.setattr(adaptation, "choose_precision", lambda device: "float32")
+    evaluation = DynamicEvaluation(tiny.model, [train], boundary)
+
+    model = checkpoint().model
+    weights = dict(model.named_parameters())
+
+    def gradients(inputs, targets, state):
+        """Gradients of the mean loss, each lane's state before it, and the state after."""
+        logits, after = model(inputs, state)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        found = torch.autograd.grad(loss, list(weights.values()))
+        return loss.item(), dict(zip(weights, found, strict=True)), after.detach()
+
+    squares, number, state = dict.fromkeys(weights, 0.0), 0, None
+    windows = StreamWindows([train], boundary_id=boundary, batch_size=32, window=20, seed=0)
+    for window in windows.epoch(0):
+        state = model.zero_state(len(window.inputs_BT)) if state is None else state
+        _, found, state = gradients(window.inputs_BT, window.targets_BT, state)
+        squares = {name: square + found[name] ** 2 for name, square in squares.items()}
+        number += 1
+    rms = {name: (square / number).sqrt() for name, square in squares.items()}
+    mean = torch.cat([value.flatten() for value in rms.values()]).mean()
+    trained = {name: weight.detach().clone() for name, weight in weights.items()}
+
+    total, state = 0.0, model.zero_state(1)
+    ids = torch.tensor([[boundary, *text, boundary]])
+    for first in range(0, 12, 5):
+        targets = ids[:, first + 1 : first + 6]
+        loss, found, state = gradients(
+            ids[:, first : first + 5][:, : targets.shape[1]], targets, state
+        )
+        total += loss * targets.shape[1]
+        with torch.no_grad():
+            for name, weight in weights.items():
+                pull = (0.3 * rms[name] / mean).clamp(max=1)
+                step = 2e-3 * found[name] / (rms[name] + 1e-3)
+                weight += pull * (trained[name] - weight) - step
+    measured = evaluation.cross_entropy([text], DynamicConfig(2e-3, 0.3, segment=5))
+    assert measured == pytest.approx(total / 12, rel=1e-5)
 
 
 def test_every_help_is_reported_on_both_splits() -> None:
