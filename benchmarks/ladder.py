@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.report import RESULTS, table
+from training.recipe import differences, make_recipe, read_recipe
 
 KEPT = RESULTS / "ladder"
 DOCS = Path("docs")
@@ -45,9 +46,12 @@ SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")
 
 
 def condense(run: Path) -> dict[str, Any]:
-    """Give what a finished run tells: recipe, cost, figures, and its curve of (epoch, step, seconds, perplexity)."""
+    """Give what a finished run tells: recipe, cost, figures, and its curve of (step, seconds, perplexity)."""
     config = json.loads((run / "config.json").read_text("utf-8"))
     recipe = json.loads((run / "recipe.json").read_text("utf-8"))
+    committed = Path("recipes") / f"{recipe['name']}.toml"
+    if changes := differences(make_recipe(recipe), read_recipe(committed)):
+        sys.exit(f"{run} was not made by {committed} as it stands: {', '.join(changes)}")
     log = run / "run_log.jsonl"
     events = (
         [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
@@ -105,30 +109,29 @@ def row_of(run: dict[str, Any]) -> list[str]:
 
 
 def draw_curves(dataset: str, runs: Sequence[dict[str, Any]]) -> None:
-    """Draw validation perplexity against the minutes of training."""
+    """Draw validation perplexity against the epochs read."""
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
     ends = []
     for run in runs:
         if len(run["curve"]) < 2:
             continue
-        minutes = [point["seconds"] / 60 for point in run["curve"]]
+        training = run["training"]
+        epochs = [point["step"] / training["steps"] * training["epochs"] for point in run["curve"]]
         values = [point["perplexity"] for point in run["curve"]]
-        axes.plot(minutes, values, color=BLUE, linewidth=1.5)
-        ends.append(Label(minutes[-1], values[-1], short_name(run, dataset)))
+        axes.plot(epochs, values, color=BLUE, linewidth=1.5)
+        ends.append(Label(epochs[-1], values[-1], short_name(run, dataset)))
     draw_ngram(axes, runs, "validation")
     axes.set(
-        xlabel="minutes of training", ylabel="validation perplexity", xscale="log", yscale="log"
+        xlabel="epochs of training", ylabel="validation perplexity", xscale="log", yscale="log"
     )
-    axes.set_xticks(
-        [1, 2, 5, 10, 20, 50, 100, 200], ["1", "2", "5", "10", "20", "50", "100", "200"]
-    )
+    axes.set_xticks([1, 2, 5, 10, 20, 40], ["1", "2", "5", "10", "20", "40"])
     axes.set_yticks(
         [60, 80, 100, 150, 200, 300, 500], ["60", "80", "100", "150", "200", "300", "500"]
     )
     axes.minorticks_off()
-    axes.set_xlim(1, 500)
+    axes.set_xlim(0.9, 100)
     write_apart(figure, axes, ends)
     finish(figure, axes, f"learning-curves-{dataset}")
 
@@ -261,8 +264,9 @@ INTRODUCTION = """# Results
 Perplexity of language models on the field's common texts, each from one committed recipe. "Test" is static: the model
 alone, its weights fixed, the split read as one stream in one lane with the state carried over, every token and every
 end of a line counted, in float32. What adapts to the test text, or is mixed with another model, has columns of its own,
-fitted on validation. Time is that of the updates, without validation. Learning curves show validation as training sees
-it, in many lanes begun in mid-text, in the run's own precision.
+fitted on validation. Learning curves show validation as training sees it, in many lanes begun in mid-text, in the run's
+own precision. Time is that of the updates, without validation, on one core; most runs had other work beside them on the
+machine, which made some half as fast as others: a row's minutes say what it cost, not which network is the faster.
 
 Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladder`; a row is reproduced by
 

@@ -1,13 +1,20 @@
 """Training steps of this project against a plain loop: `torch.nn.LSTM`, float32, full softmax, Adam.
 
-Both train the same sizes on the same random words, step by step in turns, in one process on all its cores. Also the
-share of the machine's product peak that a step's matrix products make up: of the fastest bfloat16 product of this run.
+Both train the same sizes on the same random words, step by step in turns, in one process on all its cores. A bare step
+is the loss, its gradients and the update, on both sides. The step of a recipe is all that `refrain train` does for it,
+from cutting the window to averaging the weights: dropout of words, vectors and recurrent weights, penalties, windows of
+varying length, AdamW at the rate of its schedule, the checks that loss and gradient are finite. The plain loop beside
+it has what the tutorials have: windows of one length, and dropout after the embedding, between layers and before the
+output. Also the share of the machine's product peak that a step's matrix products make up: of the fastest bfloat16
+product of this run.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,10 +25,13 @@ from models.config import LanguageModelConfig
 from models.language_model import LanguageModel
 from training.allocator import keep_freed_memory
 from training.batches import StreamWindows
+from training.corpus import TextCorpus
+from training.listeners import RunListener, StepReport
 from training.objective import LanguageModelObjective
 from training.optimizer import make_optimizer, take_gradients
 from training.precision import autocast
-from training.recipe import OptimizerRecipe
+from training.recipe import OptimizerRecipe, read_recipe
+from training.run import train
 
 CPU = torch.device("cpu")
 # vocabulary, width, layers, rows, window, words sampled
@@ -32,23 +42,29 @@ CASES = (
     (33_278, 640, 2, 64, 35, 6_000),
 )
 ROUNDS = 5
+RECIPE, RECIPE_VOCABULARY, RECIPE_ROUNDS = "penn-treebank-lstm", 10_000, 21
+RECIPES = Path(__file__).parents[1] / "recipes"
+WORDS_A_LINE = 20
 
 
 class PlainModel(nn.Module):
-    """What a tutorial trains: embedding, `nn.LSTM`, a linear layer tied to the embedding."""
+    """What a tutorial trains: embedding, `nn.LSTM`, a linear layer tied to the embedding, dropout between them."""
 
-    def __init__(self, vocab_size: int, width: int, num_layers: int) -> None:
+    def __init__(self, vocab_size: int, width: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, width)
-        self.lstm = nn.LSTM(width, width, num_layers, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(width, width, num_layers, batch_first=True, dropout=dropout)
         self.output = nn.Linear(width, vocab_size)
         self.output.weight = self.embedding.weight
 
 
-def plain_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
+def plain_steps(
+    case: tuple[int, ...], words: np.ndarray, dropout: float = 0.0
+) -> Callable[[], None]:
     """Give a function that does one step of the plain loop."""
     vocab_size, width, num_layers, rows, window, _ = case
-    model = PlainModel(vocab_size, width, num_layers)
+    model = PlainModel(vocab_size, width, num_layers, dropout)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     lanes = torch.from_numpy(words[: len(words) // rows * rows]).view(rows, -1)
     place, state = 0, None
@@ -60,9 +76,9 @@ def plain_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
         inputs, targets = lanes[:, place : place + window], lanes[:, place + 1 : place + window + 1]
         place += window
         optimizer.zero_grad()
-        outputs, state = model.lstm(model.embedding(inputs), state)
+        outputs, state = model.lstm(model.dropout(model.embedding(inputs)), state)
         state = tuple(part.detach() for part in state)
-        logits = model.output(outputs)
+        logits = model.output(model.dropout(outputs))
         nn.functional.cross_entropy(logits.reshape(-1, vocab_size), targets.reshape(-1)).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 0.25)
         optimizer.step()
@@ -71,7 +87,7 @@ def plain_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
 
 
 def our_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
-    """Give a function that does one step as `training/loop.py` does."""
+    """Give a function that does one bare step: no regularisation, schedule, averaging or checks."""
     vocab_size, width, num_layers, rows, window, num_sampled = case
     config = LanguageModelConfig(
         vocab_size=vocab_size, embedding_size=width, hidden_size=width, num_layers=num_layers
@@ -93,7 +109,7 @@ def our_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
     return step
 
 
-def seconds_of(step: Callable[[], None]) -> float:
+def seconds_of(step: Callable[[], object]) -> float:
     """Time one step."""
     start = time.perf_counter()
     step()
@@ -114,34 +130,96 @@ def peak() -> float:
     return 2 * 2240 * 1152 * 4608 / fastest
 
 
+def random_words(vocab_size: int) -> np.ndarray:
+    """Draw words by Zipf's law, without the two special tokens."""
+    return np.random.default_rng(0).zipf(1.2, 400_000) % (vocab_size - 2) + 2
+
+
+def bare_turns(case: tuple[int, ...]) -> list[tuple[float, float]]:
+    """Give the tokens a second of bare steps, plain and ours, turn by turn."""
+    words = random_words(case[0])
+    plain, ours = plain_steps(case, words), our_steps(case, words)
+    plain(), ours()
+    tokens = case[3] * case[4]
+    return [(tokens / seconds_of(plain), tokens / seconds_of(ours)) for _ in range(ROUNDS)]
+
+
+class PlainInTurn(RunListener):
+    """Does a step of the plain loop after each of a run's, whose clock stands still meanwhile.
+
+    Attributes
+    ----------
+    turns
+        The tokens a second, plain and of the run; those of the first step, which warms up, are left out.
+    """
+
+    def __init__(self, plain: Callable[[], None], num_tokens: int) -> None:
+        self._plain = plain
+        self._num_tokens = num_tokens
+        self.turns: list[tuple[float, float]] = []
+
+    def on_step(self, report: StepReport) -> None:
+        plain_speed = self._num_tokens / seconds_of(self._plain)
+        if report.step > 1:
+            self.turns.append((plain_speed, report.tokens_per_second))
+
+
+def recipe_turns() -> tuple[tuple[int, ...], list[tuple[float, float]]]:
+    """Train as the recipe says, for a few steps; give its sizes, and the tokens a second, plain and ours, by turn."""
+    few = ("budget.epochs=1", f"budget.max_windows={RECIPE_ROUNDS + 1}", "card.baseline_order=0")
+    recipe = read_recipe(RECIPES / f"{RECIPE}.toml", few)
+    model, budget = recipe.model, recipe.budget
+    sizes = (RECIPE_VOCABULARY, model["hidden_size"], model["num_layers"])
+    case = (*sizes, budget.batch_size, budget.window, recipe.optimizer.num_sampled)
+    words = np.concatenate((np.arange(2, RECIPE_VOCABULARY), random_words(RECIPE_VOCABULARY)))
+    lines = [
+        " ".join(map(str, words[start : start + WORDS_A_LINE].tolist()))
+        for start in range(0, len(words), WORDS_A_LINE)
+    ]
+    corpus = TextCorpus({"train": lines, "validation": lines[:9], "test": lines[:9]}, "stream")
+    plain = plain_steps(case, words, model["output_dropout"])
+    listener = PlainInTurn(plain, budget.batch_size * budget.window)
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            recipe,
+            corpus,
+            Path(folder) / RECIPE,
+            device_name="cpu",
+            say=lambda _: None,
+            listeners=[listener],
+        )
+    return case, listener.turns
+
+
+def row_of(step: str, case: tuple[int, ...], turns: list[tuple[float, float]]) -> tuple[str, ...]:
+    """Give a line of the table."""
+    vocab_size, width, num_layers, num_rows, window, num_sampled = case
+    plain_speed, our_speed = (median([turn[i] for turn in turns]) for i in (0, 1))
+    ratio = median([fast / slow for slow, fast in turns])
+    share = products(case) / (num_rows * window) * our_speed / peak()
+    return (
+        step,
+        f"{vocab_size:,}",
+        f"{num_layers} x {width}",
+        f"{num_rows} x {window}",
+        f"{num_sampled:,}" if num_sampled else "all",
+        f"{plain_speed:,.0f}",
+        f"{our_speed:,.0f}",
+        f"{ratio:.1f}x",
+        f"{share:.0%}",
+    )
+
+
 def main() -> None:
     """Measure every case, the two loops in turns."""
     keep_freed_memory()
     rows = []
     for case in CASES:
-        vocab_size, width, num_layers, num_rows, window, num_sampled = case
-        words = np.random.default_rng(0).zipf(1.2, 400_000) % (vocab_size - 2) + 2
-        plain, ours = plain_steps(case, words), our_steps(case, words)
-        plain(), ours()
-        pairs = [(seconds_of(plain), seconds_of(ours)) for _ in range(ROUNDS)]
-        tokens = num_rows * window
-        plain_speed, our_speed = (tokens / median([pair[i] for pair in pairs]) for i in (0, 1))
-        ratio = median([slow / fast for slow, fast in pairs])
-        share = products(case) / tokens * our_speed / peak()
-        rows.append(
-            (
-                f"{vocab_size:,}",
-                f"{num_layers} x {width}",
-                f"{num_rows} x {window}",
-                f"{num_sampled:,}" if num_sampled else "all",
-                f"{plain_speed:,.0f}",
-                f"{our_speed:,.0f}",
-                f"{ratio:.1f}x",
-                f"{share:.0%}",
-            )
-        )
+        rows.append(row_of("bare", case, bare_turns(case)))
         print(rows[-1], flush=True)
-    header = ("vocabulary", "LSTM", "rows x window", "words normalised over")
+    rows.append(row_of(f"of {RECIPE}", *recipe_turns()))
+    print(rows[-1], flush=True)
+    header = ("step", "vocabulary", "LSTM", "rows x window", "words normalised over")
     speeds = ("plain loop, tokens/s", "this project, tokens/s", "ratio", "of the product peak")
     save(
         "train_step",

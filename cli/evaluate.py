@@ -68,14 +68,14 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
     head = f"{'split':12} {'measured':>10} {'card':>10}  figure"
-    if options.data and options.data.is_file() and not is_own_text(card, options.data):
+    file = TextFile.scan(options.data) if options.data and options.data.is_file() else None
+    if file and not is_own_text(card, file):
         if options.helps or options.update_card:
             raise InputError(
                 f"{options.data} is not what {checkpoint.name} was trained on: --with is fitted on that, "
                 "and a card has the figures of that"
             )
-        text = TextFile.scan(options.data).read()
-        whole = TextCorpus(documents={"test": [text]}, unit="documents")
+        whole = TextCorpus(documents={"test": [file.read()]}, unit="documents")
         figures = evaluate_checkpoint(checkpoint, whole, ("test",))
         print(head)
         _show(figures, {})

@@ -46,13 +46,16 @@ def run(options: argparse.Namespace) -> int:
     """Run the test, print its table and suggestion, write its plot if told where."""
     from training.learning_rate_finder import find_learning_rate
     from training.optional_package import require
+    from training.output import make_folder
     from training.progress_display import progress_display
     from training.run import print_at_once
 
     if options.output:
         require("matplotlib", "studies")
+        make_folder(options.output)
     recipe, corpus = read_recipe_and_corpus(options)
-    highest = options.highest or (100.0 if recipe.optimizer.kind == "sgd" else 1.0)
+    usual = 100.0 if recipe.optimizer.kind == "sgd" else 1.0
+    highest = usual if options.highest is None else options.highest
     print_at_once(
         f"{recipe.name}: up to {options.steps} steps, learning rate from {options.lowest:g} to {highest:g}"
     )
@@ -105,7 +108,6 @@ def save(test: RangeTest, recipe: TrainRecipe, folder: Path) -> None:
     """Write the figure and the figures."""
     from training.learning_rate_plot import save_plot
 
-    folder.mkdir(parents=True, exist_ok=True)
     save_plot(test, recipe.name, folder / "find_lr.svg")
     points = zip(test.learning_rates, test.losses, test.smoothed, strict=True)
     values: dict[str, Any] = {

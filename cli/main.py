@@ -81,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RefrainError, ServiceError, EngineError) as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"refrain: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("refrain: interrupted", file=sys.stderr)
         return 130

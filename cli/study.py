@@ -224,12 +224,13 @@ def _corpus(asked: argparse.Namespace) -> TextCorpus:
 
 def run(asked: argparse.Namespace) -> int:
     """Measure, print a table, and write the figures as JSON and as a picture."""
+    from training.output import make_folder
     from training.studies.figure import save, style
 
     study = importlib.import_module(f"training.studies.{asked.study.replace('-', '_')}")
     with style():
+        make_folder(asked.output)
         figures = asked.measure(study, asked)
-        asked.output.mkdir(parents=True, exist_ok=True)
         written = [asked.output / f"{asked.study}{suffix}" for suffix in (".json", ".svg")]
         numbers = json.dumps(figures, ensure_ascii=False, indent=1)
         written[0].write_text(numbers + "\n", encoding="utf-8")

@@ -49,10 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again.add_argument(
         "--dry-run",
         action="store_true",
-        help="say how large and how long the run would be, after a few steps of it; write nothing",
+        help="say how large and how long the run would be, after a few steps of it; nothing is trained or overwritten",
     )
     parser.add_argument(
-        "--tensorboard", type=Path, metavar="FOLDER", help="log to TensorBoard, in FOLDER/NAME"
+        "--tensorboard",
+        type=Path,
+        metavar="FOLDER",
+        help="log to TensorBoard, in a folder of FOLDER named as the output",
     )
     parser.add_argument(
         "--mlflow", metavar="URI", help="log to MLflow: a server's address, or a folder"
@@ -80,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             resume=options.resume,
             overwrite=options.overwrite,
             device_name=options.device,
-            listeners=_listeners(options, recipe, directory) if processes.is_first else (),
+            listeners=_listeners(options, directory) if processes.is_first else (),
             processes=processes,
         )
     if not processes.is_first:
@@ -102,14 +105,12 @@ def plan(recipe: TrainRecipe, directory: Path) -> str:
     return f"{recipe.name}: training a {kind} on {source}, {length}, seed {recipe.seed}, to {directory}"
 
 
-def _listeners(
-    options: argparse.Namespace, recipe: TrainRecipe, directory: Path
-) -> list[RunListener]:
+def _listeners(options: argparse.Namespace, directory: Path) -> list[RunListener]:
     listeners: list[RunListener] = []
     if options.tensorboard:
         from training.tensorboard_log import TensorBoardLog
 
-        listeners.append(TensorBoardLog(options.tensorboard / recipe.name))
+        listeners.append(TensorBoardLog(options.tensorboard / directory.resolve().name))
     if options.mlflow:
         from training.mlflow_log import MlflowLog
 

@@ -47,6 +47,8 @@ class Card:
         Terms of the training data and the weights.
     recipe
         The recipe that made the checkpoint.
+    text_sha256
+        Of the text file that it was trained on, if it was one.
     training
         Free facts of the run: epochs, tokens, seconds, machine, precision.
     """
@@ -56,11 +58,12 @@ class Card:
     license: str
     dataset: str
     recipe: str = ""
+    text_sha256: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("description", "language", "license", "dataset", "recipe"):
+        for name in ("description", "language", "license", "dataset", "recipe", "text_sha256"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"card: {name} must be text, not {getattr(self, name)!r}")
         if not isinstance(self.training, dict):

@@ -9,9 +9,9 @@ Shapes: T tokens of a text, F features.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -39,7 +39,7 @@ SPLITS: tuple[Split, ...] = ("validation", "test")
 ORDER = 5
 WINDOW = 128
 CACHE_WINDOW = 3_000
-MIXTURE_WEIGHTS = tuple(np.arange(0.02, 0.62, 0.02).tolist())
+MIXTURE_WEIGHTS = tuple(np.arange(0.02, 1.0, 0.02).tolist())
 
 
 def measure_with(
@@ -177,11 +177,12 @@ class DynamicConfig:
     segment: int = 20
 
 
-LEARNING_RATES = (2e-5, 5e-5, 1e-4, 2e-4)
-FORGETTINGS = (0.002, 0.01)
+FIRST_TRIED = DynamicConfig(2e-4, 0.005)
 TUNING_TOKENS = 12_000
 MOMENT_WINDOWS = 120
 EPSILON = 1e-3
+LEAST_GAIN = 1e-4
+"""Nats for which a setting is tried further."""
 
 
 class DynamicEvaluation:
@@ -272,12 +273,27 @@ def _learning_as_it_reads(
     """Fit dynamic evaluation on the beginning of validation, and measure with it."""
     evaluation = DynamicEvaluation(model, train, boundary_id)
     tuning = list(_beginning(texts["validation"], TUNING_TOKENS))
-    tried = [
-        DynamicConfig(rate, forgetting) for rate in LEARNING_RATES for forgetting in FORGETTINGS
-    ]
-    best = min(tried, key=partial(evaluation.cross_entropy, tuning))
+    best = fitted(partial(evaluation.cross_entropy, tuning), FIRST_TRIED)
     figures = {split: math.exp(evaluation.cross_entropy(texts[split], best)) for split in SPLITS}
-    return _metrics("dynamic evaluation", figures)
+    name = f"dynamic evaluation, learning rate {best.learning_rate:.2g}, forgetting {best.forgetting:.2g}"
+    return _metrics(name, figures)
+
+
+def fitted(cost: Callable[[DynamicConfig], float], best: DynamicConfig) -> DynamicConfig:
+    """Double or halve one setting after the other for as long as that helps: there is no edge to stop at."""
+    cost = cache(cost)
+    before = None
+    while best != before:
+        before = best
+        for name in ("learning_rate", "forgetting"):
+            for factor in (2.0, 0.5):
+                while cost(tried := _scaled(best, name, factor)) < cost(best) - LEAST_GAIN:
+                    best = tried
+    return best
+
+
+def _scaled(config: DynamicConfig, name: str, factor: float) -> DynamicConfig:
+    return replace(config, **{name: getattr(config, name) * factor})
 
 
 def _beginning(texts: Sequence[Sequence[int]], num_tokens: int) -> Iterator[Sequence[int]]:

@@ -55,12 +55,19 @@ def _licence_text(licence: str) -> str:
 
 
 def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metric]) -> None:
-    """Write new figures of a checkpoint to its card; figures of models that were not measured stay."""
-    names = {metric.model for metric in measured}
-    others = [metric for metric in checkpoint.card.metrics if metric.model not in names]
+    """Write new figures of a checkpoint to its card; figures of models that were not measured stay.
+
+    What stands behind a comma in a model's name is how it was set: a new setting takes the place of the old one.
+    """
+    names = {_without_settings(metric) for metric in measured}
+    others = [m for m in checkpoint.card.metrics if _without_settings(m) not in names]
     card = replace(checkpoint.card, metrics=(*measured, *others))
     readme = card_text(directory.resolve().name, checkpoint.model, checkpoint.tokenizer, card)
     save_card(directory, replace(checkpoint, card=card), readme=readme)
+
+
+def _without_settings(metric: Metric) -> str:
+    return metric.model.partition(",")[0]
 
 
 def rewrite_card(directory: Path) -> None:

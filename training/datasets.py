@@ -371,9 +371,9 @@ def load_dataset(name: str, root: Path, *, verify: bool = True) -> TextCorpus | 
     return dataset.read(root)
 
 
-def is_own_text(card: Card, path: Path) -> bool:
-    """Tell whether a checkpoint was trained on this very text file, by its name."""
-    return path.is_file() and not card.recipe and path.name == card.dataset
+def is_own_text(card: Card, file: TextFile) -> bool:
+    """Tell whether a checkpoint was trained on this very text file."""
+    return file.sha256 == card.text_sha256
 
 
 def corpus_of(
@@ -393,10 +393,14 @@ def corpus_of(
     """
     if data and not data.exists():
         raise MissingDatasetError(f"--data {data}: there is no such file or folder")
-    if data and is_own_text(card, data):
-        return own_text_corpus(TextFile.scan(data), token_cache(environ))
     if data and data.is_file():
-        raise MissingDatasetError(f"{data} is not what it was trained on: {card.dataset}")
+        file = TextFile.scan(data)
+        if is_own_text(card, file):
+            return own_text_corpus(file, token_cache(environ))
+        was_changed = ", as it was then" if data.name == card.dataset else ""
+        raise MissingDatasetError(
+            f"{data} is not what it was trained on: {card.dataset}{was_changed}"
+        )
     if not card.recipe:
         raise MissingDatasetError(
             f"it was trained on a text file, {card.dataset}; give it with --data"

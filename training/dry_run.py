@@ -1,4 +1,4 @@
-"""What a run would take, said before it: parameters, steps, memory, time. Nothing is written."""
+"""What a run would take, said before it: parameters, steps, memory, time. No model is written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from training.precision import choose_device, choose_precision
 from training.prepare import (
     Prepared,
     as_text,
+    ngram_config,
     prepare,
     tokenizer_for,
     training_tokens,
@@ -41,7 +42,7 @@ def dry_run(
     device = choose_device(device_name)
     prepared = prepare(recipe, corpus, device)
     precision = choose_precision(device, recipe.budget.precision)
-    say(f"dry run of {recipe.name}, on {device.type} in {precision}: nothing is written")
+    say(f"dry run of {recipe.name}, on {device.type} in {precision}: no model is written")
     _describe_model(prepared.model, say)
     num_tokens = sum(batch.num_tokens for batch in prepared.objective.epoch(0))
     _describe_steps(recipe, prepared, num_tokens, say)
@@ -126,8 +127,8 @@ def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str]
     """Say what can be said before counting."""
     tokenizer = tokenizer_for(recipe, corpus)
     num_tokens = int(training_tokens(corpus, tokenizer)[1].sum())
-    order = int(recipe.model.get("order", 5))
-    say(f"dry run of {recipe.name}: nothing is written")
+    order = ngram_config(recipe, tokenizer).order
+    say(f"dry run of {recipe.name}: no model is written")
     for name, number in {
         "vocabulary": tokenizer.vocab_size,
         "tokens to count": num_tokens,

@@ -2,7 +2,8 @@
 
 * RefrainError (models.errors)
   - RecipeError            a recipe or an override that makes no sense
-  - OutputExistsError      the output folder holds something worth keeping
+  - OutputError            the output folder cannot be written, or another run holds it
+    - OutputExistsError    it holds something worth keeping
   - SnapshotError          a snapshot that does not fit the run
   - DivergedError          the loss, its gradient or a validation figure is no number any more
   - MissingPackageError    an optional package that is not installed; says how to get it
@@ -24,7 +25,11 @@ class RecipeError(RefrainError, ValueError):
     """A recipe or an override that makes no sense."""
 
 
-class OutputExistsError(RefrainError):
+class OutputError(RefrainError):
+    """The output folder cannot be written, or another run holds it."""
+
+
+class OutputExistsError(OutputError):
     """The output folder holds something worth keeping."""
 
 

@@ -83,7 +83,7 @@ def find_learning_rate(
     device_name: str = "auto",
     listener: RunListener | None = None,
 ) -> RangeTest:
-    """Run the range test of a recipe on its corpus; nothing is written.
+    """Run the range test of a recipe on its corpus; no model is written.
 
     Raises
     ------

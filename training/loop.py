@@ -36,9 +36,11 @@ from training.optimizer import (
 from training.precision import Precision, autocast
 from training.recipe import TrainRecipe
 from training.snapshot import (
+    BEST,
     Progress,
     find_snapshot,
     load_snapshot,
+    restore_best,
     save_snapshot,
     write_tensors,
 )
@@ -113,6 +115,8 @@ class TrainingLoop:
             average=self._average,
             device=self._device,
         )
+        if self._processes.is_first:
+            restore_best(found, self._directory)
         self._objective.state = self._processes.own(state)
         self._snapshot_step = self.progress.step
 
@@ -135,7 +139,7 @@ class TrainingLoop:
         finally:
             self._listener.on_end(RunEnd(self.progress.step, outcome))
         if self._processes.is_first:
-            self._objective.model.load_state_dict(load_file(self._directory / "best.safetensors"))
+            self._objective.model.load_state_dict(load_file(self._directory / BEST))
 
     @property
     def stopped_early(self) -> bool:
@@ -294,8 +298,8 @@ class TrainingLoop:
     def _save_best(self) -> None:
         if not self._processes.is_first:
             return
-        best = self._directory / "best.safetensors"
-        partial = best.with_name("best.safetensors.partial")
+        best = self._directory / BEST
+        partial = best.with_name(f"{BEST}.partial")
         try:
             write_tensors(partial, self._objective.model.state_dict())
         except (OSError, SafetensorError) as error:

@@ -154,16 +154,18 @@ class LanguageModelObjective:
             change = hidden_BTF[:, 1:].float() - hidden_BTF[:, :-1].float()
             penalty = recipe.change_penalty * batch.row_share
             minimised = minimised + penalty * change.square().mean()
-        # A gradient that is summed over a window's times grows with its length by itself.
-        rate = 1.0 if recipe.kind == "sgd" else batch.rate
-        return BatchLoss(minimised, mean.item(), len(targets_N), rate)
+        return BatchLoss(minimised, mean.item(), len(targets_N), self._rate(batch))
+
+    def _rate(self, batch: Window) -> float:
+        """Under SGD a gradient, summed over a window's times, grows with its length by itself."""
+        return 1.0 if self._recipe.kind == "sgd" else batch.rate
 
     def _no_rows(self, batch: Window) -> BatchLoss:
         """Answer for a process that has no rows of a window."""
         self._own_state = self._model.zero_state(0)
         if self._teacher is not None:
             self._teacher.have_no_rows()
-        return BatchLoss(0 * self._model.output_bias.sum(), 0.0, 0, batch.rate)
+        return BatchLoss(0 * self._model.output_bias.sum(), 0.0, 0, self._rate(batch))
 
     def validate(self) -> dict[str, float]:
         """Measure perplexity, each text as the corpus wants it read."""

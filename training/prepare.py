@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.classifier import Classifier
-from models.config import ClassifierConfig, LanguageModelConfig
+from models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
 from models.errors import ConfigError
 from models.language_model import LanguageModel
 from models.recurrent import BidirectionalStack
@@ -60,6 +60,21 @@ def as_text(corpus: TextCorpus | LabelledCorpus) -> TextCorpus:
     if not isinstance(corpus, TextCorpus):
         raise RecipeError("a language model needs a corpus of texts, not of labelled examples")
     return corpus
+
+
+def ngram_config(recipe: TrainRecipe, tokenizer: Tokenizer) -> NGramConfig:
+    """Give the shape of a recipe's n-gram model.
+
+    Raises
+    ------
+    RecipeError
+        If it describes an impossible model.
+    """
+    fixed = {"boundary_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
+    try:
+        return NGramConfig(vocab_size=tokenizer.vocab_size, **fixed, **recipe.model)
+    except (TypeError, ConfigError) as error:
+        raise RecipeError(f"[model] {error}") from error
 
 
 def train_tokenizer(recipe: TrainRecipe, texts: Sequence[str]) -> Tokenizer:

@@ -277,6 +277,10 @@ class TrainRecipe:
             self.tokenizer.kind != "bpe" or not self.optimizer.num_sampled,
             "optimizer.num_sampled needs words numbered by frequency, which pieces of bpe are not",
         )
+        _require(
+            not (self.data.dataset and self.data.text),
+            "the recipe names data.dataset and data.text: set one of them to nothing",
+        )
         has_teacher = bool(self.distillation.teacher)
         _require(
             not has_teacher or self.task == "language_model",
@@ -337,8 +341,10 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainRecipe:
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise RecipeError(f"no recipe at {path}; `ls recipes` shows those that exist") from error
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read as a recipe: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
     values.setdefault("name", path.stem)
@@ -360,6 +366,27 @@ def make_recipe(values: dict[str, Any], overrides: Sequence[str] = ()) -> TrainR
         values[section] = _build(kind, values.get(section, {}), f"[{section}] ")
     recipe: TrainRecipe = _build(TrainRecipe, values, "")
     return recipe
+
+
+WITHOUT_EFFECT = ("data.text", "distillation.teacher", "start_from", "budget.snapshot_every")
+"""Keys that change no weight by themselves: what lies at a path may be the same elsewhere."""
+
+SCHEDULE_KEYS = {
+    "one_cycle": {"optimizer.warmup"},
+    "decay": {"optimizer.decay", "optimizer.decay_after"},
+    "on_plateau": {"optimizer.decay"},
+}
+
+
+def differences(before: TrainRecipe, now: TrainRecipe) -> list[str]:
+    """Say in which keys two recipes differ that have a say in what is learned; paths and the card have none."""
+    one, other = before.flattened(), now.flattened()
+    unread = set[str]().union(*SCHEDULE_KEYS.values()) - SCHEDULE_KEYS[now.optimizer.schedule]
+    return [
+        f"{key} was {one.get(key)!r} and is {other.get(key)!r}"
+        for key in sorted({*one, *other} - {*WITHOUT_EFFECT, *unread})
+        if one.get(key) != other.get(key) and not key.startswith("card.")
+    ]
 
 
 def _require(holds: bool, message: str) -> None:
@@ -402,7 +429,14 @@ def _build(kind: type[Any], values: Any, where: str) -> Any:
 
 
 def _check_type(name: str, annotation: Any, value: Any) -> None:
-    expected: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    expected: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "str": (str,),
+        "dict[str, Any]": (dict,),
+    }
     kinds = expected.get(str(annotation))
     if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
         raise RecipeError(f"{name} must be of type {annotation}, not {value!r}")
+    if isinstance(value, float):
+        _require(math.isfinite(value), f"{name} must be a number, not {value}")

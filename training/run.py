@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,35 +15,40 @@ from typing import Any
 import torch
 
 from models.card import Card, Metric
-from models.checkpoint import (
-    CONFIG,
-    README,
-    TOKENIZER,
-    TOKENIZER_CONFIG,
-    WEIGHTS,
-    Checkpoint,
-    Model,
-    save_checkpoint,
-)
+from models.checkpoint import WEIGHTS, Checkpoint, Model, save_checkpoint
 from models.config import NGramConfig
-from models.errors import ConfigError
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training.allocator import keep_freed_memory, return_freed_memory
 from training.card import card_text
-from training.corpus import LabelledCorpus, Split, TextCorpus, hash_of, require_content
+from training.corpus import (
+    LabelledCorpus,
+    Split,
+    TextCorpus,
+    TextFileCorpus,
+    hash_of,
+    require_content,
+)
 from training.distributed import ALONE, Processes, agreed_precision
-from training.errors import OutputExistsError, RecipeError
+from training.errors import RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.listeners import RunListener
 from training.loop import TrainingLoop
+from training.output import RECIPE, RUN_LOG, SNAPSHOT, clear, held_folder
 from training.precision import choose_device
-from training.prepare import Prepared, as_text, documents_to_count, prepare, tokenizer_for
+from training.prepare import (
+    Prepared,
+    as_text,
+    documents_to_count,
+    ngram_config,
+    prepare,
+    tokenizer_for,
+)
 from training.progress_display import progress_display
 from training.recipe import TrainRecipe
 from training.run_log import RunLog
-from training.snapshot import find_snapshot
+from training.snapshot import BEST, find_snapshot
 
 
 def print_at_once(text: str) -> None:
@@ -77,9 +83,9 @@ def train(
     ------
     RecipeError
         If several processes are to train anything but a language model.
-    OutputExistsError
-        If the directory already holds a checkpoint or an unfinished run, and neither `resume` nor
-        `overwrite` says what to do with it.
+    OutputError
+        If the directory cannot be written, another run holds it, or it has what this one would destroy: files that
+        no run left, or a checkpoint or an unfinished run where neither `resume` nor `overwrite` says what to do.
     EmptyCorpusError
         If the corpus leaves nothing to learn from or to measure on.
     """
@@ -87,35 +93,49 @@ def train(
         raise RecipeError(f"a {recipe.task} is trained by one process, not {processes.size}")
     if not processes.is_first:
         say = _say_nothing
-    if not overwrite:
-        _check_free(directory, resume=resume)
-    require_content(corpus)
-    keep_freed_memory()
-    torch.manual_seed(recipe.seed)
-    device = choose_device(device_name)
-    if recipe.task == "ngram":
-        model, tokenizer, facts = _estimate(recipe, as_text(corpus), say)
-        if overwrite:
-            _clear(directory)
-    else:
-        with processes.first_goes_ahead():
-            prepared = prepare(recipe, corpus, device, processes)
-            if overwrite and processes.is_first:
-                _clear(directory)
-        model, tokenizer, facts = _optimize(
-            recipe, prepared, corpus, directory, say, listeners, processes
-        )
-        if not processes.is_first:
-            return directory
-    directory.mkdir(parents=True, exist_ok=True)
+    sources = [source for source in (recipe.distillation.teacher, recipe.start_from) if source]
+    held = held_folder(directory, resume=resume, overwrite=overwrite, sources=sources)
+    with held if processes.is_first else nullcontext():
+        require_content(corpus)
+        if resume and not find_snapshot(directory / SNAPSHOT):
+            say(f"there is nothing to go on with in {directory}: the run begins at its first step")
+        keep_freed_memory()
+        torch.manual_seed(recipe.seed)
+        device = choose_device(device_name)
+        if recipe.task == "ngram":
+            found = _estimate(recipe, as_text(corpus), say)
+            if overwrite:
+                clear(directory)
+        else:
+            with processes.first_goes_ahead():
+                prepared = prepare(recipe, corpus, device, processes)
+                if overwrite and processes.is_first:
+                    clear(directory)
+            found = _optimize(recipe, prepared, corpus, directory, say, listeners, processes)
+        if processes.is_first:
+            _measure_and_save(recipe, corpus, directory, *found, say)
+    return directory
+
+
+def _measure_and_save(
+    recipe: TrainRecipe,
+    corpus: TextCorpus | LabelledCorpus,
+    directory: Path,
+    model: Model,
+    tokenizer: Tokenizer,
+    facts: dict[str, Any],
+    say: Callable[[str], None],
+) -> None:
+    """Write the checkpoint of what a run found, with the figures that it has."""
     settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
-    (directory / "recipe.json").write_text(settings + "\n", encoding="utf-8")
+    (directory / RECIPE).write_text(settings + "\n", encoding="utf-8")
     card = Card(
         description=recipe.card.description,
         language=recipe.card.language,
         license=recipe.card.license,
         dataset=recipe.data.dataset or Path(recipe.data.text).name,
         recipe=f"recipes/{recipe.name}.toml" if recipe.data.dataset else "",
+        text_sha256=corpus.train.file.sha256 if isinstance(corpus, TextFileCorpus) else "",
         training=facts,
     )
     return_freed_memory()
@@ -125,7 +145,6 @@ def train(
     metrics = finish(directory, model, tokenizer, card, corpus, dtype, baseline)
     for line in figures_text(metrics):
         say(line)
-    return directory
 
 
 def figures_text(metrics: Sequence[Metric]) -> list[str]:
@@ -163,8 +182,8 @@ def finish(
     card = replace(card, metrics=measured + baseline)
     readme = card_text(name, model, tokenizer, card)
     save_checkpoint(directory, model, tokenizer, card, readme=readme, dtype=dtype)
-    shutil.rmtree(directory / "snapshot", ignore_errors=True)
-    (directory / "best.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(directory / SNAPSHOT, ignore_errors=True)
+    (directory / BEST).unlink(missing_ok=True)
     return card.metrics
 
 
@@ -185,32 +204,6 @@ def _baseline(
         for metric in language_model_metrics(ngram, tokenizer, corpus, split)
         if metric.name != "unknown_rate"
     )
-
-
-LEFT_BY_RUNS = (
-    *(CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README),
-    *("recipe.json", "run_log.jsonl", "best.safetensors"),
-)
-
-
-def _clear(directory: Path) -> None:
-    """Take away what an earlier run left, and nothing else."""
-    for name in LEFT_BY_RUNS:
-        (directory / name).unlink(missing_ok=True)
-    for name in ("snapshot", "snapshot.old", "snapshot.partial"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-
-
-def _check_free(directory: Path, *, resume: bool) -> None:
-    """Refuse to touch what an earlier run left, unless told to."""
-    if (directory / CONFIG).exists():
-        raise OutputExistsError(
-            f"{directory} already holds a finished checkpoint; give another --output, or --overwrite"
-        )
-    if find_snapshot(directory / "snapshot") and not resume:
-        raise OutputExistsError(
-            f"{directory} holds an unfinished run; go on with --resume, or start anew with --overwrite"
-        )
 
 
 def _optimize(
@@ -278,7 +271,7 @@ def _first_listeners(
     directory: Path, say: Callable[[str], None], others: Sequence[RunListener]
 ) -> tuple[RunListener, ...]:
     """Give those whom the first process tells of the run."""
-    return (RunLog(directory / "run_log.jsonl"), progress_display(say), *others)
+    return (RunLog(directory / RUN_LOG, say), progress_display(say), *others)
 
 
 def _say_nothing(_: str) -> None:
@@ -301,11 +294,7 @@ def _estimate(
 ) -> tuple[Model, Tokenizer, dict[str, Any]]:
     """Count n-grams."""
     tokenizer = tokenizer_for(recipe, corpus)
-    fixed = {"boundary_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
-    try:
-        config = NGramConfig(vocab_size=tokenizer.vocab_size, **fixed, **recipe.model)
-    except (TypeError, ConfigError) as error:
-        raise RecipeError(f"[model] {error}") from error
+    config = ngram_config(recipe, tokenizer)
     say(f"counting {config.order}-grams, vocabulary {config.vocab_size:,}")
     documents = documents_to_count(corpus, tokenizer)
     return KneserNeyModel.estimate(documents, config), tokenizer, {"order": config.order}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +13,31 @@ from training.listeners import RunListener, RunStart, StepReport, ValidationRepo
 
 
 class RunLog(RunListener):
-    """A JSON-lines file of what happened at which step."""
+    """A JSON-lines file of what happened at which step.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    say
+        Is told of lines that the disk does not take; the run goes on without them.
+    """
+
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         self._path = path
+        self._say = say
+        self._is_failing = False
 
     def on_start(self, start: RunStart) -> None:
         """Drop the events after the step from which the run goes on; all of them if it begins."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if not start.step:
-            self._path.unlink(missing_ok=True)
         if not self._path.exists():
             return
-        events = map(_read, self._path.read_text("utf-8").splitlines())
-        kept = [event for event in events if event and event.get("step", 0) <= start.step]
-        self._path.write_text("".join(_line(event) for event in kept), "utf-8")
+        kept = 0
+        for line in self._path.read_bytes().splitlines(keepends=True):
+            event = _read(line)
+            if event is None or event.get("step", 0) > start.step:
+                break
+            kept += len(line)
+        os.truncate(self._path, kept if start.step else 0)
 
     def on_step(self, report: StepReport) -> None:
         if report.is_logged:
@@ -44,18 +57,32 @@ class RunLog(RunListener):
         self._write("validation", step=report.step, **report.figures, **sample)
 
     def _write(self, event: str, **values: Any) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line({"event": event, **values}))
+        line = json.dumps({"event": event, **values}, ensure_ascii=False) + "\n"
+        try:
+            _append(self._path, line.encode())
+            self._is_failing = False
+        except OSError as error:
+            if not self._is_failing:
+                self._say(f"{self._path} lacks what happens from here on: {error.strerror}")
+            self._is_failing = True
 
 
-def _read(line: str) -> dict[str, Any] | None:
+def _append(path: Path, line: bytes) -> None:
+    """Write a whole line or nothing: half of one would spoil the next."""
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(before)
+            raise
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
     """Read one line; None for one that a kill has cut."""
     try:
         event: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
+    except ValueError:
         return None
     return event
-
-
-def _line(event: dict[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False) + "\n"

@@ -18,7 +18,10 @@ from models.state import RecurrentState
 from training.errors import RecipeError, SnapshotError
 from training.optimizer import WeightAverage
 from training.precision import Precision
-from training.recipe import make_recipe
+from training.recipe import differences, make_recipe
+
+BEST = "best.safetensors"
+"""The weights of the best validation so far."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def save_snapshot(
     average: WeightAverage | None,
     state: RecurrentState | None,
 ) -> None:
-    """Write a snapshot beside the last one, then put it in its place.
+    """Write a snapshot beside the last one, then put it in its place; the best weights beside it are in it too.
 
     Raises
     ------
@@ -94,9 +97,17 @@ def save_snapshot(
         write_tensors(partial / "tensors.safetensors", tensors)
         (partial / "progress.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
         _reach_disk(partial / "progress.json")
+        if (directory.parent / BEST).exists():
+            _link(directory.parent / BEST, partial / BEST)
+        _reach_disk(partial)
+        _put_in_place(partial, directory)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise SnapshotError(f"{directory} cannot be written: {error}") from error
+
+
+def _put_in_place(partial: Path, directory: Path) -> None:
+    """At any moment one whole snapshot is found."""
     old = directory.with_name(directory.name + ".old")
     if directory.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -104,6 +115,24 @@ def save_snapshot(
     os.replace(partial, directory)
     _reach_disk(directory.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_best(snapshot: Path, directory: Path) -> None:
+    """Put a snapshot's best weights back: a run that was killed later may have found others."""
+    if (snapshot / BEST).exists():
+        partial = directory / f"{BEST}.partial"
+        partial.unlink(missing_ok=True)
+        _link(snapshot / BEST, partial)
+        partial.replace(directory / BEST)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file, which is replaced but never rewritten, a second name; a copy where the disk knows no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        _reach_disk(target)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -153,9 +182,10 @@ def load_snapshot(
         raise SnapshotError(
             f"{directory} cannot be read ({error}); start anew with --overwrite"
         ) from error
-    if not _is_same_recipe(facts.get("recipe"), recipe):
+    if differences := _differences(facts.get("recipe"), recipe):
         raise SnapshotError(
-            f"{directory} was made by another recipe; give the same one, or start anew with --overwrite"
+            f"{directory} was made by another recipe ({', '.join(differences)}); give the same one, or start anew "
+            "with --overwrite"
         )
     if facts.get("text_hash") != text_hash:
         raise SnapshotError(
@@ -176,14 +206,12 @@ def load_snapshot(
     return Progress(**facts["progress"]), state
 
 
-def _is_same_recipe(stored: Any, recipe: dict[str, Any]) -> bool:
-    """Compare two recipes; keys that are younger than the snapshot have their defaults in it."""
+def _differences(stored: Any, recipe: dict[str, Any]) -> list[str]:
+    """Say how recipes differ in what matters; keys that are younger than the snapshot have their defaults in it."""
     try:
-        filled_in = make_recipe(stored).to_dict()
+        return differences(make_recipe(stored), make_recipe(recipe))
     except (RecipeError, AttributeError):
-        return False
-    is_same: bool = filled_in == json.loads(json.dumps(recipe))
-    return is_same
+        return ["it is none of this version"]
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -118,10 +118,14 @@ def test_a_run_says_what_it_is_about_to_do_and_what_to_do_next(tmp_path, text_fi
     assert lines[-1] == f"    refrain serve --models {output.parent}"
 
 
+@pytest.mark.parametrize("name", ["other.txt", "changed/{}"])
 @pytest.mark.parametrize("flags", [["--with", "cache"], ["--update-card"]])
-def test_figures_of_another_text_are_not_for_the_card(tmp_path, text_file, capsys, flags) -> None:
-    output, other = tmp_path / "cats", tmp_path / "other.txt"
-    other.write_text("The dog sat.\n")
+def test_figures_of_another_text_are_not_for_the_card(
+    tmp_path, text_file, capsys, flags, name
+) -> None:
+    output, other = tmp_path / "cats", tmp_path / name.format(text_file.name)
+    other.parent.mkdir(exist_ok=True)
+    other.write_text(text_file.read_text() + "The dog sat.\n")
     assert main(["train", "--text", str(text_file), "--output", str(output), "--set", *SMALL]) == 0
     before = load_checkpoint(output).card
     assert main(["evaluate", str(output), "--data", str(other), *flags]) == 2

@@ -1,5 +1,6 @@
 """A corpus of three sentences and a network of a few hundred weights, for runs of a second."""
 
+import resource
 from contextlib import contextmanager
 
 import pytest
@@ -33,6 +34,22 @@ def small_recipe():
         return make_recipe(values, overrides)
 
     return make
+
+
+@pytest.fixture
+def largest_file():
+    """A context in which the system refuses longer files, as a full disk would."""
+
+    @contextmanager
+    def limited(num_bytes: int):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture

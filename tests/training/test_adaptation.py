@@ -158,9 +158,26 @@ def test_dynamic_evaluation_moves_the_weights_by_krauses_rule(monkeypatch) -> No
     assert measured == pytest.approx(total / 12, rel=1e-5)
 
 
+@pytest.mark.parametrize("lowest", [(2e-4, 0.005), (0.0128, 0.005), (2e-4, 0.16), (2.5e-5, 0.02)])
+def test_dynamic_evaluation_is_fitted_wherever_its_lowest_lies(lowest) -> None:
+    def cost(config: DynamicConfig) -> float:
+        distances = zip((config.learning_rate, config.forgetting), lowest, strict=True)
+        return sum(math.log2(here / there) ** 2 for here, there in distances)
+
+    best = adaptation.fitted(cost, adaptation.FIRST_TRIED)
+    assert (best.learning_rate, best.forgetting) == pytest.approx(lowest)
+
+
+def test_dynamic_evaluation_is_fitted_where_some_settings_diverge() -> None:
+    def cost(config: DynamicConfig) -> float:
+        return math.nan if config.learning_rate > 4e-4 else -1e3 * config.learning_rate
+
+    assert adaptation.fitted(cost, adaptation.FIRST_TRIED).learning_rate == pytest.approx(4e-4)
+
+
 def test_every_help_is_reported_on_both_splits() -> None:
     metrics = list(chain(*measure_with(checkpoint(), CORPUS, ["cache", "dynamic"])))
-    assert [(metric.split, metric.model) for metric in metrics] == [
+    assert [(metric.split, metric.model.partition(",")[0]) for metric in metrics] == [
         ("validation", "neural cache"),
         ("test", "neural cache"),
         ("validation", "dynamic evaluation"),

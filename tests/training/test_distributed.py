@@ -87,7 +87,7 @@ def test_the_shares_of_a_window_add_up_even_where_one_has_no_rows_or_no_targets(
     random = torch.Generator().manual_seed(2)
     inputs, targets = torch.randint(2, 30, (2, num_rows, 8), generator=random)
     targets[-1] = IGNORED
-    window = Window(inputs, targets, torch.ones(num_rows, dtype=torch.bool))
+    window = Window(inputs, targets, torch.ones(num_rows, dtype=torch.bool), rate=0.7)
     whole, shared = model(), model()
     with autocast(CPU, precision):
         loss = objective(whole, kind).loss(window)
@@ -96,6 +96,7 @@ def test_the_shares_of_a_window_add_up_even_where_one_has_no_rows_or_no_targets(
     for rank in range(3):
         with autocast(CPU, precision):
             part = objective(shared, kind).loss(own_rows(window, Processes(rank, 3)))
+        assert part.rate == loss.rate
         part.minimised.backward()
         total, num_tokens = total + part.mean, num_tokens + part.num_tokens
     tolerance = 1e-5 if precision == "float32" else 2e-2

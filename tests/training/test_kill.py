@@ -1,11 +1,8 @@
 """Ten kills at random moments, and a disk that is full: nothing is lost, and the final weights are the same bits."""
 
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,18 +34,7 @@ def test_ten_kills_at_random_moments_change_no_bit_of_the_weights(tmp_path) -> N
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
-@contextmanager
-def largest_file(num_bytes: int) -> Iterator[None]:
-    """Let the system refuse longer files, as a full disk would."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path) -> None:
+def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path, largest_file) -> None:
     model = nn.Linear(50, 50)
     parts = {
         "recipe": make_recipe({"name": "small"}).to_dict(),
@@ -71,7 +57,7 @@ def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path) -> No
 
 
 def test_a_disk_that_takes_no_best_weights_ends_the_run_with_what_to_do(
-    tmp_path, small_recipe, small_corpus
+    tmp_path, small_recipe, small_corpus, largest_file
 ) -> None:
     folder = tmp_path / "run"
     with largest_file(5_000), pytest.raises(SnapshotError, match=r"make room, then .* --resume"):

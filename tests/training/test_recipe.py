@@ -36,6 +36,9 @@ def test_overrides_take_toml_values_and_plain_words() -> None:
         ("name.first=1", "no section"),
         ("task=singing", "task must be"),
         ("budget=3", "must be a table"),
+        ("model=5", "model must be of type dict"),
+        ("budget.window_jitter=inf", "window_jitter must be a number"),
+        ("data={dataset='a', text='b'}", "data.dataset and data.text"),
     ],
 )
 def test_a_mistake_in_an_override_is_named(override, fault) -> None:

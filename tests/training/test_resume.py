@@ -9,6 +9,7 @@ from models.checkpoint import load_checkpoint
 from training.corpus import TextCorpus
 from training.errors import RecipeError, SnapshotError
 from training.run import train
+from training.snapshot import BEST
 
 EVERYTHING = (
     "model.hidden_dropout=0.2",
@@ -48,6 +49,52 @@ def test_a_run_with_every_memory_resumes_to_the_bit(
     cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
+
+
+def test_a_resumed_run_has_the_best_weights_of_its_snapshot(
+    tmp_path, killed_at, small_recipe, small_corpus
+) -> None:
+    settings = small_recipe("budget.validate_every=5", "budget.snapshot_every=7")
+    folder = tmp_path / "a"
+    with killed_at(9):
+        train(settings, small_corpus, folder, say=quiet)
+    kept = (folder / BEST).read_bytes()
+    with killed_at(12):
+        train(settings, small_corpus, folder, say=quiet, resume=True)
+    assert (folder / BEST).read_bytes() != kept
+    with killed_at(7):
+        train(settings, small_corpus, folder, say=quiet, resume=True)
+    assert (folder / BEST).read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    "change", ["card.license=MIT", "budget.snapshot_every=3", "optimizer.decay_after=7"]
+)
+def test_what_changes_no_weight_hinders_no_resumption(
+    tmp_path, killed_at, small_recipe, small_corpus, change
+) -> None:
+    with killed_at(9):
+        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet)
+    train(small_recipe(change), small_corpus, tmp_path / "a", say=quiet, resume=True)
+
+
+def test_another_recipe_is_told_from_the_snapshots_by_its_keys(
+    tmp_path, killed_at, small_recipe, small_corpus
+) -> None:
+    with killed_at(9):
+        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet)
+    other = small_recipe("optimizer.learning_rate=0.02", "model.hidden_size=8")
+    with pytest.raises(SnapshotError) as caught:
+        train(other, small_corpus, tmp_path / "a", say=quiet, resume=True)
+    assert "model.hidden_size was 16 and is 8" in str(caught.value)
+    assert "optimizer.learning_rate was 0.01 and is 0.02" in str(caught.value)
+
+
+def test_a_run_with_nothing_to_go_on_with_says_so(tmp_path, small_recipe, small_corpus) -> None:
+    said: list[str] = []
+    settings = small_recipe("budget.epochs=1")
+    train(settings, small_corpus, tmp_path / "a", say=said.append, resume=True)
+    assert any("nothing to go on with" in line for line in said)
 
 
 def test_the_rate_falls_with_each_epoch_from_the_first_that_is_hardly_better(

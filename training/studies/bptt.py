@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from training.errors import RecipeError
 from training.studies.elman_by_hand import ElmanWeights, backward, forward, parts_by_distance
 from training.studies.figure import BLUE, GREY, INK, ORANGE, panels
 
@@ -46,7 +47,16 @@ def measure(
         For "fresh" and "trained": "loss" in nats a step; "share", the norm of the part of dL/dW_hh that came back over
         0, 1, ... steps against the whole's norm; "reach" and "window", the cosine between the full gradient and the one
         of which every loss reaches back over 1, 2, ... steps, or the one of windows of 1, 2, ... steps.
+
+    Raises
+    ------
+    RecipeError
+        If a lag or a truncation is longer than a sequence.
     """
+    if lag >= NUM_TIMES or longest > NUM_TIMES:
+        raise RecipeError(
+            f"a sequence has {NUM_TIMES} steps: give a --lag below that, and a --longest that is no more"
+        )
     stages: dict[str, list[dict[str, Any]]] = {"fresh": [], "trained": []}
     with tqdm(total=len(seeds) * num_steps, desc="bptt", unit="step", disable=None) as bar:
         for seed in seeds:

@@ -5,6 +5,7 @@ Shapes: I width of the input, H width of the layer, G rows of all gates.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -14,7 +15,6 @@ from tqdm import tqdm
 from models.cells import make_cell
 from models.config import CellName, LanguageModelConfig
 from models.language_model import LanguageModel
-from models.native.training import UNITS
 from training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from training.precision import autocast, choose_precision
 from training.recipe import OptimizerRecipe
@@ -28,16 +28,19 @@ def num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def width_within(cell: CellName, input_size: int, budget: int) -> int:
-    """Give the widest layer of at most `budget` parameters whose width the compiled layer takes.
+def width_nearest(cell: CellName, input_size: int, budget: int) -> int:
+    """Give the width, of all, whose layer is nearest to `budget` parameters.
 
     A layer has G (I + H + 2) parameters, where G is H for an Elman cell, 3H for a GRU, 4H for an LSTM: of equal
-    parameters, an LSTM is about half as wide as an Elman network.
+    parameters, an LSTM is about half as wide as an Elman network. Where the compiled layer does not take a width,
+    torch's kernel runs it.
     """
-    width = UNITS
-    while num_parameters(make_cell(cell, input_size, width + UNITS)) <= budget:
-        width += UNITS
-    return width
+
+    def size(width: int) -> int:
+        return num_parameters(make_cell(cell, input_size, width))
+
+    wider = next(width for width in itertools.count(2) if size(width) > budget)
+    return min(wider - 1, wider, key=lambda width: abs(size(width) - budget))
 
 
 def make_network(
@@ -55,7 +58,7 @@ def make_network(
         vocab_size=vocab_size,
         cell=cell,
         embedding_size=embedding_size,
-        hidden_size=width_within(cell, embedding_size, budget),
+        hidden_size=width_nearest(cell, embedding_size, budget),
         num_layers=1,
         tied=False,
         forget_bias=forget_bias,

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.classifier import Classifier
-from models.config import ClassifierConfig
+from models.config import CellName, ClassifierConfig
 from models.padding import pad_texts
 from training.studies.figure import BLUE, INK, NAMES, ORANGE, chinese_font, panels
-from training.studies.networks import CELLS, fit, num_parameters, width_within
+from training.studies.networks import CELLS, fit, num_parameters, width_nearest
 from training.studies.sentence_pairs import PATTERNS, Pair, meanings, split_pairs
 
 if TYPE_CHECKING:
@@ -60,24 +60,40 @@ class AverageClassifier(nn.Module):
         return logits_BM
 
 
-def make_classifier(encoder: str, vocab_size: int, seed: int) -> nn.Module:
-    """Make a classifier with one hidden layer of about `CELL_BUDGET` parameters."""
-    torch.manual_seed(seed)
-    labels = meanings()
+def hidden_width(encoder: str) -> int:
+    """Give the width whose hidden layer is nearest to `CELL_BUDGET` parameters."""
     if encoder == "average":
-        return AverageClassifier(vocab_size, CELL_BUDGET // (EMBEDDING_SIZE + 1), len(labels))
-    (cell,) = (name for name in CELLS if name == encoder)
+        return round(CELL_BUDGET / (EMBEDDING_SIZE + 1))
+    return width_nearest(_cell(encoder), EMBEDDING_SIZE, CELL_BUDGET)
+
+
+def make_classifier(encoder: str, vocab_size: int, seed: int) -> AverageClassifier | Classifier:
+    """Make a classifier with one hidden layer of about `CELL_BUDGET` parameters."""
+    width, labels = hidden_width(encoder), meanings()
+    torch.manual_seed(seed)
+    if encoder == "average":
+        return AverageClassifier(vocab_size, width, len(labels))
     config = ClassifierConfig(
         vocab_size=vocab_size,
         labels=tuple(labels),
         label_scores=(0.0,) * len(labels),
-        cell=cell,
+        cell=_cell(encoder),
         embedding_size=EMBEDDING_SIZE,
-        hidden_size=width_within(cell, EMBEDDING_SIZE, CELL_BUDGET),
+        hidden_size=width,
         bidirectional=False,
         pooling="last",
     )
     return Classifier(config)
+
+
+def _cell(encoder: str) -> CellName:
+    (cell,) = (name for name in CELLS if name == encoder)
+    return cell
+
+
+def hidden_parameters(model: AverageClassifier | Classifier) -> int:
+    """Count the parameters between the word vectors and the output."""
+    return num_parameters(model) - num_parameters(model.embedding) - num_parameters(model.output)
 
 
 def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
@@ -86,9 +102,10 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
     Returns
     -------
     dict
-        "pairs": the sentences that are shown, with their meanings. For each encoder "parameters", "accuracy" (mean
-        over seeds) and "first_meaning": for each pair shown, of the first seed, the probability of its first meaning
-        against its second, after the first and after the second order.
+        "pairs": the sentences that are shown, with their meanings. For each encoder "width" and "hidden_parameters"
+        of its hidden layer, "parameters" of all, "accuracy" (mean over seeds) and "first_meaning": for each pair
+        shown, of the first seed, the probability of its first meaning against its second, after the first and after
+        the second order.
     """
     shown = split_pairs(np.random.default_rng(seeds[0]), HELD_OUT)[2]
     names = meanings()
@@ -107,9 +124,8 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
             bar.set_description_str(encoder)
             runs = [run(encoder, num_steps, seed, bar) for seed in seeds]
             figures[encoder] = {
-                "parameters": runs[0]["parameters"],
+                **runs[0],
                 "accuracy": round(float(np.mean([each["accuracy"] for each in runs])), 4),
-                "first_meaning": runs[0]["first_meaning"],
             }
     return figures
 
@@ -131,6 +147,8 @@ def run(encoder: str, num_steps: int, seed: int, bar: tqdm[None]) -> dict[str, A
 
     fit(model, loss, num_steps=num_steps, peak_rate=PEAK_RATE, bar=bar)
     return {
+        "width": model.output.in_features,
+        "hidden_parameters": hidden_parameters(model),
         "parameters": num_parameters(model),
         "accuracy": accuracy(model, test, ids),
         "first_meaning": first_meaning(model, shown, ids),
@@ -179,8 +197,11 @@ def first_meaning(
 
 def table(figures: dict[str, Any]) -> str:
     """Write the scores of every pair and the accuracies."""
+    sizes = (figures[name]["hidden_parameters"] for name in ENCODERS)
     lines = [
-        f"probability of the first meaning: {' '.join(f'{name:>15}' for name in ENCODERS)}",
+        f"{'':33} {' '.join(f'{name:>15}' for name in ENCODERS)}",
+        f"{'parameters of the hidden layer:':33} {' '.join(f'{size:15,}' for size in sizes)}",
+        "probability of the first meaning:",
     ]
     for index, pair in enumerate(figures["pairs"]):
         lines.append(f"{pair['meanings'][0]} / {pair['meanings'][1]}")
@@ -208,7 +229,8 @@ def draw(figures: dict[str, Any]) -> Figure:
             axes.plot(one, row, "o", color=BLUE, markersize=11, fillstyle="none", markeredgewidth=2)
             axes.plot(other, row, "o", color=ORANGE, markersize=5)
         axes.set_title(
-            f"{TITLES[encoder]}\n{figures[encoder]['accuracy']:.0%} right on unseen pairs"
+            f"{TITLES[encoder]}\n{figures[encoder]['hidden_parameters']:,} hidden parameters\n"
+            f"{figures[encoder]['accuracy']:.0%} right on unseen pairs"
         )
         axes.set(xlim=(-0.07, 1.07), ylim=(len(pairs) - 0.5, -0.6), yticks=[])
         axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])

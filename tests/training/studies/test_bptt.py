@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.studies.bptt import NUM_SYMBOLS, cosine, echo, look_at_gradient
+from training.errors import RecipeError
+from training.studies.bptt import NUM_SYMBOLS, cosine, echo, look_at_gradient, measure
 from training.studies.elman_by_hand import ElmanWeights
 
 
@@ -29,3 +30,9 @@ def test_a_reach_over_the_whole_sequence_truncates_nothing() -> None:
     assert found["reach"][-1] == pytest.approx(1)
     assert found["window"][-1] == pytest.approx(1)
     assert found["reach"][0] == pytest.approx(found["window"][0])
+
+
+@pytest.mark.parametrize(("lag", "longest"), [(60, 24), (8, 61)])
+def test_what_reaches_beyond_a_sequence_is_refused(lag, longest) -> None:
+    with pytest.raises(RecipeError, match="60 steps"):
+        measure(lag=lag, hidden_size=4, num_steps=1, longest=longest, seeds=[0])

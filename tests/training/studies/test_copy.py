@@ -5,7 +5,7 @@ import torch
 
 from models.cells import make_cell
 from training.studies.copy import BLANK, GO, NUM_SYMBOLS, Contender, accuracy, copy_batch
-from training.studies.networks import CELLS, num_parameters, width_within
+from training.studies.networks import CELLS, make_network, num_parameters, width_nearest
 
 
 @pytest.mark.parametrize(("num_copied", "lag"), [(1, 1), (3, 4), (2, 10)])
@@ -33,11 +33,18 @@ def test_accuracy_counts_symbols() -> None:
     assert accuracy(SaysThree(), torch.zeros(2, 8, dtype=torch.long), symbols) == 0.75
 
 
+@pytest.mark.parametrize(("embedding_size", "budget"), [(32, 20_000), (64, 65_000)])
+def test_layers_are_of_equal_size_whatever_the_cell(embedding_size, budget) -> None:
+    sizes = {"vocab_size": 10, "embedding_size": embedding_size, "budget": budget}
+    layers = [num_parameters(make_network(cell, **sizes, seed=0).stack) for cell in CELLS]
+    assert layers == pytest.approx([budget] * len(CELLS), rel=0.03)
+
+
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_layer_is_the_widest_within_its_budget(cell) -> None:
-    width = width_within(cell, 32, 20_000)
-    sizes = [num_parameters(make_cell(cell, 32, width + more)) for more in (0, 16)]
-    assert sizes[0] <= 20_000 < sizes[1]
+def test_a_width_is_the_nearest_to_its_budget(cell) -> None:
+    width = width_nearest(cell, 32, 20_000)
+    off = [abs(num_parameters(make_cell(cell, 32, width + more)) - 20_000) for more in (-1, 0, 1)]
+    assert min(off) == off[1]
 
 
 def test_an_opened_forget_gate_is_named() -> None:

@@ -5,10 +5,13 @@ import torch
 
 from training.studies.sentence_pairs import SHOWN, Pair, split_pairs
 from training.studies.word_order import (
+    CELL_BUDGET,
+    ENCODERS,
     AverageClassifier,
     accuracy,
     encode,
     first_meaning,
+    hidden_parameters,
     make_classifier,
     number_words,
 )
@@ -49,6 +52,12 @@ def test_a_recurrent_network_gives_others() -> None:
     for encoder in ("elman", "gru", "lstm"):
         scores = first_meaning(make_classifier(encoder, len(ids) + 1, seed=0), shown, ids)
         assert all(one != other for one, other in scores), encoder
+
+
+def test_all_hidden_layers_have_about_as_many_parameters() -> None:
+    sizes = [hidden_parameters(make_classifier(name, 9, seed=0)) for name in ENCODERS]
+    assert max(sizes) < 1.1 * min(sizes), dict(zip(ENCODERS, sizes, strict=True))
+    assert all(abs(size / CELL_BUDGET - 1) < 0.05 for size in sizes)
 
 
 def test_sentences_are_numbered_and_padded() -> None:

@@ -1,0 +1,120 @@
+"""The folder that a run writes to: its own, writable, and held by one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from models.checkpoint import CONFIG, README, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
+from training.errors import OutputError, OutputExistsError
+from training.snapshot import BEST, find_snapshot
+
+RECIPE = "recipe.json"
+RUN_LOG = "run_log.jsonl"
+SNAPSHOT = "snapshot"
+LEFT_BY_RUNS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README, RECIPE, RUN_LOG, BEST)
+SNAPSHOTS = (SNAPSHOT, "snapshot.old", "snapshot.partial")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder where there is none.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made, or nothing can be written in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made: {error.strerror}; give another --output"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"nothing can be written in {folder}; give another --output")
+
+
+@contextmanager
+def held_folder(
+    folder: Path, *, resume: bool, overwrite: bool, sources: Sequence[str] = ()
+) -> Iterator[None]:
+    """Make a run's folder and hold it until the run is over; take it away again if nothing came into it.
+
+    Parameters
+    ----------
+    sources
+        Checkpoints that the run learns from, which its folder must not be.
+
+    Raises
+    ------
+    OutputError
+        If nothing can be written there, or another run holds it.
+    OutputExistsError
+        If it has what the run would destroy: a source, files that no run left, or, without `overwrite`, a checkpoint
+        or an unfinished run that is not to be resumed.
+    """
+    for source in sources:
+        if Path(source).resolve() == folder.resolve():
+            raise OutputExistsError(
+                f"{folder} is what the run is to learn from; give another --output"
+            )
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(folder, descriptor)
+        try:
+            if not overwrite:
+                _require_free(folder, resume=resume)
+            _require_own(folder)
+            yield
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
+    finally:
+        os.close(descriptor)
+
+
+def clear(folder: Path) -> None:
+    """Take away what an earlier run left, and nothing else."""
+    for name in LEFT_BY_RUNS:
+        (folder / name).unlink(missing_ok=True)
+    for name in SNAPSHOTS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _lock(folder: Path, descriptor: int) -> None:
+    """The system takes the lock away with the process, however that ends."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another run is writing to {folder}; wait for it, or give another --output"
+        ) from error
+
+
+def _require_free(folder: Path, *, resume: bool) -> None:
+    """Refuse to touch what an earlier run left."""
+    if (folder / CONFIG).exists():
+        raise OutputExistsError(
+            f"{folder} already holds a finished checkpoint; give another --output, or --overwrite"
+        )
+    if find_snapshot(folder / SNAPSHOT) and not resume:
+        raise OutputExistsError(
+            f"{folder} holds an unfinished run; go on with --resume, or start anew with --overwrite"
+        )
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse to replace files that only bear the names of a run's."""
+    if find_snapshot(folder / SNAPSHOT) or any((folder / n).exists() for n in (RECIPE, RUN_LOG)):
+        return
+    found = [name for name in (*LEFT_BY_RUNS, *SNAPSHOTS) if (folder / name).exists()]
+    if found:
+        raise OutputExistsError(
+            f"{folder} has files that no run left ({', '.join(found)}) and that this one would replace; "
+            "give another --output"
+        )
