@@ -74,6 +74,7 @@ def test_what_cannot_be_tested_is_refused(small_corpus, small_recipe) -> None:
 def test_plot_and_figures_are_written_the_same_each_time(tmp_path, small_recipe) -> None:
     test = measured(5.0, 4.9, 4.0, 2.0, 1.5, 1.4, 9.0)
     for name in ("a", "b"):
+        (tmp_path / name).mkdir()
         save(test, small_recipe(), tmp_path / name)
     svg = (tmp_path / "a/find_lr.svg").read_bytes()
     assert svg == (tmp_path / "b/find_lr.svg").read_bytes()
