@@ -16,7 +16,7 @@ export function drawLadder({ title, runs, published }, width) {
   const tests = [...runs, ...published].map(({ test }) => test).filter(Boolean);
   const plot = new Plot({
     width,
-    height: width < TIGHT ? 340 : 360,
+    height: width < TIGHT ? 460 : 360,
     x: { from: Math.min(5, ...sizes) / 1.4, to: Math.max(20, ...sizes) * 4, isLog: true, words: "models.size", show: plain },
     y: { from: Math.min(...tests) / 1.15, to: Math.max(...tests) * 1.15, isLog: true, words: "models.test-perplexity" },
     title: "models.ladder-of",

@@ -173,7 +173,7 @@ def draw(figures: dict[str, Any]) -> Figure:
         for lag, runs in zip(lags, network["accuracy"], strict=True):
             axes.plot([lag] * len(runs), runs, "o", color=colour, markersize=3.5, alpha=0.6)
         last = max((index for index, mean in enumerate(means) if mean > 0.5), default=0)
-        offset = (8, 0) if last == len(lags) - 1 else (14, -16)
+        offset = (8, 0) if last == len(lags) - 1 else (24, -17 if opened else -11)
         name_point(
             axes, lags[last], means[last], network["name"].replace(", ", ",\n"), colour, offset
         )
