@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -76,6 +77,10 @@ def run(options: argparse.Namespace) -> int:
                 "and a card has the figures of that"
             )
         whole = TextCorpus(documents={"test": [file.read()]}, unit="documents")
+        print(
+            f"{options.data} is not what {checkpoint.name} was trained on: it is read as one text",
+            file=sys.stderr,
+        )
         figures = evaluate_checkpoint(checkpoint, whole, ("test",))
         print(head)
         _show(figures, {})

@@ -87,21 +87,18 @@ def table(test: RangeTest) -> list[str]:
 
 def verdict(test: RangeTest, recipe: TrainRecipe) -> list[str]:
     """Say what the test found, and what to do with it."""
-    end = (
-        "until the loss exploded"
-        if test.exploded
-        else "and the loss did not explode: try a higher --highest"
-    )
+    end = "until the loss exploded" if test.exploded else "and the loss did not explode"
     lines = [
         f"{len(test.losses)} steps, {end}",
         f"lowest loss at      {test.at_minimum:.1e}: a tenth of it is {test.suggestion:.1e}",
         f"steepest descent at {test.steepest:.1e}",
         f"the recipe has      {recipe.optimizer.learning_rate:.1e}",
     ]
-    if test.drop < 0.02:
-        lines.append("the loss hardly fell: take more --steps, or look at the data")
-    lines.append(f"to try: --set optimizer.learning_rate={test.suggestion:.1e}")
-    return lines
+    if test.drop < 0.02 or test.suggestion < test.learning_rates[0]:
+        return [*lines, "the loss hardly fell: take more --steps, or look at the data"]
+    if test.at_minimum == test.learning_rates[-1]:
+        lines.append("the loss was still falling at the highest rate: try a higher --highest")
+    return [*lines, f"to try: --set optimizer.learning_rate={test.suggestion:.1e}"]
 
 
 def save(test: RangeTest, recipe: TrainRecipe, folder: Path) -> None:

@@ -6,14 +6,25 @@ from typing import Literal, cast
 
 import torch
 
+from training.errors import RecipeError
+
 Precision = Literal["bfloat16", "float32"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Take CUDA where there is one, unless told otherwise."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    """Take CUDA where there is one, unless told otherwise.
+
+    Raises
+    ------
+    RecipeError
+        If CUDA is asked for, and there is none.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "cuda" and not has_cuda:
+        raise RecipeError(
+            f"torch {torch.__version__} finds no CUDA device here: leave --device out, or install a build for CUDA"
+        )
+    return torch.device(("cuda" if has_cuda else "cpu") if name == "auto" else name)
 
 
 def choose_precision(device: torch.device, asked: str = "auto") -> Precision:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from cli.main import main
 from models.checkpoint import load_checkpoint
@@ -102,7 +103,7 @@ def test_a_dry_run_and_a_learning_rate_test_leave_nothing_behind(
     assert sorted(tmp_path.rglob("*")) == before
     printed = capsys.readouterr()
     assert "the whole run" in printed.out
-    assert "--set optimizer.learning_rate=" in printed.out
+    assert "steepest descent at" in printed.out
     assert "are little" in printed.err
 
 
@@ -153,3 +154,13 @@ def test_evaluate_names_a_file_that_is_not_there(tmp_path, text_file, capsys) ->
     assert main(["train", "--text", str(text_file), "--output", str(output), "--set", *SMALL]) == 0
     assert main(["evaluate", str(output), "--data", "nope.txt"]) == 2
     assert "--data nope.txt: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("command", [["train"], ["find-lr"], ["train", "--dry-run"]])
+def test_a_device_that_is_not_there_is_refused(tmp_path, text_file, capsys, command) -> None:
+    output = tmp_path / "a"
+    flags = ["--text", str(text_file), "--device", "cuda", "--output", str(output)]
+    assert main([*command, *flags]) == 2
+    assert "no CUDA device" in capsys.readouterr().err
+    assert not list(tmp_path.glob("a/*"))

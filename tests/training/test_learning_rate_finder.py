@@ -91,7 +91,18 @@ def test_table_and_verdict_say_it_plainly(small_recipe) -> None:
     assert "7 steps, until the loss exploded" in text
     assert "steepest descent at 1.0e-04" in text
     assert "--set optimizer.learning_rate=1.0e-02" in text
-    assert "hardly fell" in "\n".join(verdict(measured(5.0, 5.0, 4.99), small_recipe()))
+
+
+@pytest.mark.parametrize("losses", [(5.0, 5.0, 4.99), (5.8, 5.5, 5.9, 6.0, 8.0)])
+def test_where_the_loss_did_not_fall_no_rate_is_suggested(small_recipe, losses) -> None:
+    text = "\n".join(verdict(measured(*losses), small_recipe()))
+    assert "hardly fell" in text
+    assert "to try" not in text
+
+
+def test_where_the_loss_falls_to_the_end_a_higher_end_is_suggested(small_recipe) -> None:
+    text = "\n".join(verdict(measured(5.0, 4.5, 4.0, 3.0, 2.0), small_recipe()))
+    assert "higher --highest" in text
 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch) -> None:
