@@ -93,11 +93,13 @@ def test_table_and_verdict_say_it_plainly(small_recipe) -> None:
     assert "--set optimizer.learning_rate=1.0e-02" in text
 
 
-@pytest.mark.parametrize("losses", [(5.0, 5.0, 4.99), (5.8, 5.5, 5.9, 6.0, 8.0)])
-def test_where_the_loss_did_not_fall_no_rate_is_suggested(small_recipe, losses) -> None:
-    text = "\n".join(verdict(measured(*losses), small_recipe()))
-    assert "hardly fell" in text
-    assert "to try" not in text
+def test_where_the_loss_did_not_fall_no_rate_is_suggested(small_recipe) -> None:
+    rates, losses = (1e-6, 2e-6, 4e-6, 8e-6), (5.8, 5.5, 5.9, 8.0)
+    scattered = RangeTest(rates, losses, losses, exploded=False)
+    for test in (measured(5.0, 5.0, 4.99), scattered):
+        text = "\n".join(verdict(test, small_recipe()))
+        assert "hardly fell" in text
+        assert "to try" not in text
 
 
 def test_where_the_loss_falls_to_the_end_a_higher_end_is_suggested(small_recipe) -> None:
