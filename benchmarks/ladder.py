@@ -46,7 +46,7 @@ SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")
 
 
 def condense(run: Path) -> dict[str, Any]:
-    """Give what a finished run tells: recipe, cost, figures, and its curve of (step, seconds, perplexity)."""
+    """Give what a finished run tells: recipe, cost, figures, and its curve of (step, perplexity)."""
     config = json.loads((run / "config.json").read_text("utf-8"))
     recipe = json.loads((run / "recipe.json").read_text("utf-8"))
     committed = Path("recipes") / f"{recipe['name']}.toml"
@@ -56,13 +56,8 @@ def condense(run: Path) -> dict[str, Any]:
     events = (
         [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
     )
-    seconds = {event["step"]: event["seconds"] for event in events if event["event"] == "step"}
     curve = [
-        {
-            "step": event["step"],
-            "seconds": max((s for step, s in seconds.items() if step <= event["step"]), default=0),
-            "perplexity": round(event["perplexity"], 3),
-        }
+        {"step": event["step"], "perplexity": round(event["perplexity"], 3)}
         for event in events
         if event["event"] == "validation"
     ]

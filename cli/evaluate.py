@@ -60,9 +60,10 @@ def run(options: argparse.Namespace) -> int:
     from models.checkpoint import load_checkpoint
     from training.adaptation import measure_with
     from training.card import update_card
-    from training.corpus import TextCorpus
-    from training.datasets import corpus_of, is_own_text
+    from training.corpus import LabelledCorpus, TextCorpus
+    from training.datasets import corpus_of, is_own_text, token_cache
     from training.evaluate import evaluate_checkpoint
+    from training.own_text import own_text_corpus
     from training.prepare import as_text
     from training.text_file import TextFile
 
@@ -71,21 +72,22 @@ def run(options: argparse.Namespace) -> int:
     head = f"{'split':12} {'measured':>10} {'card':>10}  figure"
     file = TextFile.scan(options.data) if options.data and options.data.is_file() else None
     if file and not is_own_text(card, file):
+        foreign = f"{options.data} is not what {checkpoint.name} was trained on"
         if options.helps or options.update_card:
             raise InputError(
-                f"{options.data} is not what {checkpoint.name} was trained on: --with is fitted on that, "
-                "and a card has the figures of that"
+                f"{foreign}: --with is fitted on that, and a card has the figures of that"
             )
         whole = TextCorpus(documents={"test": [file.read()]}, unit="documents")
-        print(
-            f"{options.data} is not what {checkpoint.name} was trained on: it is read as one text",
-            file=sys.stderr,
-        )
+        print(f"{foreign}: it is read as one text", file=sys.stderr)
         figures = evaluate_checkpoint(checkpoint, whole, ("test",))
         print(head)
         _show(figures, {})
         return 0
-    corpus = corpus_of(card, options.data, os.environ)
+    corpus: TextCorpus | LabelledCorpus = (
+        own_text_corpus(file, token_cache(os.environ))
+        if file
+        else corpus_of(card, options.data, os.environ)
+    )
     helped = measure_with(checkpoint, as_text(corpus), options.helps) if options.helps else ()
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     measured: list[Metric] = []

@@ -78,10 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingStoppedError as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 130
-    except (RefrainError, ServiceError, EngineError) as error:
-        print(f"refrain: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
+    except (RefrainError, ServiceError, EngineError, OSError) as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

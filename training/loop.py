@@ -37,6 +37,7 @@ from training.precision import Precision, autocast
 from training.recipe import TrainRecipe
 from training.snapshot import (
     BEST,
+    SNAPSHOT,
     Progress,
     find_snapshot,
     load_snapshot,
@@ -103,7 +104,7 @@ class TrainingLoop:
 
     def resume(self) -> None:
         """Go back to the last snapshot, if there is one."""
-        found = find_snapshot(self._directory / "snapshot")
+        found = find_snapshot(self._directory / SNAPSHOT)
         if found is None:
             return
         self.progress, state = load_snapshot(
@@ -324,7 +325,7 @@ class TrainingLoop:
         with self._processes.first_goes_ahead():
             if self._processes.is_first:
                 save_snapshot(
-                    self._directory / "snapshot",
+                    self._directory / SNAPSHOT,
                     progress=self.progress,
                     recipe=self._recipe.to_dict(),
                     text_hash=self._text_hash,

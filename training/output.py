@@ -11,13 +11,12 @@ from pathlib import Path
 
 from models.checkpoint import CONFIG, README, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from training.errors import OutputError, OutputExistsError
-from training.snapshot import BEST, find_snapshot
+from training.snapshot import BEST, SNAPSHOT, find_snapshot
 
 RECIPE = "recipe.json"
 RUN_LOG = "run_log.jsonl"
-SNAPSHOT = "snapshot"
 LEFT_BY_RUNS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README, RECIPE, RUN_LOG, BEST)
-SNAPSHOTS = (SNAPSHOT, "snapshot.old", "snapshot.partial")
+SNAPSHOTS = (SNAPSHOT, f"{SNAPSHOT}.old", f"{SNAPSHOT}.partial")
 
 
 def make_folder(folder: Path) -> None:

@@ -19,12 +19,13 @@ def choose_device(name: str = "auto") -> torch.device:
     RecipeError
         If CUDA is asked for, and there is none.
     """
-    has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
         raise RecipeError(
             f"torch {torch.__version__} finds no CUDA device here: leave --device out, or install a build for CUDA"
         )
-    return torch.device(("cuda" if has_cuda else "cpu") if name == "auto" else name)
+    return torch.device(name)
 
 
 def choose_precision(device: torch.device, asked: str = "auto") -> Precision:

@@ -306,6 +306,11 @@ class TrainRecipe:
             is_set = bool(getattr(getattr(self, table), key))
             _require(not is_set, f"{table}.{key} is for language models: leave it at 0")
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The folders of the checkpoints that the run learns from."""
+        return tuple(filter(None, (self.distillation.teacher, self.start_from)))
+
     def to_dict(self) -> dict[str, Any]:
         """Turn to plain dictionaries, as in the TOML file."""
         return dataclasses.asdict(self)

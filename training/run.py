@@ -35,7 +35,7 @@ from training.errors import RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.listeners import RunListener
 from training.loop import TrainingLoop
-from training.output import RECIPE, RUN_LOG, SNAPSHOT, clear, held_folder
+from training.output import RECIPE, RUN_LOG, clear, held_folder
 from training.precision import choose_device
 from training.prepare import (
     Prepared,
@@ -48,7 +48,7 @@ from training.prepare import (
 from training.progress_display import progress_display
 from training.recipe import TrainRecipe
 from training.run_log import RunLog
-from training.snapshot import BEST, find_snapshot
+from training.snapshot import BEST, SNAPSHOT, find_snapshot
 
 
 def print_at_once(text: str) -> None:
@@ -93,8 +93,7 @@ def train(
         raise RecipeError(f"a {recipe.task} is trained by one process, not {processes.size}")
     if not processes.is_first:
         say = _say_nothing
-    sources = [source for source in (recipe.distillation.teacher, recipe.start_from) if source]
-    held = held_folder(directory, resume=resume, overwrite=overwrite, sources=sources)
+    held = held_folder(directory, resume=resume, overwrite=overwrite, sources=recipe.sources)
     with held if processes.is_first else nullcontext():
         require_content(corpus)
         if resume and not find_snapshot(directory / SNAPSHOT):
@@ -261,9 +260,8 @@ def _hash_of_sources(
 ) -> str:
     """Give a SHA-256 of all that a run learns from: its corpus, its tokenizer, the weights of other models."""
     digest = hashlib.sha256(f"{hash_of(corpus)} {tokenizer.to_json()}".encode())
-    for directory in (recipe.distillation.teacher, recipe.start_from):
-        if directory:
-            digest.update((Path(directory) / WEIGHTS).read_bytes())
+    for source in recipe.sources:
+        digest.update((Path(source) / WEIGHTS).read_bytes())
     return digest.hexdigest()
 
 

@@ -28,7 +28,6 @@ class RunLog(RunListener):
 
     def on_start(self, start: RunStart) -> None:
         """Drop the events after the step from which the run goes on; all of them if it begins."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         if not self._path.exists():
             return
         kept = 0
@@ -37,7 +36,7 @@ class RunLog(RunListener):
             if event is None or event.get("step", 0) > start.step:
                 break
             kept += len(line)
-        os.truncate(self._path, kept if start.step else 0)
+        os.truncate(self._path, kept)
 
     def on_step(self, report: StepReport) -> None:
         if report.is_logged:

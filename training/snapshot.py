@@ -20,6 +20,7 @@ from training.optimizer import WeightAverage
 from training.precision import Precision
 from training.recipe import differences, make_recipe
 
+SNAPSHOT = "snapshot"
 BEST = "best.safetensors"
 """The weights of the best validation so far."""
 

@@ -19,6 +19,7 @@ from training.datasets import DATASETS
 from training.errors import HubError, LicenceError
 from training.hub.repository import FILES, named_errors
 from training.licence import first_kept_back
+from training.output import RECIPE
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _licence_texts(directory: Path, card: Card, front: dict[str, Any]) -> Iterat
 
 
 def _dataset_of_recipe(directory: Path) -> str:
-    path = directory / "recipe.json"
+    path = directory / RECIPE
     if not path.is_file():
         return ""
     try:

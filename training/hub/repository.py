@@ -18,8 +18,9 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 
 from models.checkpoint import CONFIG, README, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from training.errors import HubError
+from training.output import RECIPE, RUN_LOG
 
-FILES = (README, CONFIG, WEIGHTS, "recipe.json", "run_log.jsonl", TOKENIZER, TOKENIZER_CONFIG)
+FILES = (README, CONFIG, WEIGHTS, RECIPE, RUN_LOG, TOKENIZER, TOKENIZER_CONFIG)
 """The only files that are ever fetched or sent: text and safetensors, nothing that could run."""
 
 
