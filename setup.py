@@ -14,7 +14,7 @@ FOLDER = Path("models/native")
 # Each library with the headers it is made of, and what its fastest variant may use beyond AVX-512.
 LIBRARIES = {
     "refrain": ("cache", "candidates", "choose", "network", "product", "threads", "vector"),
-    "training": ("bf16_product", "vector"),
+    "training": ("bf16_product", "team", "vector"),
 }
 FASTEST = {"refrain": "avx512vnni", "training": "avx512bf16"}
 VARIANTS = {"portable": []}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.dropout import dropout_mask
+
 
 class TokenEmbedding(nn.Module):
     """A vector of width E for each token of the vocabulary V, drawn from U(-0.1, 0.1).
@@ -22,5 +24,5 @@ class TokenEmbedding(nn.Module):
         vectors_BTE = nn.functional.embedding(tokens_BT, self.weight)
         if not self.training or self.dropout == 0:
             return vectors_BTE
-        keep_V = self.weight.new_empty(self.weight.shape[0]).bernoulli_(1 - self.dropout)
-        return vectors_BTE * (keep_V / (1 - self.dropout))[tokens_BT][:, :, None]
+        mask_V = dropout_mask(self.weight[:, 0], self.dropout)
+        return vectors_BTE * mask_V[tokens_BT][:, :, None]

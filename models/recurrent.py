@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.bf16_layer import Bf16Layer, bf16_kind
 from models.cells import Cell, ElmanCell, FeedForwardCell, GRUCell, LSTMCell, make_cell
 from models.config import RecurrentConfig
+from models.dropout import dropout_mask
 from models.state import LayerShape, RecurrentState
 
 
@@ -72,7 +73,7 @@ def with_dropped_weights(cell: Cell, rate: float) -> Cell:
     dropped = copy.copy(cell)
     dropped._parameters = dict(cell._parameters)
     del dropped._parameters["weight_hh"]
-    dropped.weight_hh = nn.functional.dropout(cell.weight_hh, rate)  # type: ignore[assignment]
+    dropped.weight_hh = cell.weight_hh * dropout_mask(cell.weight_hh, rate)  # type: ignore[assignment]
     return dropped
 
 
@@ -89,8 +90,7 @@ def locked_dropout(input_BTI: Tensor, rate: float, training: bool) -> Tensor:
     """Drop the same elements of a row at every time (Gal & Ghahramani 2016)."""
     if not training or rate == 0:
         return input_BTI
-    mask_B1I = torch.empty_like(input_BTI[:, :1]).bernoulli_(1 - rate).div_(1 - rate)
-    return input_BTI * mask_B1I
+    return input_BTI * dropout_mask(input_BTI[:, :1], rate)
 
 
 def reverse_within_lengths(input_BTI: Tensor, lengths_B: Tensor) -> Tensor:

@@ -45,9 +45,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         num_rows = max(1, CHUNK_ELEMENTS // len(bias_V))
         weight_in_type_VF = weight_VF.to(features_NF.dtype)
         total = bias_V.new_zeros(())
-        weight_grad_VF = torch.zeros_like(weight_VF)
         bias_grad_V = torch.zeros_like(bias_V)
-        features_grads = []
+        features_grads, weight_grad_VF = [], None
         for rows_RF, targets_R in zip(
             features_NF.split(num_rows), targets_N.split(num_rows), strict=True
         ):
@@ -56,7 +55,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             total += losses_R.sum()
             bias_grad_V += bias_part_V
             features_grads.append(torch.mm(error_RV, weight_in_type_VF))
-            weight_grad_VF += torch.mm(error_RV.t(), rows_RF)
+            weight_grad_VF = _added(weight_grad_VF, torch.mm(error_RV.t(), rows_RF))
         ctx.save_for_backward(torch.cat(features_grads), weight_grad_VF, bias_grad_V)
         return total
 
@@ -109,9 +108,8 @@ class _DistilledCrossEntropy(torch.autograd.Function):
         num_rows = max(1, CHUNK_ELEMENTS // 2 // len(bias_V))
         own, others = weight_VF.to(features_NF.dtype), teacher.weight_VG.to(features_NF.dtype)
         total = bias_V.new_zeros(())
-        weight_grad_VF = torch.zeros_like(weight_VF)
         bias_grad_V = torch.zeros_like(bias_V)
-        features_grads = []
+        features_grads, weight_grad_VF = [], None
         for rows_RF, taught_RG, targets_R in zip(
             features_NF.split(num_rows),
             teacher.features_NG.to(features_NF.dtype).split(num_rows),
@@ -126,13 +124,18 @@ class _DistilledCrossEntropy(torch.autograd.Function):
             total += losses_R.sum()
             bias_grad_V += bias_part_V - share * taught_part_V
             features_grads.append(torch.mm(error_RV, own))
-            weight_grad_VF += torch.mm(error_RV.t(), rows_RF)
+            weight_grad_VF = _added(weight_grad_VF, torch.mm(error_RV.t(), rows_RF))
         ctx.save_for_backward(torch.cat(features_grads), weight_grad_VF, bias_grad_V)
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         return (*(saved * gradients[0] for saved in ctx.saved_tensors), None, None, None)
+
+
+def _added(total: Tensor | None, part: Tensor) -> Tensor:
+    """Add a part to a float32 total, in place, or begin one."""
+    return part.float() if total is None else total.add_(part)
 
 
 def _errors(scores_RV: Tensor, bias_V: Tensor, targets_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:

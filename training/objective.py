@@ -133,7 +133,7 @@ class LanguageModelObjective:
         features_BTF = model.drop_output(hidden_BTF)
         kept_BT = batch.targets_BT != IGNORED
         targets_N = batch.targets_BT[kept_BT].to(self._device)
-        features_NF = features_BTF[kept_BT.to(self._device)]
+        features_NF = kept_rows(features_BTF, kept_BT)
         if self._teacher is None:
             total = training_cross_entropy(model, features_NF, targets_N, recipe.num_sampled)
         else:
@@ -203,9 +203,14 @@ class TeacherReader:
         model = self._model
         tokens_BT, state = window_start(model, window, self.state, self._device)
         features_BTG, self.state = model.read(tokens_BT, state)
-        return Teacher(
-            features_BTG[kept_BT.to(self._device)], model.output_matrix, model.output_bias
-        )
+        return Teacher(kept_rows(features_BTG, kept_BT), model.output_matrix, model.output_bias)
+
+
+def kept_rows(features_BTF: Tensor, kept_BT: Tensor) -> Tensor:
+    """Give the features whose targets count, [N, F]: without a copy where all do."""
+    if kept_BT.all():
+        return features_BTF.flatten(0, 1)
+    return features_BTF[kept_BT.to(features_BTF.device)]
 
 
 def training_cross_entropy(
@@ -243,7 +248,7 @@ def window_loss(
     kept_BT = window.targets_BT != IGNORED
     targets_N = window.targets_BT[kept_BT].to(device)
     total = chunked_cross_entropy(
-        features_BTF[kept_BT.to(device)], model.output_matrix, model.output_bias, targets_N
+        kept_rows(features_BTF, kept_BT), model.output_matrix, model.output_bias, targets_N
     )
     return total, len(targets_N), state
 

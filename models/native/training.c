@@ -2,19 +2,20 @@
 // forwards and backwards, and the softmax of a large vocabulary with its gradient. Products in bfloat16 summed in
 // float32, gates in float32.
 //
-// Rows are independent: a caller may run ranges of rows in threads of its own. Only the sum over rows of a softmax's
-// errors depends, in its last bits, on how many ranges there are.
+// Rows are independent, and ranges of them run side by side. Only the sum over rows of a softmax's errors depends, in
+// its last bits, on how many ranges there are.
 // Shapes: B rows, T times, H width of the layer, G gates. Tensors are [B, T, ...] in C order.
 #include <stdlib.h>
 
 #include "bf16_product.h"
+#include "team.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 enum { LSTM, GRU, ELMAN_TANH, ELMAN_RELU, ELMAN_SIGMOID };
 
 typedef struct {
-    int64_t kind, times, first_row, last_row, hidden, gates;
+    int64_t kind, times, hidden, gates;
     const bf16 *input_products;  // [B, T, G H]
     const float *input_bias;     // [G H]
     const float *hidden_bias;    // [G H]
@@ -168,26 +169,30 @@ static void gates_backward(const Layer *layer, int64_t row, int64_t time, float 
     }
 }
 
-// Run rows first_row to last_row over all times. Gives 0, or -1 where there is no memory for its scratch.
-EXPORT int layer_forward(const Layer *layer) {
+// Run rows over all times. Gives 0, or -1 where there is no memory for its scratch.
+static int forward_rows(const void *context, int64_t first, int64_t last, int64_t part) {
+    (void)part;
+    const Layer *layer = context;
     int64_t H = layer->hidden, columns = layer->gates * H, stride = padded(columns);
-    int64_t num_rows = layer->last_row - layer->first_row, row_stride = (layer->times + 1) * H;
+    int64_t num_rows = last - first, row_stride = (layer->times + 1) * H;
     float *products = aligned_alloc(64, (size_t)(num_rows * stride) * sizeof(float));
     if (!products) return -1;
     for (int64_t time = 0; time < layer->times; time++) {
-        const bf16 *before = layer->outputs + layer->first_row * row_stride + time * H;
+        const bf16 *before = layer->outputs + first * row_stride + time * H;
         product(products, before, row_stride, num_rows, H, layer->packed, columns);
         for (int64_t row = 0; row < num_rows; row++)
-            gates_forward(layer, layer->first_row + row, time, products + row * stride);
+            gates_forward(layer, first + row, time, products + row * stride);
     }
     free(products);
     return 0;
 }
 
 // The gradients of the same rows, from the last time to the first.
-EXPORT int layer_backward(const Layer *layer) {
+static int backward_rows(const void *context, int64_t first, int64_t last, int64_t part) {
+    (void)part;
+    const Layer *layer = context;
     int64_t H = layer->hidden, num_k = layer->gates * H, stride = padded(H);
-    int64_t num_rows = layer->last_row - layer->first_row, row_stride = layer->times * num_k;
+    int64_t num_rows = last - first, row_stride = layer->times * num_k;
     float *products = aligned_alloc(64, (size_t)(num_rows * stride) * sizeof(float));
     float *direct = aligned_alloc(64, (size_t)(num_rows * H) * sizeof(float));
     if (!products || !direct) {
@@ -198,11 +203,11 @@ EXPORT int layer_backward(const Layer *layer) {
     memset(direct, 0, (size_t)(num_rows * H) * sizeof(float));
     for (int64_t time = layer->times - 1; time >= 0; time--) {
         for (int64_t row = 0; row < num_rows; row++)
-            gates_backward(layer, layer->first_row + row, time, direct + row * H);
-        const bf16 *grads = layer->product_grads + layer->first_row * row_stride + time * num_k;
+            gates_backward(layer, first + row, time, direct + row * H);
+        const bf16 *grads = layer->product_grads + first * row_stride + time * num_k;
         product(products, grads, row_stride, num_rows, num_k, layer->packed, H);
         for (int64_t row = 0; row < num_rows; row++) {
-            float *hidden_grad = layer->hidden_grad + (layer->first_row + row) * H;
+            float *hidden_grad = layer->hidden_grad + (first + row) * H;
             for (int64_t unit = 0; unit < H; unit += 16)
                 store16(hidden_grad + unit,
                         load16(products + row * stride + unit) + load16(direct + row * H + unit));
@@ -213,23 +218,41 @@ EXPORT int layer_backward(const Layer *layer) {
     return 0;
 }
 
+EXPORT int layer_forward(const Layer *layer, int64_t num_rows, int64_t num_parts) {
+    return share_rows(forward_rows, layer, num_rows, num_parts);
+}
+
+EXPORT int layer_backward(const Layer *layer, int64_t num_rows, int64_t num_parts) {
+    return share_rows(backward_rows, layer, num_rows, num_parts);
+}
+
 // Pack a matrix [rows, columns] to be multiplied with from the left, as it is or transposed.
 EXPORT void pack_matrix(bf16 *packed, const bf16 *w, int64_t rows, int64_t columns, int64_t is_transposed) {
     if (is_transposed) pack(packed, w, columns, rows, 1, columns);
     else pack(packed, w, rows, columns, columns, 1);
 }
 
-// Turn scores [rows, V] to (softmax(scores + bias) - one at the target), in place; the losses [rows] in nats;
-// add the column sums of the errors to bias_grad [V].
-//
-// With `apart`, the targets' scores [rows] stand beside the columns, and become their errors; a column that is the
-// target (none where targets[row] < 0) counts for nothing.
-EXPORT int softmax_errors(bf16 *scores, const float *bias, const int64_t *targets, int64_t rows, int64_t V,
-                          float *losses, float *bias_grad, float *apart) {
-    int64_t whole = V / 16 * 16;
+typedef struct {
+    int64_t vocabulary;
+    bf16 *scores;            // [R, V]: become softmax(scores + bias) less one at the target
+    const float *bias;       // [V]
+    const int64_t *targets;  // [R]
+    float *losses;           // [R], in nats
+    float *bias_grads;       // [parts, V]: to each row the sum of its part's errors is added
+    float *apart;            // [R]: the targets' scores, where they stand beside the columns, and become their errors;
+                             // then a column that is the target (none where it is negative) counts for nothing. Or NULL
+} Softmax;
+
+static int softmax_rows(const void *context, int64_t first, int64_t last, int64_t part) {
+    const Softmax *softmax = context;
+    int64_t V = softmax->vocabulary, whole = V / 16 * 16;
+    const float *bias = softmax->bias;
+    const int64_t *targets = softmax->targets;
+    float *losses = softmax->losses, *apart = softmax->apart, *bias_grad = softmax->bias_grads + part * V;
+    bf16 *scores = softmax->scores + first * V;
     float *line = aligned_alloc(64, (size_t)padded(V) * sizeof(float));
     if (!line) return -1;
-    for (int64_t row = 0; row < rows; row++, scores += V) {
+    for (int64_t row = first; row < last; row++, scores += V) {
         f32x16 highest = splat(-INFINITY), no_number = splat(0);
         for (int64_t v = 0; v < whole; v += 16) {
             f32x16 score = from_bf16(scores + v) + load16(bias + v);
@@ -274,3 +297,10 @@ EXPORT int softmax_errors(bf16 *scores, const float *bias, const int64_t *target
     free(line);
     return 0;
 }
+
+EXPORT int softmax_errors(const Softmax *softmax, int64_t num_rows, int64_t num_parts) {
+    return share_rows(softmax_rows, softmax, num_rows, num_parts);
+}
+
+// Say where ranges of rows are to run; without, one follows another.
+EXPORT void use_openmp(OpenMp functions) { openmp = functions; }

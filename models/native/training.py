@@ -6,12 +6,9 @@ Shapes: B rows, T times, H width of the layer, G gates, V vocabulary, R rows of 
 from __future__ import annotations
 
 import ctypes
-import itertools
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from ctypes import POINTER, Structure, byref, c_int, c_int64, c_void_p
+from ctypes import POINTER, Structure, byref, c_int64, c_void_p
 from enum import IntEnum
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -48,13 +45,40 @@ class _Layer(Structure):
     """`Layer` of training.c."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("kind", "times", "first_row", "last_row")),
-        *((name, c_int64) for name in ("hidden", "gates")),
+        *((name, c_int64) for name in ("kind", "times", "hidden", "gates")),
         *((name, c_void_p) for name in ("input_products", "input_bias", "hidden_bias", "packed")),
         *((name, c_void_p) for name in ("outputs", "memory", "kept", "output_grads")),
         *((name, c_void_p) for name in ("hidden_grad", "memory_grad")),
         *((name, c_void_p) for name in ("input_grads", "product_grads")),
     )
+
+
+class _Softmax(Structure):
+    """`Softmax` of training.c."""
+
+    _fields_ = (
+        ("vocabulary", c_int64),
+        *(
+            (name, c_void_p)
+            for name in ("scores", "bias", "targets", "losses", "bias_grads", "apart")
+        ),
+    )
+
+
+class _OpenMp(Structure):
+    """`OpenMp` of team.h."""
+
+    _fields_ = tuple((name, c_void_p) for name in ("parallel", "thread_num", "num_threads"))
+
+
+def _openmp() -> _OpenMp:
+    """Find the OpenMP in whose threads torch runs; nothing of it where torch was built without."""
+    loaded = ctypes.CDLL(None)
+    names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+    try:
+        return _OpenMp(*(ctypes.cast(getattr(loaded, name), c_void_p) for name in names))
+    except AttributeError:
+        return _OpenMp()
 
 
 def best_variant() -> str:
@@ -71,7 +95,7 @@ def load_library(variant: str | None = None) -> ctypes.CDLL:
     Raises
     ------
     NativeLibraryError
-        If it was not built; the message says how to build it.
+        If it was not built, or from other sources; the message says how to build it.
     """
     path = FOLDER / f"training_{variant or best_variant()}.so"
     try:
@@ -80,15 +104,23 @@ def load_library(variant: str | None = None) -> ctypes.CDLL:
         raise NativeLibraryError(
             f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
         ) from error
-    library.layer_forward.argtypes = library.layer_backward.argtypes = (POINTER(_Layer),)
-    library.pack_matrix.argtypes = (c_void_p, c_void_p, c_int64, c_int64, c_int64)
-    library.pack_matrix.restype = None
-    library.softmax_errors.argtypes = (
-        *(c_void_p, c_void_p, c_void_p, c_int64, c_int64),
-        *(c_void_p, c_void_p, c_void_p),
-    )
-    library.softmax_errors.restype = c_int
+    try:
+        _declare(library)
+    except AttributeError as error:
+        raise NativeLibraryError(
+            f"{path} was built from other sources ({error}); build it again with `pip install --editable .`"
+        ) from error
+    library.use_openmp(_openmp())
     return library
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    library.use_openmp.argtypes = (_OpenMp,)
+    library.layer_forward.argtypes = (POINTER(_Layer), c_int64, c_int64)
+    library.layer_backward.argtypes = (POINTER(_Layer), c_int64, c_int64)
+    library.softmax_errors.argtypes = (POINTER(_Softmax), c_int64, c_int64)
+    library.pack_matrix.argtypes = (c_void_p, c_void_p, c_int64, c_int64, c_int64)
+    library.use_openmp.restype = library.pack_matrix.restype = None
 
 
 def layer_forward(
@@ -140,7 +172,7 @@ def layer_forward(
     )
     packed = _packed(weight_hh, transposed=True)
     layer.packed = packed.data_ptr()
-    _run_layer("layer_forward", layer, num_rows)
+    _check(load_library().layer_forward(byref(layer), num_rows, _num_parts(num_rows)))
     return outputs, memory, kept
 
 
@@ -174,7 +206,7 @@ def layer_backward(
         input_grads=input_grads.data_ptr(),
         product_grads=product_grads.data_ptr(),
     )
-    _run_layer("layer_backward", layer, num_rows)
+    _check(load_library().layer_backward(byref(layer), num_rows, _num_parts(num_rows)))
     return input_grads, product_grads, state_grad_CBH
 
 
@@ -193,25 +225,19 @@ def softmax_errors(
     """
     num_rows, vocab_size = scores_RV.shape
     losses_R = torch.empty(num_rows)
-    ranges = _ranges(num_rows)
-    grads_NV = torch.zeros(len(ranges), vocab_size)
-    library = load_library()
-
-    def run(number: int, first: int, last: int) -> None:
-        status = library.softmax_errors(
-            scores_RV[first:].data_ptr(),
-            bias_V.data_ptr(),
-            targets_R[first:].data_ptr(),
-            last - first,
-            vocab_size,
-            losses_R[first:].data_ptr(),
-            grads_NV[number].data_ptr(),
-            None if target_scores_R is None else target_scores_R[first:].data_ptr(),
-        )
-        _check(status)
-
-    _side_by_side([partial(run, number, *each) for number, each in enumerate(ranges)])
-    return losses_R, grads_NV.sum(0)
+    num_parts = _num_parts(num_rows)
+    bias_grads_PV = torch.zeros(num_parts, vocab_size)
+    softmax = _Softmax(
+        vocabulary=vocab_size,
+        scores=scores_RV.data_ptr(),
+        bias=bias_V.data_ptr(),
+        targets=targets_R.data_ptr(),
+        losses=losses_R.data_ptr(),
+        bias_grads=bias_grads_PV.data_ptr(),
+        apart=None if target_scores_R is None else target_scores_R.data_ptr(),
+    )
+    _check(load_library().softmax_errors(byref(softmax), num_rows, num_parts))
+    return losses_R, bias_grads_PV.sum(0)
 
 
 def _packed(weight: Tensor, *, transposed: bool) -> Tensor:
@@ -223,36 +249,11 @@ def _packed(weight: Tensor, *, transposed: bool) -> Tensor:
     return packed
 
 
-def _run_layer(name: str, layer: _Layer, num_rows: int) -> None:
-    """Run a layer, its rows in as many ranges as there are threads: none of its results depends on how many."""
-
-    def run(first: int, last: int) -> None:
-        part = _Layer.from_buffer_copy(layer)
-        part.first_row, part.last_row = first, last
-        _check(getattr(load_library(), name)(byref(part)))
-
-    _side_by_side([partial(run, *each) for each in _ranges(num_rows)])
+def _num_parts(num_rows: int) -> int:
+    """Cut rows to as many ranges as torch has threads."""
+    return max(1, min(torch.get_num_threads(), num_rows))
 
 
 def _check(status: int) -> None:
     if status:
-        raise MemoryError("no memory for the layer's scratch")
-
-
-def _ranges(num_rows: int) -> list[tuple[int, int]]:
-    """Cut rows to as many ranges as torch has threads."""
-    num_threads = max(1, min(torch.get_num_threads(), num_rows))
-    borders = [num_rows * thread // num_threads for thread in range(num_threads + 1)]
-    return list(itertools.pairwise(borders))
-
-
-def _side_by_side(calls: Sequence[Callable[[], None]]) -> None:
-    """Make calls that hold no lock, each in a thread; return when all have, and raise what one of them raised."""
-    if len(calls) == 1:
-        calls[0]()
-        return
-    with ThreadPoolExecutor(len(calls) - 1) as threads:
-        others = [threads.submit(call) for call in calls[1:]]
-        calls[0]()
-    for other in others:
-        other.result()
+        raise MemoryError("no memory for the scratch of a compiled layer or softmax")

@@ -1,10 +1,14 @@
 """The compiled training layer equals the cells' own equations, to the rounding of bfloat16, in values and gradients."""
 
+import ctypes
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from models.bf16_layer import Bf16Layer, bf16_kind
 from models.cells import make_cell
+from models.errors import NativeLibraryError
 from models.native import training as native
 from models.recurrent import run_layer, step_layer
 
@@ -117,15 +121,36 @@ def test_the_same_scores_give_the_same_bits_each_time(num_threads) -> None:
     )
 
 
-def test_what_fails_in_a_thread_is_raised_when_all_have_ended() -> None:
-    ended = []
+def test_threads_of_torch_do_what_one_thread_does_part_by_part(monkeypatch) -> None:
+    """Where torch brings no OpenMP, the parts of the same number follow one another."""
+    torch.manual_seed(4)
+    scores, bias = torch.randn(37, 300).bfloat16(), torch.randn(300)
+    targets = torch.randint(300, (37,))
+    monkeypatch.setattr(native, "_num_parts", lambda num_rows: 3)
+    assert native._openmp().parallel
+    side_by_side = native.softmax_errors(scores.clone(), bias, targets)
+    library = native.load_library()
+    library.use_openmp(native._OpenMp())
+    try:
+        one_by_one = native.softmax_errors(scores.clone(), bias, targets)
+    finally:
+        library.use_openmp(native._openmp())
+    for one, other in zip(side_by_side, one_by_one, strict=True):
+        assert torch.equal(one, other)
 
-    def fail() -> None:
-        raise MemoryError("no memory")
 
+def test_a_library_of_other_sources_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(native.ctypes, "CDLL", lambda path: SimpleNamespace())
+    with pytest.raises(NativeLibraryError, match=r"other sources .* build it again"):
+        native.load_library.__wrapped__("portable")
+
+
+def test_scratch_that_cannot_be_had_is_an_error_also_in_a_thread(monkeypatch) -> None:
+    huge = 2**59
+    layer = native._Layer(kind=native.LayerKind.ELMAN_TANH, times=1, hidden=huge, gates=1)
+    assert native.load_library().layer_forward(ctypes.byref(layer), 4, 2) == -1
     with pytest.raises(MemoryError):
-        native._side_by_side([lambda: ended.append(1), fail, lambda: ended.append(2)])
-    assert sorted(ended) == [1, 2]
+        native._check(-1)
 
 
 @pytest.mark.parametrize(("name", "nonlinearity"), CELLS)
