@@ -11,6 +11,15 @@ CellName = Literal["feedforward", "elman", "jordan", "gru", "lstm", "mogrifier"]
 Nonlinearity = Literal["tanh", "relu", "sigmoid"]
 Pooling = Literal["last", "mean", "max", "mean_max"]
 
+KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": ((str,), "a string"),
+    "dict[str, Any]": ((dict,), "a table"),
+}
+"""What may stand where a field is annotated so, and how a person would say that."""
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -35,18 +44,16 @@ def _require_fractions(**rates: float) -> None:
 
 def _require_types(config: Any) -> None:
     """Check plain values against their annotations: a file may hold anything."""
-    kinds: dict[str, tuple[type, ...]] = {
-        "bool": (bool,),
-        "str": (str,),
-        "int": (int,),
-        "float": (int, float),
-    }
     for each in fields(config):
-        value, kind = getattr(config, each.name), kinds.get(str(each.type))
-        is_wrong = kind and (
-            not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind)
-        )
-        _require(not is_wrong, f"{each.name} must be of type {each.type}, not {value!r}")
+        wanted = wanted_instead(str(each.type), getattr(config, each.name))
+        _require(not wanted, f"{each.name} must be {wanted}, not {getattr(config, each.name)!r}")
+
+
+def wanted_instead(annotation: str, value: Any) -> str:
+    """Say what a field should hold in place of a value; "" where that will do, or any value will."""
+    kinds, name = KINDS.get(annotation, ((object,), ""))
+    is_right = isinstance(value, kinds) and (not isinstance(value, bool) or annotation == "bool")
+    return "" if is_right else name
 
 
 def _require_one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -8,6 +8,7 @@ Shapes: T tokens of a text, F features.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,6 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.card import Metric
 from models.checkpoint import Checkpoint
@@ -33,6 +33,7 @@ from training.neural_cache import ReadText, cache_probs, fit, perplexity
 from training.objective import window_loss
 from training.precision import autocast, choose_precision
 from training.prepare import documents_to_count, training_tokens
+from training.progress_bar import progress_bar
 
 Help = Literal["kneser-ney", "cache", "dynamic"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
@@ -90,7 +91,7 @@ def read_texts(
 ) -> list[ReadText]:
     """Read texts in float32, one after the other: what the model gave each token, and its features before it."""
     found = []
-    with tqdm(total=sum(map(len, texts)), desc="reading", unit="token", disable=None) as bar:
+    with progress_bar("reading", sum(map(len, texts)), unit="token") as bar:
         for text in texts:
             targets_T = torch.tensor([*text, boundary_id])
             inputs_T = torch.tensor([boundary_id, *text])
@@ -216,7 +217,7 @@ class DynamicEvaluation:
         sums = [torch.zeros_like(parameter) for parameter in self._parameters]
         number, state = min(MOMENT_WINDOWS, windows.num_windows), None
         epoch = windows.epoch(0)
-        for window in tqdm((next(epoch) for _ in range(number)), "gradients", number, disable=None):
+        for window in progress_bar("gradients", number, of=itertools.islice(epoch, number)):
             with autocast(CPU, self._precision):
                 total, num_targets, state = window_loss(self._model, window, state, CPU)
             state = state.detach()
@@ -238,7 +239,7 @@ class DynamicEvaluation:
     ) -> float:
         model = self._model
         state, total = model.zero_state(1), 0.0
-        for inputs, targets in self._segments(text, config.segment):
+        for inputs, targets in self._segments(text, config):
             with autocast(CPU, self._precision):
                 features_1TF, state = model.read(inputs[None], state.detach())
                 loss = chunked_cross_entropy(
@@ -250,12 +251,15 @@ class DynamicEvaluation:
             torch._foreach_copy_(self._parameters, self._trained)
         return total
 
-    def _segments(self, text: Sequence[int], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _segments(
+        self, text: Sequence[int], config: DynamicConfig
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        size = config.segment
         inputs_T = torch.tensor([self._boundary_id, *text])
         targets_T = torch.tensor([*text, self._boundary_id])
-        number = -(-len(targets_T) // size)
-        pieces = zip(inputs_T.split(size), targets_T.split(size), strict=True)
-        yield from tqdm(pieces, "learning as it reads", number, leave=False, disable=None)
+        pieces = list(zip(inputs_T.split(size), targets_T.split(size), strict=True))
+        doing = f"learning at {config.learning_rate:.2g}, forgetting at {config.forgetting:.2g}"
+        yield from progress_bar(doing, len(pieces), of=pieces, leave=False)
 
     @torch.no_grad()
     def _learn(self, gradients: Sequence[Tensor], rate: float, pulls: Sequence[Tensor]) -> None:

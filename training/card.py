@@ -20,6 +20,12 @@ _OTHER_SPELLING = (
     ", but for one thing that is Refrain's own: a word that the vocabulary lacks is looked up once more in another "
     "case, and with or without the space before it, before it counts as `<unk>`. The library alone gives `<unk>` there"
 )
+HELPS = {
+    "with Kneser-Ney": "kneser-ney",
+    "neural cache": "cache",
+    "dynamic evaluation": "dynamic",
+}
+"""How figures are named that `refrain evaluate --with` adds, and what it calls them."""
 
 
 def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
@@ -31,7 +37,9 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     lines += ["| figure | split | model | value |", "|---|---|---|---|"]
     lines += [f"| {m.name} | {m.split} | {m.model or name} | {m.value:g} |" for m in card.metrics]
     source = "" if card.recipe else f" --data {card.dataset}"
-    command = f"refrain evaluate checkpoints/{name}{source}"
+    helps = [help_ for start, help_ in HELPS.items() if _is_measured(start, card)]
+    with_helps = f" --with {' '.join(helps)}" if helps else ""
+    command = f"refrain evaluate checkpoints/{name}{source}{with_helps}"
     lines += ["", f"Reproduce with `{command}`.", "", "## Training", ""]
     lines += [f"- data: {card.dataset}, licence: {card.license or 'not stated'}"]
     if card.recipe:
@@ -43,6 +51,10 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     lines += ["", "## Configuration", "", "```json"]
     lines += [json.dumps(config_to_dict(model.config), ensure_ascii=False, indent=2), "```", ""]
     return "\n".join(lines)
+
+
+def _is_measured(start: str, card: Card) -> bool:
+    return any(metric.model.startswith(start) for metric in card.metrics)
 
 
 def _tokenizer_text(tokenizer: Tokenizer) -> str:

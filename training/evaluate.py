@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from models.card import Metric
 from models.checkpoint import Checkpoint
@@ -22,6 +21,7 @@ from training.batches import DocumentWindows, LabelledBatches, StreamWindows
 from training.corpus import LabelledCorpus, Split, TextCorpus
 from training.errors import RecipeError
 from training.objective import predict, summed_loss
+from training.progress_bar import progress_bar
 
 CPU = torch.device("cpu")
 ROWS, WINDOW = 16, 128
@@ -115,7 +115,7 @@ def cross_entropy(
 
 def _watched(batches: Iterator[BatchT], number: int) -> Iterator[BatchT]:
     """Give batches one by one, with a bar on a terminal where they take a while."""
-    yield from tqdm(batches, "measuring", number, leave=False, delay=2, disable=None)
+    yield from progress_bar("measuring", number, of=batches, leave=False, delay=2)
 
 
 def joined(documents: Sequence[Sequence[int]], boundary_id: int) -> list[int]:

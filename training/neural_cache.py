@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from models.int8 import Int8LanguageModel
 from models.int8_scoring import scored_texts
 from models.native.sequence import CacheView
 from models.neural_cache import NeuralCacheConfig, next_trust, weight_of
+from training.progress_bar import progress_bar
 
 FLATNESSES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
 WEIGHTS = (0.0, 0.02, 0.05, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35)
@@ -107,7 +107,7 @@ def perplexity(
 def fit(texts: Sequence[ReadText], window: int) -> NeuralCacheConfig:
     """Find the weight, flatness and doubt of the lowest perplexity."""
     best = (math.inf, NeuralCacheConfig(window=window))
-    for flatness in tqdm(FLATNESSES, "fitting", disable=None):
+    for flatness in progress_bar("fitting", of=FLATNESSES):
         cached = [cache_probs(text, flatness, window) for text in texts]
         alone, cache = (np.concatenate(parts) for parts in ([t.probs_T for t in texts], cached))
         losses = {w: -np.log((1 - w) * alone + w * cache).mean() for w in WEIGHTS}

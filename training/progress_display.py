@@ -9,8 +9,7 @@ from collections.abc import Callable
 from tqdm import tqdm
 
 from training.listeners import RunEnd, RunListener, RunStart, StepReport, ValidationReport
-
-SECONDS_BETWEEN_LINES = 30.0
+from training.progress_bar import SECONDS_BETWEEN_LINES
 
 
 def progress_display(say: Callable[[str], None]) -> RunListener:

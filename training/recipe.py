@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from models.config import ClassifierConfig, LanguageModelConfig, ModelConfig, NGramConfig
+from models.config import (
+    ClassifierConfig,
+    LanguageModelConfig,
+    ModelConfig,
+    NGramConfig,
+    wanted_instead,
+)
 from models.tokenizer import TokenizerKind
 from training.errors import RecipeError
 
@@ -434,14 +440,7 @@ def _build(kind: type[Any], values: Any, where: str) -> Any:
 
 
 def _check_type(name: str, annotation: Any, value: Any) -> None:
-    expected: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "str": (str,),
-        "dict[str, Any]": (dict,),
-    }
-    kinds = expected.get(str(annotation))
-    if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
-        raise RecipeError(f"{name} must be of type {annotation}, not {value!r}")
+    wanted = wanted_instead(str(annotation), value)
+    _require(not wanted, f"{name} must be {wanted}, not {value!r}")
     if isinstance(value, float):
         _require(math.isfinite(value), f"{name} must be a number, not {value}")

@@ -105,17 +105,25 @@ def _decoded(file: BinaryIO, place: int) -> Iterator[tuple[int, str]]:
 def _not_utf8(path: str, offset: int) -> str:
     """Say where a file is no UTF-8, and how to make it so."""
     with Path(path).open("rb") as file:
-        is_utf16 = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        encoding = _likely_encoding(file.read(1 << 16))
         file.seek(0)
         num_before = sum(
             file.read(min(BLOCK, offset - at)).count(b"\n") for at in range(0, offset, BLOCK)
         )
         wrong = file.read(1)[0]
-    encoding, hint = ("UTF-16", "") if is_utf16 else ("GB18030", " (or whatever it is in)")
+    hint = "" if encoding == "UTF-16" else " (or whatever it is in)"
     return (
         f"{path} is not UTF-8: byte {offset:,}, counted from 0, in line {num_before + 1:,}, is 0x{wrong:02x}; "
         f"convert it first: iconv -f {encoding} -t UTF-8 {path} > utf8.txt{hint}"
     )
+
+
+def _likely_encoding(block: bytes) -> str:
+    """Guess what a file is in that is not UTF-8: most bytes of a Chinese text are no ASCII, few of a European one."""
+    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    num_high = sum(byte >= 0x80 for byte in block)
+    return "GB18030" if num_high > len(block) / 3 else "WINDOWS-1252"
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-
-from tqdm import tqdm
 
 from models.errors import TokenizerError
 from models.tokenizer import Tokenizer
 from training.corpus import TextFileCorpus
 from training.errors import CorpusError
-from training.progress_display import SECONDS_BETWEEN_LINES
+from training.progress_bar import progress_bar
 from training.recipe import TokenizerRecipe
 from training.token_file import Origin, TokenFile, open_token_file, write_token_file
 
@@ -95,10 +92,7 @@ def _folder(corpus: TextFileCorpus) -> Path:
 def _watched(corpus: TextFileCorpus, what: str) -> Iterator[str]:
     """Give the blocks of the training part with a progress bar, which only shows when it takes long."""
     part = corpus.train
-    pause = 0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
-    with tqdm(
-        total=len(part), desc=what, unit="char", unit_scale=True, delay=2.0, mininterval=pause
-    ) as bar:
+    with progress_bar(what, len(part), unit="char", unit_scale=True, delay=2.0) as bar:
         for block in part.blocks():
             yield block
             bar.update(len(block))

@@ -53,6 +53,16 @@ def metadata(card: Card, model=None):
     return ModelCard(text).data
 
 
+def test_a_card_says_how_each_of_its_figures_is_found() -> None:
+    names = ("neural cache", "dynamic evaluation, learning rate 0.001, forgetting 0.01", "int8")
+    helped = [Metric("perplexity", "test", 3.0, model=name) for name in names]
+    card = replace(CARD, metrics=(*CARD.metrics, *helped))
+    text = card_text("tiny", models()["text-generation"], TOKENIZER, card)
+    assert "`refrain evaluate checkpoints/tiny --with cache dynamic`" in text
+    alone = card_text("tiny", models()["text-generation"], TOKENIZER, CARD)
+    assert "`refrain evaluate checkpoints/tiny`" in alone
+
+
 @pytest.mark.parametrize("kind", ["text-generation", "text-classification", "n-gram"])
 def test_a_card_is_metadata_that_the_hub_understands(kind) -> None:
     data = metadata(CARD, models()[kind])

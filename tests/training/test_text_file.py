@@ -35,6 +35,21 @@ def test_another_encoding_is_refused_with_the_byte(tmp_path, monkeypatch, block)
         TextFile.scan(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("床前明月光，疑是地上霜。\n", "GB18030"),
+        ("Déjà vu à la carte, très passé\n", "WINDOWS-1252"),
+        ("the cat sat\n", "UTF-16"),
+    ],
+)
+def test_what_a_file_is_likely_in_is_named(tmp_path, text, encoding) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes((text * 20).encode(encoding))
+    with pytest.raises(NotUtf8Error, match=f"iconv -f {encoding} -t UTF-8"):
+        TextFile.scan(path)
+
+
 def test_half_a_character_at_the_end_is_refused_with_its_byte(tmp_path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("床前".encode()[:-1])

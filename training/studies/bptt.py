@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from training.errors import RecipeError
+from training.progress_bar import progress_bar
 from training.studies.elman_by_hand import ElmanWeights, backward, forward, parts_by_distance
 from training.studies.figure import BLUE, GREY, INK, ORANGE, panels
 
@@ -58,7 +58,7 @@ def measure(
             f"a sequence has {NUM_TIMES} steps: give a --lag below that, and a --longest that is no more"
         )
     stages: dict[str, list[dict[str, Any]]] = {"fresh": [], "trained": []}
-    with tqdm(total=len(seeds) * num_steps, desc="bptt", unit="step", disable=None) as bar:
+    with progress_bar("bptt", len(seeds) * num_steps, unit="step") as bar:
         for seed in seeds:
             random = np.random.default_rng(seed)
             sizes = {"num_inputs": NUM_SYMBOLS, "num_outputs": NUM_SYMBOLS}

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from models.config import CellName
 from models.language_model import LanguageModel
+from training.progress_bar import progress_bar
 from training.studies.figure import COLOURS, INK, NAMES, name_point, panels
 from training.studies.networks import fit, make_network, num_parameters
 
@@ -86,7 +87,7 @@ def measure(
     settings = {"lags": lags, "num_copied": num_copied, "num_steps": num_steps, "seeds": seeds}
     networks = []
     num_runs = len(CONTENDERS) * len(lags) * len(seeds)
-    with tqdm(total=num_runs * num_steps, unit="step", disable=None) as bar:
+    with progress_bar(total=num_runs * num_steps, unit="step") as bar:
         for contender in CONTENDERS:
             accuracies = []
             for lag in lags:

@@ -28,6 +28,7 @@ from models.state import RecurrentState
 from models.tokenizer import Tokenizer
 from training.corpus import TextCorpus
 from training.errors import EmptyCorpusError
+from training.progress_bar import progress_bar
 from training.studies.figure import COLOURS, NAMES, name_ends, name_point, panels
 from training.studies.networks import CELLS, fit, make_network, num_parameters
 
@@ -66,7 +67,7 @@ def measure(
     )
     settings = {"distance": distance, "num_steps": num_steps, "seeds": [*seeds]}
     figures: dict[str, Any] = {"settings": settings}
-    with tqdm(total=len(CELLS) * len(seeds) * num_steps, unit="step", disable=None) as bar:
+    with progress_bar(total=len(CELLS) * len(seeds) * num_steps, unit="step") as bar:
         for name in CELLS:
             stages: dict[str, list[Tensor]] = {"fresh": [], "trained": []}
             losses = []

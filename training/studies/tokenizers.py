@@ -33,6 +33,7 @@ from training.corpus import TextCorpus
 from training.evaluate import cross_entropy
 from training.objective import window_loss
 from training.prepare import start_from_frequencies
+from training.progress_bar import progress_bar
 from training.studies import spelling
 from training.studies.figure import BLUE, GREEN, ORANGE, name_ends, panels
 from training.studies.networks import CPU, fit, num_parameters
@@ -72,7 +73,7 @@ def measure(
         }
     }
     train = beginning(corpus.documents["train"], num_characters)
-    with tqdm(unit="step", disable=None) as bar:
+    with progress_bar(unit="step") as bar:
         for kind in KINDS:
             bar.set_description_str(kind)
             vocabulary = learn(kind, train, vocab_size)

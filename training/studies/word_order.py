@@ -23,6 +23,7 @@ from tqdm import tqdm
 from models.classifier import Classifier
 from models.config import CellName, ClassifierConfig
 from models.padding import pad_texts
+from training.progress_bar import progress_bar
 from training.studies.figure import BLUE, INK, NAMES, ORANGE, chinese_font, panels
 from training.studies.networks import CELLS, fit, num_parameters, width_nearest
 from training.studies.sentence_pairs import PATTERNS, Pair, meanings, split_pairs
@@ -119,7 +120,7 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
             for pair in shown
         ],
     }
-    with tqdm(total=len(ENCODERS) * len(seeds) * num_steps, unit="step", disable=None) as bar:
+    with progress_bar(total=len(ENCODERS) * len(seeds) * num_steps, unit="step") as bar:
         for encoder in ENCODERS:
             bar.set_description_str(encoder)
             runs = [run(encoder, num_steps, seed, bar) for seed in seeds]
