@@ -6,6 +6,7 @@ import { Plot } from "./plot.js";
 const LINE = 14;
 const LETTER = 6.6; // as wide as one is on average, or wider
 const GAP = 9;
+const MARK = 6; // half of one, and a little air
 const TIGHT = 560;
 
 /** Draw one corpus in a width of pixels. */
@@ -59,21 +60,23 @@ function label(plot, name, x, y, text) {
   const isLeft = x + GAP + width > plot.box.right;
   const node = plot.add("text", { class: name, x: isLeft ? x - GAP : x + GAP, "text-anchor": isLeft ? "end" : "start" }, text);
   const left = isLeft ? x - GAP - width : x + GAP;
-  return { node, left, right: left + width, y };
+  const mark = { left: x - MARK, right: x + MARK, y, half: MARK - 2 };
+  return { node, left, right: left + width, y, half: LINE / 2, mark };
 }
 
-/** Keep labels from standing on one another: each is raised until it covers none of those below it. */
+/** Keep labels from standing on marks and on one another: each is moved up or down, as little as will do. */
 function apart(labels) {
-  const taken = [];
+  const taken = labels.map(({ mark }) => mark);
   for (const each of labels.sort((one, other) => other.y - one.y)) {
-    while (taken.some((other) => covers(each, other))) each.y -= 1;
+    const { y } = each;
+    for (let shift = 1; taken.some((other) => covers(each, other)); shift++) each.y = y + (shift % 2 ? -shift : shift) / 2;
     each.node.setAttribute("y", each.y + 4);
     taken.push(each);
   }
 }
 
 function covers(one, other) {
-  return one.left < other.right && other.left < one.right && Math.abs(one.y - other.y) < LINE;
+  return one.left < other.right && other.left < one.right && Math.abs(one.y - other.y) < one.half + other.half;
 }
 
 /** Give the same figures as a table. */
