@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.report import RESULTS, table
+from training.card import DYNAMIC, NEURAL_CACHE, WITH_KNESER_NEY
 from training.recipe import differences, make_recipe, read_recipe
 
 KEPT = RESULTS / "ladder"
@@ -39,7 +40,7 @@ PUBLISHED = {
     "penn-treebank-lstm": "57.3 with 24M parameters, 500 epochs (Merity et al. 2018)",
     "wikitext-2-lstm": "65.8 with 33M parameters, 750 epochs (Merity et al. 2018); 86.7 (word_language_model)",
 }
-COLUMNS = {"with Kneser-Ney": "+ KN5", "neural cache": "+ cache", "dynamic evaluation": "dynamic"}
+COLUMNS = {WITH_KNESER_NEY: "+ KN5", NEURAL_CACHE: "+ cache", DYNAMIC: "dynamic"}
 BLUE, GREY = "#2f6fb3", "#8a8a8a"
 # A figure in print that can be drawn: "82.7 with 20M parameters (Zaremba et al. 2014)".
 SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from models.int8 import Int8LanguageModel, has_int8_form
     from models.language_model import LanguageModel
     from models.neural_cache import NeuralCacheConfig
-    from training.card import update_card
+    from training.card import INT8_CACHE, update_card
     from training.corpus import TextCorpus
     from training.datasets import corpus_of
     from training.errors import RecipeError
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         adapted = perplexity(texts, cached, config)
         print(f"{name:28} {alone:10.2f} {adapted:12.2f} {adapted / alone - 1:8.1%}", flush=True)
         if name in corpus.documents and config.weight:
-            metrics.append(Metric("perplexity", name, round(adapted, 4), "int8, neural cache"))
+            metrics.append(Metric("perplexity", name, round(adapted, 4), INT8_CACHE))
     print(config)
     if not options.dry_run:
         update_card(options.checkpoint, replace(checkpoint, neural_cache=config), metrics)

@@ -83,7 +83,7 @@ class Bf16Layer(torch.autograd.Function):
         )
         input_NG, product_NG = input_grads.flatten(0, 1), product_grads.flatten(0, 1)
         before_NH = outputs[:, :-1].reshape(-1, hidden_size)
-        bias_grad = input_NG.sum(0).float()
+        bias_grad = input_NG.sum(0, dtype=torch.float32)
         given = torch.mm(input_NG, weight_ih) if ctx.needs_input_grad[1] else None
         return (
             None,
@@ -92,5 +92,7 @@ class Bf16Layer(torch.autograd.Function):
             torch.mm(input_NG.t(), inputs_NI).float(),
             torch.mm(product_NG.t(), before_NH).float(),
             bias_grad,
-            product_NG.sum(0).float() if ctx.kind is LayerKind.GRU else bias_grad,
+            product_NG.sum(0, dtype=torch.float32)
+            if ctx.kind is LayerKind.GRU
+            else bias_grad.clone(),
         )

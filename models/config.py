@@ -51,8 +51,10 @@ def _require_types(config: Any) -> None:
 
 def wanted_instead(annotation: str, value: Any) -> str:
     """Say what a field should hold in place of a value; "" where that will do, or any value will."""
-    kinds, name = KINDS.get(annotation, ((object,), ""))
-    is_right = isinstance(value, kinds) and (not isinstance(value, bool) or annotation == "bool")
+    if annotation not in KINDS:
+        return ""
+    kinds, name = KINDS[annotation]
+    is_right = isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
     return "" if is_right else name
 
 

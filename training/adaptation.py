@@ -25,6 +25,7 @@ from models.config import NGramConfig
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from training.batches import StreamWindows, TokenStream
+from training.card import DYNAMIC, NEURAL_CACHE, WITH_KNESER_NEY
 from training.corpus import Split, TextCorpus
 from training.cross_entropy import chunked_cross_entropy
 from training.errors import RecipeError
@@ -145,7 +146,7 @@ def _mixed_with_ngram(
         return _perplexity((1 - weight) * own[split] + weight * others[split])
 
     weight = min(MIXTURE_WEIGHTS, key=partial(mixed, "validation"))
-    name = f"with Kneser-Ney {ORDER}-gram, weight {weight:.2g}"
+    name = f"{WITH_KNESER_NEY} {ORDER}-gram, weight {weight:.2g}"
     return _metrics(name, {split: mixed(split, weight) for split in SPLITS})
 
 
@@ -158,7 +159,7 @@ def _with_cache(read: dict[Split, list[ReadText]]) -> list[Metric]:
         )
         for split, texts in read.items()
     }
-    return _metrics("neural cache", figures)
+    return _metrics(NEURAL_CACHE, figures)
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,7 @@ def _learning_as_it_reads(
     tuning = list(_beginning(texts["validation"], TUNING_TOKENS))
     best = fitted(partial(evaluation.cross_entropy, tuning), FIRST_TRIED)
     figures = {split: math.exp(evaluation.cross_entropy(texts[split], best)) for split in SPLITS}
-    name = f"dynamic evaluation, learning rate {best.learning_rate:.2g}, forgetting {best.forgetting:.2g}"
+    name = f"{DYNAMIC}, learning rate {best.learning_rate:.2g}, forgetting {best.forgetting:.2g}"
     return _metrics(name, figures)
 
 

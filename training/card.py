@@ -20,12 +20,11 @@ _OTHER_SPELLING = (
     ", but for one thing that is Refrain's own: a word that the vocabulary lacks is looked up once more in another "
     "case, and with or without the space before it, before it counts as `<unk>`. The library alone gives `<unk>` there"
 )
-HELPS = {
-    "with Kneser-Ney": "kneser-ney",
-    "neural cache": "cache",
-    "dynamic evaluation": "dynamic",
-}
-"""How figures are named that `refrain evaluate --with` adds, and what it calls them."""
+WITH_KNESER_NEY, NEURAL_CACHE, DYNAMIC = "with Kneser-Ney", "neural cache", "dynamic evaluation"
+"""How the names of models begin that `refrain evaluate --with` measures."""
+INT8_CACHE = f"int8, {NEURAL_CACHE}"
+"""The model that `refrain fit-cache` measures."""
+HELPS = {WITH_KNESER_NEY: "kneser-ney", NEURAL_CACHE: "cache", DYNAMIC: "dynamic"}
 
 
 def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
@@ -39,8 +38,10 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     source = "" if card.recipe else f" --data {card.dataset}"
     helps = [help_ for start, help_ in HELPS.items() if _is_measured(start, card)]
     with_helps = f" --with {' '.join(helps)}" if helps else ""
-    command = f"refrain evaluate checkpoints/{name}{source}{with_helps}"
-    lines += ["", f"Reproduce with `{command}`.", "", "## Training", ""]
+    commands = [f"`refrain evaluate checkpoints/{name}{source}{with_helps}`"]
+    if _is_measured(INT8_CACHE, card):
+        commands.append(f"`refrain fit-cache --dry-run checkpoints/{name}{source}`")
+    lines += ["", f"Reproduce with {' and '.join(commands)}.", "", "## Training", ""]
     lines += [f"- data: {card.dataset}, licence: {card.license or 'not stated'}"]
     if card.recipe:
         lines += [f"- recipe: `{card.recipe}`; `recipe.json` beside this card has every setting"]

@@ -55,7 +55,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             total += losses_R.sum()
             bias_grad_V += bias_part_V
             features_grads.append(torch.mm(error_RV, weight_in_type_VF))
-            weight_grad_VF = _added(weight_grad_VF, torch.mm(error_RV.t(), rows_RF))
+            part_VF = torch.mm(error_RV.t(), rows_RF)
+            weight_grad_VF = _added(weight_grad_VF, part_VF, weight_VF.dtype)
         ctx.save_for_backward(torch.cat(features_grads), weight_grad_VF, bias_grad_V)
         return total
 
@@ -124,7 +125,8 @@ class _DistilledCrossEntropy(torch.autograd.Function):
             total += losses_R.sum()
             bias_grad_V += bias_part_V - share * taught_part_V
             features_grads.append(torch.mm(error_RV, own))
-            weight_grad_VF = _added(weight_grad_VF, torch.mm(error_RV.t(), rows_RF))
+            part_VF = torch.mm(error_RV.t(), rows_RF)
+            weight_grad_VF = _added(weight_grad_VF, part_VF, weight_VF.dtype)
         ctx.save_for_backward(torch.cat(features_grads), weight_grad_VF, bias_grad_V)
         return total
 
@@ -133,9 +135,9 @@ class _DistilledCrossEntropy(torch.autograd.Function):
         return (*(saved * gradients[0] for saved in ctx.saved_tensors), None, None, None)
 
 
-def _added(total: Tensor | None, part: Tensor) -> Tensor:
-    """Add a part to a float32 total, in place, or begin one."""
-    return part.float() if total is None else total.add_(part)
+def _added(total: Tensor | None, part: Tensor, dtype: torch.dtype) -> Tensor:
+    """Add a part to a total of a type, in place, or begin one."""
+    return part.to(dtype) if total is None else total.add_(part)
 
 
 def _errors(scores_RV: Tensor, bias_V: Tensor, targets_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -207,7 +207,7 @@ class TeacherReader:
 
 
 def kept_rows(features_BTF: Tensor, kept_BT: Tensor) -> Tensor:
-    """Give the features whose targets count, [N, F]: without a copy where all do."""
+    """Give the features whose targets count, [N, F]: none are picked out where all do, which on CUDA would wait."""
     if kept_BT.all():
         return features_BTF.flatten(0, 1)
     return features_BTF[kept_BT.to(features_BTF.device)]

@@ -26,17 +26,21 @@ def progress_bar(
     Parameters
     ----------
     leave, delay
-        Of a bar on a terminal: whether it stays when all is done, and the seconds before and between drawings.
+        Of a bar on a terminal: whether it stays when all is done, and the seconds before it is drawn.
     """
+    drawn: dict[str, Any] = {"leave": leave, "delay": delay}
     if not sys.stderr.isatty():
-        leave, delay = True, SECONDS_BETWEEN_LINES
-    return tqdm(
-        of,
-        description,
-        total,
-        leave,
-        unit=unit,
-        unit_scale=unit_scale,
-        delay=delay,
-        mininterval=delay or 0.1,
-    )
+        pause = SECONDS_BETWEEN_LINES
+        drawn = {"file": _Lines(), "delay": pause, "mininterval": pause, "maxinterval": pause}
+    return tqdm(of, description, total, unit=unit, unit_scale=unit_scale, **drawn)
+
+
+class _Lines:
+    """Standard error, with a line for each time that a bar is drawn."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            sys.stderr.write(f"{text.strip()}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -14,6 +14,8 @@ from models.pieces import last_border
 from training.errors import CorpusError, EmptyCorpusError, NotUtf8Error
 
 BLOCK = 1 << 20
+SNIFFED = 1 << 16
+SURELY_UTF8 = 8
 """Bytes read at once."""
 
 
@@ -105,25 +107,38 @@ def _decoded(file: BinaryIO, place: int) -> Iterator[tuple[int, str]]:
 def _not_utf8(path: str, offset: int) -> str:
     """Say where a file is no UTF-8, and how to make it so."""
     with Path(path).open("rb") as file:
-        encoding = _likely_encoding(file.read(1 << 16))
+        file.seek(max(0, offset - SNIFFED))
+        before, after = file.read(min(offset, SNIFFED)), file.read(SNIFFED)
         file.seek(0)
         num_before = sum(
             file.read(min(BLOCK, offset - at)).count(b"\n") for at in range(0, offset, BLOCK)
         )
-        wrong = file.read(1)[0]
-    hint = "" if encoding == "UTF-16" else " (or whatever it is in)"
     return (
-        f"{path} is not UTF-8: byte {offset:,}, counted from 0, in line {num_before + 1:,}, is 0x{wrong:02x}; "
-        f"convert it first: iconv -f {encoding} -t UTF-8 {path} > utf8.txt{hint}"
+        f"{path} is not UTF-8: byte {offset:,}, counted from 0, in line {num_before + 1:,}, is 0x{after[0]:02x}; "
+        f"{_remedy(before, after, path)}"
     )
 
 
-def _likely_encoding(block: bytes) -> str:
-    """Guess what a file is in that is not UTF-8: most bytes of a Chinese text are no ASCII, few of a European one."""
-    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "UTF-16"
-    num_high = sum(byte >= 0x80 for byte in block)
-    return "GB18030" if num_high > len(block) / 3 else "WINDOWS-1252"
+def _remedy(before: bytes, after: bytes, path: str) -> str:
+    """Guess what a file is, from the bytes before the first that is wrong, which are UTF-8, and from it on.
+
+    Many characters beyond ASCII that happen to be UTF-8 are so by no accident. Else: most bytes of a Chinese text are
+    no ASCII, few of a European one.
+    """
+    if not before and after.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return f"convert it first: iconv -f UTF-16 -t UTF-8 {path} > utf8.txt"
+    if _num_high(before) > SURELY_UTF8:
+        return (
+            f"before, it is: drop what is damaged with iconv -c -f UTF-8 -t UTF-8 {path} > utf8.txt"
+        )
+    encoding = "GB18030" if _num_high(after) > len(after) / 3 else "WINDOWS-1252"
+    return (
+        f"convert it first: iconv -f {encoding} -t UTF-8 {path} > utf8.txt (or whatever it is in)"
+    )
+
+
+def _num_high(block: bytes) -> int:
+    return sum(byte >= 0x80 for byte in block)
 
 
 @dataclass(frozen=True)

@@ -218,12 +218,12 @@ static int backward_rows(const void *context, int64_t first, int64_t last, int64
     return 0;
 }
 
-EXPORT int layer_forward(const Layer *layer, int64_t num_rows, int64_t num_parts) {
-    return share_rows(forward_rows, layer, num_rows, num_parts);
+EXPORT int layer_forward(const Layer *layer, int64_t num_rows, int64_t num_threads) {
+    return share_rows(forward_rows, layer, num_rows, num_threads);
 }
 
-EXPORT int layer_backward(const Layer *layer, int64_t num_rows, int64_t num_parts) {
-    return share_rows(backward_rows, layer, num_rows, num_parts);
+EXPORT int layer_backward(const Layer *layer, int64_t num_rows, int64_t num_threads) {
+    return share_rows(backward_rows, layer, num_rows, num_threads);
 }
 
 // Pack a matrix [rows, columns] to be multiplied with from the left, as it is or transposed.
@@ -238,7 +238,7 @@ typedef struct {
     const float *bias;       // [V]
     const int64_t *targets;  // [R]
     float *losses;           // [R], in nats
-    float *bias_grads;       // [parts, V]: to each row the sum of its part's errors is added
+    float *bias_grads;       // [threads, V]: to each row the sum of its part's errors is added
     float *apart;            // [R]: the targets' scores, where they stand beside the columns, and become their errors;
                              // then a column that is the target (none where it is negative) counts for nothing. Or NULL
 } Softmax;
@@ -298,9 +298,12 @@ static int softmax_rows(const void *context, int64_t first, int64_t last, int64_
     return 0;
 }
 
-EXPORT int softmax_errors(const Softmax *softmax, int64_t num_rows, int64_t num_parts) {
-    return share_rows(softmax_rows, softmax, num_rows, num_parts);
+EXPORT int softmax_errors(const Softmax *softmax, int64_t num_rows, int64_t num_threads) {
+    return share_rows(softmax_rows, softmax, num_rows, num_threads);
 }
 
 // Say where ranges of rows are to run; without, one follows another.
 EXPORT void use_openmp(OpenMp functions) { openmp = functions; }
+
+// Sizes of the structures that Python fills: a library of other sources is found out before it is used.
+EXPORT int64_t training_layout(void) { return (sizeof(Layer) * 1000 + sizeof(Softmax)) * 1000 + sizeof(OpenMp); }

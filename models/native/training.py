@@ -6,6 +6,7 @@ Shapes: B rows, T times, H width of the layer, G gates, V vocabulary, R rows of 
 from __future__ import annotations
 
 import ctypes
+import warnings
 from ctypes import POINTER, Structure, byref, c_int64, c_void_p
 from enum import IntEnum
 from functools import cache
@@ -72,12 +73,17 @@ class _OpenMp(Structure):
 
 
 def _openmp() -> _OpenMp:
-    """Find the OpenMP in whose threads torch runs; nothing of it where torch was built without."""
-    loaded = ctypes.CDLL(None)
+    """Find the OpenMP that torch is linked to; nothing of it, with a warning, where torch was built without."""
+    libraries = ctypes.CDLL(torch._C.__file__)
     names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
     try:
-        return _OpenMp(*(ctypes.cast(getattr(loaded, name), c_void_p) for name in names))
-    except AttributeError:
+        return _OpenMp(*(ctypes.cast(getattr(libraries, name), c_void_p) for name in names))
+    except AttributeError as error:
+        warnings.warn(
+            f"torch {torch.__version__} has no OpenMP that could be called ({error}): "
+            "layers and softmax of a training step take one thread",
+            stacklevel=2,
+        )
         return _OpenMp()
 
 
@@ -104,14 +110,21 @@ def load_library(variant: str | None = None) -> ctypes.CDLL:
         raise NativeLibraryError(
             f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
         ) from error
-    try:
-        _declare(library)
-    except AttributeError as error:
+    if not _is_of_these_sources(library):
         raise NativeLibraryError(
-            f"{path} was built from other sources ({error}); build it again with `pip install --editable .`"
-        ) from error
+            f"{path} was built from other sources; build it again with `pip install --editable .`"
+        )
+    _declare(library)
     library.use_openmp(_openmp())
     return library
+
+
+def _is_of_these_sources(library: ctypes.CDLL) -> bool:
+    if not hasattr(library, "training_layout"):
+        return False
+    library.training_layout.restype = c_int64
+    layer, softmax, openmp = map(ctypes.sizeof, (_Layer, _Softmax, _OpenMp))
+    return bool(library.training_layout() == (layer * 1000 + softmax) * 1000 + openmp)
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -172,7 +185,7 @@ def layer_forward(
     )
     packed = _packed(weight_hh, transposed=True)
     layer.packed = packed.data_ptr()
-    _check(load_library().layer_forward(byref(layer), num_rows, _num_parts(num_rows)))
+    _check(load_library().layer_forward(byref(layer), num_rows, torch.get_num_threads()))
     return outputs, memory, kept
 
 
@@ -206,7 +219,7 @@ def layer_backward(
         input_grads=input_grads.data_ptr(),
         product_grads=product_grads.data_ptr(),
     )
-    _check(load_library().layer_backward(byref(layer), num_rows, _num_parts(num_rows)))
+    _check(load_library().layer_backward(byref(layer), num_rows, torch.get_num_threads()))
     return input_grads, product_grads, state_grad_CBH
 
 
@@ -225,8 +238,8 @@ def softmax_errors(
     """
     num_rows, vocab_size = scores_RV.shape
     losses_R = torch.empty(num_rows)
-    num_parts = _num_parts(num_rows)
-    bias_grads_PV = torch.zeros(num_parts, vocab_size)
+    num_threads = torch.get_num_threads()
+    bias_grads_PV = torch.zeros(max(1, min(num_rows, num_threads)), vocab_size)
     softmax = _Softmax(
         vocabulary=vocab_size,
         scores=scores_RV.data_ptr(),
@@ -236,7 +249,7 @@ def softmax_errors(
         bias_grads=bias_grads_PV.data_ptr(),
         apart=None if target_scores_R is None else target_scores_R.data_ptr(),
     )
-    _check(load_library().softmax_errors(byref(softmax), num_rows, num_parts))
+    _check(load_library().softmax_errors(byref(softmax), num_rows, num_threads))
     return losses_R, bias_grads_PV.sum(0)
 
 
@@ -247,11 +260,6 @@ def _packed(weight: Tensor, *, transposed: bool) -> Tensor:
     packed = weight.new_empty(-(-width // 64) * 64 * num_k)
     load_library().pack_matrix(packed.data_ptr(), weight.data_ptr(), rows, columns, transposed)
     return packed
-
-
-def _num_parts(num_rows: int) -> int:
-    """Cut rows to as many ranges as torch has threads."""
-    return max(1, min(torch.get_num_threads(), num_rows))
 
 
 def _check(status: int) -> None:

@@ -121,36 +121,82 @@ def test_the_same_scores_give_the_same_bits_each_time(num_threads) -> None:
     )
 
 
-def test_threads_of_torch_do_what_one_thread_does_part_by_part(monkeypatch) -> None:
-    """Where torch brings no OpenMP, the parts of the same number follow one another."""
+def with_threads(number, run):
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        return run()
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
+def test_gradients_do_not_depend_on_the_threads(name) -> None:
+    torch.manual_seed(5)
+    kind = {"lstm": native.LayerKind.LSTM, "gru": native.LayerKind.GRU}.get(
+        name, native.LayerKind.ELMAN_TANH
+    )
+    gates, components = kind.num_gates * 32, 2 if name == "lstm" else 1
+    products, weight = torch.randn(5, 6, gates).bfloat16(), torch.randn(gates, 32).bfloat16() / 6
+    biases, state = (torch.randn(gates), torch.randn(gates)), torch.randn(components, 5, 32)
+    output_grads, state_grad = torch.randn(5, 6, 32).bfloat16(), torch.randn(components, 5, 32)
+
+    def run():
+        found = native.layer_forward(kind, products, biases, weight, state)
+        return native.layer_backward(kind, *found, weight, output_grads, state_grad)
+
+    for one, other in zip(with_threads(1, run), with_threads(3, run), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_parts_in_torchs_threads_equal_parts_that_follow_one_another() -> None:
+    openmp = native._openmp()
+    if not openmp.parallel:
+        pytest.skip("torch was built without OpenMP")
     torch.manual_seed(4)
     scores, bias = torch.randn(37, 300).bfloat16(), torch.randn(300)
     targets = torch.randint(300, (37,))
-    monkeypatch.setattr(native, "_num_parts", lambda num_rows: 3)
-    assert native._openmp().parallel
-    side_by_side = native.softmax_errors(scores.clone(), bias, targets)
+
+    def run():
+        return native.softmax_errors(scores.clone(), bias, targets)
+
+    side_by_side = with_threads(3, run)
     library = native.load_library()
     library.use_openmp(native._OpenMp())
     try:
-        one_by_one = native.softmax_errors(scores.clone(), bias, targets)
+        one_by_one = with_threads(3, run)
     finally:
-        library.use_openmp(native._openmp())
+        library.use_openmp(openmp)
     for one, other in zip(side_by_side, one_by_one, strict=True):
         assert torch.equal(one, other)
 
 
-def test_a_library_of_other_sources_is_refused(monkeypatch) -> None:
+def test_torch_without_openmp_is_said_to_take_one_thread(monkeypatch) -> None:
     monkeypatch.setattr(native.ctypes, "CDLL", lambda path: SimpleNamespace())
-    with pytest.raises(NativeLibraryError, match=r"other sources .* build it again"):
+    with pytest.warns(UserWarning, match="take one thread"):
+        assert not native._openmp().parallel
+
+
+@pytest.mark.parametrize("library", [{}, {"training_layout": lambda: 1}])
+def test_a_library_of_other_sources_is_refused(monkeypatch, library) -> None:
+    monkeypatch.setattr(native.ctypes, "CDLL", lambda path: SimpleNamespace(**library))
+    with pytest.raises(NativeLibraryError, match=r"other sources; build it again"):
         native.load_library.__wrapped__("portable")
 
 
-def test_scratch_that_cannot_be_had_is_an_error_also_in_a_thread(monkeypatch) -> None:
-    huge = 2**59
-    layer = native._Layer(kind=native.LayerKind.ELMAN_TANH, times=1, hidden=huge, gates=1)
-    assert native.load_library().layer_forward(ctypes.byref(layer), 4, 2) == -1
-    with pytest.raises(MemoryError):
-        native._check(-1)
+def test_scratch_that_cannot_be_had_is_an_error(monkeypatch) -> None:
+    library = native.load_library()
+    huge = native._Layer(kind=native.LayerKind.ELMAN_TANH, times=1, hidden=2**59, gates=1)
+
+    def without_memory(layer, num_rows, num_threads):
+        return library.layer_forward(ctypes.byref(huge), 4, 2)
+
+    starved = SimpleNamespace(layer_forward=without_memory, pack_matrix=library.pack_matrix)
+    monkeypatch.setattr(native, "load_library", lambda: starved)
+    weight, biases = torch.zeros(16, 16).bfloat16(), (torch.zeros(16), torch.zeros(16))
+    products, state = torch.zeros(4, 1, 16).bfloat16(), torch.zeros(1, 4, 16)
+    with pytest.raises(MemoryError, match="scratch"):
+        native.layer_forward(native.LayerKind.ELMAN_TANH, products, biases, weight, state)
 
 
 @pytest.mark.parametrize(("name", "nonlinearity"), CELLS)

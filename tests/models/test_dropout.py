@@ -52,6 +52,12 @@ def test_a_mask_has_the_type_and_shape_of_what_it_masks() -> None:
     assert not dropout_mask(nn.Parameter(torch.empty(3, 3)), 0.5).requires_grad
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_mask_can_be_drawn_on_cuda() -> None:
+    mask = dropout_mask(torch.empty(NUM, device="cuda"), 0.35)
+    assert abs((mask == 0).double().mean().item() - 0.35) < 0.003
+
+
 def test_dropped_weights_scale_the_others_up_and_pass_the_gradient_on() -> None:
     torch.manual_seed(0)
     cell = make_cell("lstm", 16, 32)

@@ -15,7 +15,7 @@ from models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
-from training.card import card_text, update_card
+from training.card import DYNAMIC, INT8_CACHE, NEURAL_CACHE, card_text, update_card
 from training.licence import HubLicence, first_kept_back, hub_licence
 
 SHIPPED = find_checkpoints(Path(__file__).parents[2] / "checkpoints")
@@ -54,11 +54,18 @@ def metadata(card: Card, model=None):
 
 
 def test_a_card_says_how_each_of_its_figures_is_found() -> None:
-    names = ("neural cache", "dynamic evaluation, learning rate 0.001, forgetting 0.01", "int8")
+    names = (NEURAL_CACHE, f"{DYNAMIC}, learning rate 0.001, forgetting 0.01", "int8")
     helped = [Metric("perplexity", "test", 3.0, model=name) for name in names]
     card = replace(CARD, metrics=(*CARD.metrics, *helped))
     text = card_text("tiny", models()["text-generation"], TOKENIZER, card)
     assert "`refrain evaluate checkpoints/tiny --with cache dynamic`" in text
+    assert "fit-cache" not in text
+    fitted = replace(CARD, metrics=(Metric("perplexity", "test", 3.0, INT8_CACHE),))
+    text = card_text("tiny", models()["text-generation"], TOKENIZER, fitted)
+    commands = "evaluate checkpoints/tiny`", "fit-cache --dry-run checkpoints/tiny`"
+    assert (
+        "Reproduce with `refrain {}and `refrain {}".format(commands[0] + " ", commands[1]) in text
+    )
     alone = card_text("tiny", models()["text-generation"], TOKENIZER, CARD)
     assert "`refrain evaluate checkpoints/tiny`" in alone
 

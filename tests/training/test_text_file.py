@@ -50,6 +50,14 @@ def test_what_a_file_is_likely_in_is_named(tmp_path, text, encoding) -> None:
         TextFile.scan(path)
 
 
+@pytest.mark.parametrize("text", ["床前明月光，疑是地上霜。\n", "It’s “déjà vu”, isn’t it?\n"])
+def test_one_damaged_byte_of_utf8_is_told_from_another_encoding(tmp_path, text) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode() * 20 + b"\xff" + text.encode() * 20)
+    with pytest.raises(NotUtf8Error, match="drop what is damaged with iconv -c -f UTF-8"):
+        TextFile.scan(path)
+
+
 def test_half_a_character_at_the_end_is_refused_with_its_byte(tmp_path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("床前".encode()[:-1])

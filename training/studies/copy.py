@@ -91,7 +91,7 @@ def measure(
         for contender in CONTENDERS:
             accuracies = []
             for lag in lags:
-                bar.set_description_str(f"{contender.name}, lag {lag}")
+                bar.set_description_str(f"{contender.name}, lag {lag}", refresh=False)
                 runs = [
                     train_at(lag, contender, seed, num_copied, num_steps, budget, bar)
                     for seed in seeds

@@ -72,7 +72,7 @@ def measure(
             stages: dict[str, list[Tensor]] = {"fresh": [], "trained": []}
             losses = []
             for seed in seeds:
-                bar.set_description_str(NAMES[name])
+                bar.set_description_str(NAMES[name], refresh=False)
                 model = make_network(
                     name,
                     vocab_size=tokenizer.vocab_size,

@@ -75,7 +75,7 @@ def measure(
     train = beginning(corpus.documents["train"], num_characters)
     with progress_bar(unit="step") as bar:
         for kind in KINDS:
-            bar.set_description_str(kind)
+            bar.set_description_str(kind, refresh=False)
             vocabulary = learn(kind, train, vocab_size)
             runs = [run(vocabulary, corpus, num_characters, seed, bar) for seed in seeds]
             facts = {"curve": runs[0]["curve"], **runs[0]["facts"]}

@@ -122,7 +122,7 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
     }
     with progress_bar(total=len(ENCODERS) * len(seeds) * num_steps, unit="step") as bar:
         for encoder in ENCODERS:
-            bar.set_description_str(encoder)
+            bar.set_description_str(encoder, refresh=False)
             runs = [run(encoder, num_steps, seed, bar) for seed in seeds]
             figures[encoder] = {
                 **runs[0],
