@@ -21,6 +21,9 @@ CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.
 TOKENS_A_RUN = 3_000_000
 """Tokens read in one run, over all epochs, if the recipe is not told otherwise."""
 
+NUM_SAMPLED = 4_000
+"""Words that a prediction is normalised over while training, where there are more."""
+
 FEW_TOKENS = 20_000
 """A text of fewer is learnt by heart."""
 
@@ -88,8 +91,12 @@ def own_text_corpus(file: TextFile, cache: Path) -> TextFileCorpus:
 def recipe_for_text(
     file: TextFile, tokenizer: TokenizerKind, overrides: Sequence[str]
 ) -> TrainRecipe:
-    """Make the recipe: two layers of LSTM, many passes over a short text, few over a long one."""
+    """Make the recipe: two layers of LSTM, many passes over a short text, few over a long one.
+
+    A teacher speaks of every word, and pieces of bpe are not numbered by frequency: there none are sampled.
+    """
     path = file.path
+    is_taught = any(override.startswith("distillation.teacher=") for override in overrides)
     num_tokens = file.num_characters / CHARACTERS_A_TOKEN[tokenizer]
     epochs = min(30, max(1, round(TOKENS_A_RUN / max(1, num_tokens))))
     batch_size = 32 if num_tokens > 200_000 else 8
@@ -110,7 +117,12 @@ def recipe_for_text(
             "hidden_dropout": 0.2,
             "output_dropout": 0.3,
         },
-        "optimizer": {"learning_rate": 4e-3, "weight_decay": 0.01, "clip_norm": 1.0},
+        "optimizer": {
+            "learning_rate": 4e-3,
+            "weight_decay": 0.01,
+            "clip_norm": 1.0,
+            "num_sampled": 0 if tokenizer == "bpe" or is_taught else NUM_SAMPLED,
+        },
         "budget": {"epochs": epochs, "batch_size": batch_size, "window": 64},
         "card": {
             "description": f"A language model of {path.name}.",

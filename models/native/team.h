@@ -16,7 +16,7 @@ typedef struct {
     atomic_int status;
 } Team;
 
-// What is called of the OpenMP that torch has loaded (GNU's interface, which the others have too); NULL without one.
+// What is called of the OpenMP that torch is linked to (GNU's interface, which the others have too); NULL without one.
 typedef struct {
     void (*parallel)(void (*run)(void *), void *argument, unsigned num_threads, unsigned flags);
     int (*thread_num)(void);

@@ -58,6 +58,15 @@ def test_a_short_text_is_read_more_often_than_a_long_one(write) -> None:
     assert long.budget.batch_size == 7
 
 
+def test_words_are_sampled_where_a_sample_can_be_drawn(write) -> None:
+    file = write("x" * 4_000)
+    assert recipe_for_text(file, "words", []).optimizer.num_sampled == 4_000
+    assert recipe_for_text(file, "words", ["optimizer.num_sampled=0"]).optimizer.num_sampled == 0
+    assert recipe_for_text(file, "bpe", []).optimizer.num_sampled == 0
+    taught = recipe_for_text(file, "words", ['distillation.teacher="runs/teacher"'])
+    assert taught.optimizer.num_sampled == 0
+
+
 TEXT = "".join(f"The  cat number {n} didn't sit\n\non the mat, 床前。 \n" for n in range(80))
 
 
