@@ -31,7 +31,7 @@ def progress_bar(
     drawn: dict[str, Any] = {"leave": leave, "delay": delay}
     if not sys.stderr.isatty():
         pause = SECONDS_BETWEEN_LINES
-        drawn = {"file": _Lines(), "delay": pause, "mininterval": pause, "maxinterval": pause}
+        drawn = {"file": _Lines(), "delay": pause, "mininterval": pause, "miniters": 1}
     return tqdm(of, description, total, unit=unit, unit_scale=unit_scale, **drawn)
 
 
