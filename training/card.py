@@ -55,7 +55,7 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
 
 
 def _is_measured(start: str, card: Card) -> bool:
-    return any(metric.model.startswith(start) for metric in card.metrics)
+    return any(_without_settings(metric) == start for metric in card.metrics)
 
 
 def _tokenizer_text(tokenizer: Tokenizer) -> str:
@@ -70,7 +70,7 @@ def _licence_text(licence: str) -> str:
 def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metric]) -> None:
     """Write new figures of a checkpoint to its card; figures of models that were not measured stay.
 
-    What stands behind a comma in a model's name is how it was set: a new setting takes the place of the old one.
+    Figures found with other settings of a help take the place of those that it had.
     """
     names = {_without_settings(metric) for metric in measured}
     others = [m for m in checkpoint.card.metrics if _without_settings(m) not in names]
@@ -80,7 +80,7 @@ def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metr
 
 
 def _without_settings(metric: Metric) -> str:
-    return metric.model.partition(",")[0]
+    return next((start for start in HELPS if metric.model.startswith(start)), metric.model)
 
 
 def rewrite_card(directory: Path) -> None:

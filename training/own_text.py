@@ -96,7 +96,6 @@ def recipe_for_text(
     A teacher speaks of every word, and pieces of bpe are not numbered by frequency: there none are sampled.
     """
     path = file.path
-    is_taught = any(override.startswith("distillation.teacher=") for override in overrides)
     num_tokens = file.num_characters / CHARACTERS_A_TOKEN[tokenizer]
     epochs = min(30, max(1, round(TOKENS_A_RUN / max(1, num_tokens))))
     batch_size = 32 if num_tokens > 200_000 else 8
@@ -117,12 +116,7 @@ def recipe_for_text(
             "hidden_dropout": 0.2,
             "output_dropout": 0.3,
         },
-        "optimizer": {
-            "learning_rate": 4e-3,
-            "weight_decay": 0.01,
-            "clip_norm": 1.0,
-            "num_sampled": 0 if tokenizer == "bpe" or is_taught else NUM_SAMPLED,
-        },
+        "optimizer": {"learning_rate": 4e-3, "weight_decay": 0.01, "clip_norm": 1.0},
         "budget": {"epochs": epochs, "batch_size": batch_size, "window": 64},
         "card": {
             "description": f"A language model of {path.name}.",
@@ -130,4 +124,8 @@ def recipe_for_text(
             "license": "that of the text it was trained on",
         },
     }
+    recipe = make_recipe(values, overrides)
+    if recipe.tokenizer.kind == "bpe" or recipe.distillation.teacher:
+        return recipe
+    values["optimizer"]["num_sampled"] = NUM_SAMPLED
     return make_recipe(values, overrides)

@@ -14,9 +14,13 @@ from models.pieces import last_border
 from training.errors import CorpusError, EmptyCorpusError, NotUtf8Error
 
 BLOCK = 1 << 20
-SNIFFED = 1 << 16
-SURELY_UTF8 = 8
 """Bytes read at once."""
+
+SNIFFED = 1 << 16
+"""Bytes looked at on each side of the first that is not UTF-8."""
+
+SURELY_UTF8 = 8
+"""Bytes beyond ASCII before it, of which more are UTF-8 by no accident."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,15 @@ def outputs_and_gradients(run, cell, inputs, state):
     return [outputs.float(), last, *torch.autograd.grad(loss, sources)]
 
 
+def with_threads(number, run):
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        return run()
+    finally:
+        torch.set_num_threads(before)
+
+
 def relative_error(ours, theirs) -> float:
     return ((ours - theirs).norm() / theirs.norm()).item()
 
@@ -62,14 +71,14 @@ def test_threads_and_neighbours_change_nothing(num_threads) -> None:
     torch.manual_seed(1)
     cell = make_cell("lstm", 16, 32)
     inputs, state = torch.randn(5, 6, 16), torch.randn(2, 5, 32) / 2
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
+
+    def run():
         with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
             whole, _ = run_layer(cell, inputs, state)
             rows = [run_layer(cell, inputs[i : i + 1], state[:, i : i + 1])[0] for i in range(5)]
-    finally:
-        torch.set_num_threads(before)
+        return whole, rows
+
+    whole, rows = with_threads(num_threads, run)
     assert torch.equal(whole, torch.cat(rows))
 
 
@@ -110,24 +119,14 @@ def test_the_same_scores_give_the_same_bits_each_time(num_threads) -> None:
     torch.manual_seed(3)
     scores, bias = torch.randn(37, 300).bfloat16(), torch.randn(300)
     targets = torch.randint(300, (37,))
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        found = [native.softmax_errors(scores.clone(), bias, targets) for _ in range(50)]
-    finally:
-        torch.set_num_threads(before)
+
+    def run():
+        return [native.softmax_errors(scores.clone(), bias, targets) for _ in range(50)]
+
+    found = with_threads(num_threads, run)
     assert all(
         torch.equal(one, other) for each in found for one, other in zip(each, found[0], strict=True)
     )
-
-
-def with_threads(number, run):
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        return run()
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman"])

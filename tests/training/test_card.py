@@ -180,3 +180,17 @@ def test_new_figures_reach_the_index(saved) -> None:
     assert [result.metric_value for result in results if result.metric_name == "Perplexity"] == [
         2.5
     ]
+
+
+def test_figures_with_a_cache_in_int8_stay_beside_those_without(saved) -> None:
+    alone, cached = (
+        Metric("perplexity", "test", 3.75, "int8"),
+        Metric("perplexity", "test", 3.0, INT8_CACHE),
+    )
+    update_card(saved, load_checkpoint(saved), [cached])
+    assert {alone, cached} <= set(load_checkpoint(saved).card.metrics)
+    measured = replace(alone, value=3.7)
+    update_card(saved, load_checkpoint(saved), [measured])
+    metrics = set(load_checkpoint(saved).card.metrics)
+    assert {measured, cached} <= metrics
+    assert alone not in metrics

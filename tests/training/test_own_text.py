@@ -63,6 +63,8 @@ def test_words_are_sampled_where_a_sample_can_be_drawn(write) -> None:
     assert recipe_for_text(file, "words", []).optimizer.num_sampled == 4_000
     assert recipe_for_text(file, "words", ["optimizer.num_sampled=0"]).optimizer.num_sampled == 0
     assert recipe_for_text(file, "bpe", []).optimizer.num_sampled == 0
+    pieces = recipe_for_text(file, "words", ["tokenizer.kind=bpe"])
+    assert pieces.optimizer.num_sampled == 0
     taught = recipe_for_text(file, "words", ['distillation.teacher="runs/teacher"'])
     assert taught.optimizer.num_sampled == 0
 
