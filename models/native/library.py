@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import torch
 
 from models.errors import NativeLibraryError
-from models.native.structures import declare, layout
+from models.native.structures import STRUCTURES, declare
 
 FOLDER = Path(__file__).parent
 
@@ -36,14 +37,34 @@ def load_library(variant: str | None = None) -> ctypes.CDLL:
         If it was not built, or from other sources; the message says how to build it.
     """
     path = FOLDER / f"refrain_{variant or best_variant()}.so"
+    library = open_library(path, "refrain_layout", STRUCTURES)
+    declare(library)
+    return library
+
+
+def open_library(
+    path: Path, layout: str, structures: Sequence[type[ctypes.Structure]]
+) -> ctypes.CDLL:
+    """Open a compiled library whose function `layout` gives the sizes of these very structures.
+
+    Raises
+    ------
+    NativeLibraryError
+        If it was not built, or from other sources; the message says how to build it.
+    """
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise NativeLibraryError(
             f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
         ) from error
-    declare(library)
-    if library.refrain_layout() != layout():
+    total = 0
+    for structure in structures:
+        total = total * 1000 + ctypes.sizeof(structure)
+    found = getattr(library, layout, None)
+    if found:
+        found.restype = ctypes.c_int64
+    if not found or found() != total:
         raise NativeLibraryError(
             f"{path} was built from other sources; build it again with `pip install --editable .`"
         )

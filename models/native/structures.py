@@ -178,6 +178,10 @@ class WorkspaceStruct(Structure):
     )
 
 
+STRUCTURES = (SequenceStruct, ChoosingStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
+"""Those whose sizes `refrain_layout` gives."""
+
+
 def declare(library: ctypes.CDLL) -> None:
     """Tell ctypes what each function takes and gives."""
     sequences = POINTER(POINTER(SequenceStruct))
@@ -194,13 +198,3 @@ def declare(library: ctypes.CDLL) -> None:
     library.refrain_stop_threads.restype = None
     library.refrain_uniform.argtypes = (c_uint64, c_int64)
     library.refrain_uniform.restype = c_double
-    library.refrain_layout.restype = c_int64
-
-
-def layout() -> int:
-    """Give what `refrain_layout` gives if the library was built from these very structures."""
-    structures = (SequenceStruct, ChoosingStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
-    total = 0
-    for structure in structures:
-        total = total * 1000 + ctypes.sizeof(structure)
-    return total

@@ -10,14 +10,12 @@ import warnings
 from ctypes import POINTER, Structure, byref, c_int64, c_void_p
 from enum import IntEnum
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from models.errors import NativeLibraryError
+from models.native.library import FOLDER, open_library
 
-FOLDER = Path(__file__).parent
 UNITS = 16
 """Layers must be a multiple of this wide: what one vector holds."""
 
@@ -104,27 +102,10 @@ def load_library(variant: str | None = None) -> ctypes.CDLL:
         If it was not built, or from other sources; the message says how to build it.
     """
     path = FOLDER / f"training_{variant or best_variant()}.so"
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise NativeLibraryError(
-            f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
-        ) from error
-    if not _is_of_these_sources(library):
-        raise NativeLibraryError(
-            f"{path} was built from other sources; build it again with `pip install --editable .`"
-        )
+    library = open_library(path, "training_layout", (_Layer, _Softmax, _OpenMp))
     _declare(library)
     library.use_openmp(_openmp())
     return library
-
-
-def _is_of_these_sources(library: ctypes.CDLL) -> bool:
-    if not hasattr(library, "training_layout"):
-        return False
-    library.training_layout.restype = c_int64
-    layer, softmax, openmp = map(ctypes.sizeof, (_Layer, _Softmax, _OpenMp))
-    return bool(library.training_layout() == (layer * 1000 + softmax) * 1000 + openmp)
 
 
 def _declare(library: ctypes.CDLL) -> None:
