@@ -27,10 +27,28 @@ PATIENCE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Processes:
-    """One process among `size`; the first, of rank 0, speaks and writes for all."""
+    """One process among `size`; the first, of rank 0, speaks and writes for all.
+
+    Attributes
+    ----------
+    device_name
+        What this process computes on: "cpu", "cuda", or "auto" for CUDA where there is one.
+    """
 
     rank: int = 0
     size: int = 1
+    device_name: str = "auto"
+
+    @property
+    def device(self) -> torch.device:
+        """What this process computes on.
+
+        Raises
+        ------
+        RecipeError
+            If CUDA is asked for, and there is none.
+        """
+        return choose_device(self.device_name)
 
     @property
     def is_first(self) -> bool:
@@ -132,14 +150,14 @@ def agreed_precision(device: torch.device, asked: str, processes: Processes) -> 
 def joined_processes(device_name: str) -> Iterator[Processes]:
     """Join the other processes of a run, if `torchrun` started this one: through gloo, on CUDA devices through NCCL."""
     if not distributed.is_torchelastic_launched():
-        yield ALONE
+        yield Processes(device_name=device_name)
         return
     has_cuda = choose_device(device_name).type == "cuda"
     if has_cuda:
         torch.cuda.set_device(distributed.get_node_local_rank())
     distributed.init_process_group("cpu:gloo,cuda:nccl" if has_cuda else "gloo", timeout=PATIENCE)
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size())
+        yield Processes(distributed.get_rank(), distributed.get_world_size(), device_name)
     finally:
         distributed.destroy_process_group()
 

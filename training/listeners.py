@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and the face of those who are told."""
+"""What a run tells while it goes on, and the face of those who are told, who may end it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ValidationReport:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """A run is over: finished, stopped by a signal (it can go on), or failed."""
+    """A run is over: finished, stopped by a signal or a listener (it can go on), or failed."""
 
     step: int
     outcome: Literal["finished", "stopped", "failed"]
@@ -81,6 +81,15 @@ class RunEnd:
 
 class RunListener:
     """Someone who is told what a run does; a subclass takes what concerns it."""
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the run is to end after the step at hand, as Ctrl-C would end it.
+
+        Asked once a step, after its validation if it has one. The run keeps a snapshot, from which it can go on, and
+        raises `TrainingStoppedError`; after its last step it finishes instead.
+        """
+        return False
 
     def on_start(self, start: RunStart) -> None:
         """The run begins, or goes on: what comes after `start.step` will be told again."""
@@ -104,6 +113,11 @@ class ListenerGroup(RunListener):
     def __init__(self, listeners: Sequence[RunListener]) -> None:
         self._listeners = listeners
 
+    @property
+    def should_stop(self) -> bool:
+        """Whether any of them asks the run to end."""
+        return any(listener.should_stop for listener in self._listeners)
+
     def on_start(self, start: RunStart) -> None:
         for listener in self._listeners:
             listener.on_start(start)
@@ -123,3 +137,19 @@ class ListenerGroup(RunListener):
     def on_end(self, end: RunEnd) -> None:
         for listener in self._listeners:
             listener.on_end(end)
+
+
+class StopAtStep(RunListener):
+    """Ends a run after a step, as Ctrl-C would; a run that goes on from there or later is left alone."""
+
+    def __init__(self, step: int) -> None:
+        self._last_step = step
+        self._step = 0
+
+    def on_step(self, report: StepReport) -> None:
+        self._step = report.step
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the step is the last one."""
+        return self._step == self._last_step

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -62,7 +61,7 @@ class TrainingLoop:
     sample
         Gives a sample of what the model writes by now; None for models that do not write.
     listeners
-        Are told what happens; of several processes only the first has any.
+        Are told what happens, and may ask to stop; of several processes only the first has any.
     processes
         Those that share the run; only the first one writes.
     """
@@ -72,7 +71,6 @@ class TrainingLoop:
         objective: Objective,
         recipe: TrainRecipe,
         directory: Path,
-        device: torch.device,
         precision: Precision,
         *,
         text_hash: str = "",
@@ -83,13 +81,13 @@ class TrainingLoop:
         self._objective = objective
         self._recipe = recipe
         self._directory = directory
-        self._device = device
         self._text_hash = text_hash
         self._sample = sample
         self._listener = ListenerGroup(listeners)
         self._processes = processes
         self._optimizer = make_optimizer(objective.model, recipe.optimizer)
         self._parameters = list(objective.model.parameters())
+        self._device = self._parameters[0].device
         self._average = (
             WeightAverage(self._parameters, recipe.optimizer.averaging)
             if recipe.optimizer.averaging
@@ -127,7 +125,7 @@ class TrainingLoop:
         Raises
         ------
         TrainingStoppedError
-            If a signal asked to stop; a snapshot was kept.
+            If a signal or a listener asked to stop; a snapshot was kept.
         """
         outcome: Literal["finished", "stopped", "failed"] = "failed"
         self._listener.on_start(RunStart(self._recipe, self.progress.step, self._num_steps))
@@ -172,7 +170,9 @@ class TrainingLoop:
                 if ends_epoch:
                     self._answer_plateau(score)
             is_last |= self.stopped_early
-            stops, is_time = self._processes.any_of(self._stop.is_made, self._is_snapshot_time())
+            stops, is_time = self._processes.any_of(
+                self._stop.is_made or self._listener.should_stop, self._is_snapshot_time()
+            )
             if self._is_due(budget.snapshot_every) or is_time or is_last:
                 self._snapshot()
             if is_last:

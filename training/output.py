@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models.checkpoint import CONFIG, README, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
+from models.checkpoint import CONFIG, README, RUN_LOG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from training.errors import OutputError, OutputExistsError
 from training.snapshot import BEST, SNAPSHOT, find_snapshot
 
 RECIPE = "recipe.json"
-RUN_LOG = "run_log.jsonl"
 LEFT_BY_RUNS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README, RECIPE, RUN_LOG, BEST)
 SNAPSHOTS = (SNAPSHOT, f"{SNAPSHOT}.old", f"{SNAPSHOT}.partial")
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from models.card import Card, Metric
-from models.checkpoint import WEIGHTS, Checkpoint, Model, save_checkpoint
+from models.checkpoint import RUN_LOG, WEIGHTS, Checkpoint, Model, save_checkpoint
 from models.config import NGramConfig
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
@@ -35,8 +35,7 @@ from training.errors import RecipeError
 from training.evaluate import evaluate_checkpoint, language_model_metrics
 from training.listeners import RunListener
 from training.loop import TrainingLoop
-from training.output import RECIPE, RUN_LOG, clear, held_folder
-from training.precision import choose_device
+from training.output import RECIPE, clear, held_folder
 from training.prepare import (
     Prepared,
     as_text,
@@ -63,7 +62,6 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    device_name: str = "auto",
     say: Callable[[str], None] = print_at_once,
     listeners: Sequence[RunListener] = (),
     processes: Processes = ALONE,
@@ -75,14 +73,16 @@ def train(
     say
         Prints a line for a person.
     listeners
-        Are told what happens, beside the run log and the progress that is shown.
+        Are told what happens, beside the run log and the progress that is shown; one of them may end the run.
     processes
-        Those that share the run; the first one speaks, measures and writes.
+        Those that share the run, and the device of this one; the first one speaks, measures and writes.
 
     Raises
     ------
     RecipeError
-        If several processes are to train anything but a language model.
+        If several processes are to train anything but a language model, or there is no such device.
+    TrainingStoppedError
+        If a signal or a listener asked to stop; a snapshot was kept.
     OutputError
         If the directory cannot be written, another run holds it, or it has what this one would destroy: files that
         no run left, or a checkpoint or an unfinished run where neither `resume` nor `overwrite` says what to do.
@@ -100,7 +100,7 @@ def train(
             say(f"there is nothing to go on with in {directory}: the run begins at its first step")
         keep_freed_memory()
         torch.manual_seed(recipe.seed)
-        device = choose_device(device_name)
+        device = processes.device
         if recipe.task == "ngram":
             found = _estimate(recipe, as_text(corpus), say)
             if overwrite:
@@ -229,7 +229,6 @@ def _optimize(
         prepared.objective,
         recipe,
         directory,
-        device,
         precision,
         text_hash=_hash_of_sources(recipe, corpus, prepared.tokenizer),
         sample=prepared.sample if processes.is_first else None,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from training.corpus import TextCorpus
-from training.loop import TrainingLoop
+from training.listeners import RunListener, StepReport
 from training.recipe import make_recipe
 
 SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
@@ -52,19 +52,24 @@ def largest_file():
     return limited
 
 
+class Killer(RunListener):
+    """Ends a run in the step after so many, as a kill would: of that step nothing is kept."""
+
+    def __init__(self, num_steps: int):
+        self._num_steps = num_steps
+
+    def on_step(self, report: StepReport):
+        if report.step > self._num_steps:
+            raise KeyboardInterrupt
+
+
 @pytest.fixture
-def killed_at(monkeypatch):
-    """A context in which a run dies when it has done so many steps."""
+def killed_after():
+    """A context with a listener, by which a run dies when it has done so many steps."""
 
     @contextmanager
-    def until(last_step: int):
-        def step(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-            if self.progress.step == last_step:
-                raise KeyboardInterrupt
-            return step(self, batch)
+    def dying(num_steps: int):
+        with pytest.raises(KeyboardInterrupt):
+            yield Killer(num_steps)
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(TrainingLoop, "_step", step)
-            yield
-
-    return until
+    return dying

@@ -9,7 +9,7 @@ from training import listeners
 from training.corpus import TextCorpus
 from training.distributed import Processes, joined_processes
 from training.errors import TrainingStoppedError
-from training.loop import TrainingLoop
+from training.listeners import RunListener, StepReport
 from training.recipe import TrainRecipe, make_recipe
 from training.run import train
 
@@ -54,10 +54,15 @@ def quiet(_: str) -> None:
     """Say nothing."""
 
 
-def stop_last_process(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-    if self.progress.step == 6 and self._processes.rank == self._processes.size - 1:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return step(self, batch)
+class Terminator(RunListener):
+    """Sends SIGTERM to another process of the run; that one may take it in this step or in the next."""
+
+    def __init__(self, process_id: int):
+        self._process_id = process_id
+
+    def on_step(self, report: StepReport):
+        if report.step == 7:
+            os.kill(self._process_id, signal.SIGTERM)
 
 
 def main(folder: Path, processes: Processes) -> None:
@@ -69,13 +74,13 @@ def main(folder: Path, processes: Processes) -> None:
     dropped = recipe("model.output_dropout=0.3", "model.weight_dropout=0.2")
     corpus = TextCorpus(DOCUMENTS, unit="stream")
     train(dropped, corpus, folder / "whole", say=quiet, processes=processes)
-    step = TrainingLoop._step
-    TrainingLoop._step = stop_last_process
+    is_last = processes.rank == processes.size - 1
+    (last_id,) = processes.total(os.getpid() if is_last else 0)
+    stop = [Terminator(int(last_id))]
     try:
-        train(dropped, corpus, folder / "cut", say=quiet, processes=processes)
+        train(dropped, corpus, folder / "cut", say=quiet, listeners=stop, processes=processes)
     except TrainingStoppedError:
         (folder / f"stopped-{processes.rank}").touch()
-    TrainingLoop._step = step
     train(dropped, corpus, folder / "cut", say=quiet, resume=True, processes=processes)
 
 

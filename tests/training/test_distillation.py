@@ -42,14 +42,14 @@ def test_a_student_predicts_what_its_teacher_predicts(
 
 @pytest.mark.parametrize("stop_at", [5, 11])
 def test_a_student_resumes_with_its_teachers_memory(
-    tmp_path, killed_at, teacher, small_recipe, small_corpus, stop_at
+    tmp_path, killed_after, teacher, small_recipe, small_corpus, stop_at
 ) -> None:
     corpus = TextCorpus(small_corpus.documents, unit="stream")
     settings = small_recipe(f"distillation.teacher={teacher}", "model.output_dropout=0.2")
     whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
 
-    with killed_at(stop_at):
-        train(settings, corpus, tmp_path / "cut", say=quiet)
+    with killed_after(stop_at) as killer:
+        train(settings, corpus, tmp_path / "cut", say=quiet, listeners=[killer])
     cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name

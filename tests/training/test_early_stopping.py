@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.checkpoint import load_checkpoint
-from training.loop import TrainingLoop
+from training.listeners import RunListener
 from training.objective import LanguageModelObjective
 from training.run import train
 
@@ -57,20 +57,13 @@ def test_without_patience_a_run_goes_to_its_end_and_says_what_it_kept(
 
 @pytest.mark.parametrize("stop_in_epoch", [6.5, 7.5])
 def test_patience_is_counted_on_over_a_resume(
-    tmp_path, monkeypatch, scripted, small_corpus, small_recipe, stop_in_epoch
+    tmp_path, killed_after, scripted, small_corpus, small_recipe, stop_in_epoch
 ) -> None:
     recipe = small_recipe("budget.epochs=10", "budget.patience=3", "budget.snapshot_every=1")
     whole = load_checkpoint(train(recipe, small_corpus, tmp_path / "whole", say=lambda _: None))
     stop_at = int(whole.card.training["steps"] / 8 * stop_in_epoch)
-
-    def stop(self, batch, step=TrainingLoop._step):
-        if self.progress.step == stop_at:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
-        train(recipe, small_corpus, tmp_path / "cut", say=lambda _: None)
+    with killed_after(stop_at) as killer:
+        train(recipe, small_corpus, tmp_path / "cut", say=lambda _: None, listeners=[killer])
     cut = load_checkpoint(
         train(recipe, small_corpus, tmp_path / "cut", resume=True, say=lambda _: None)
     )
@@ -78,6 +71,13 @@ def test_patience_is_counted_on_over_a_resume(
     assert cut.card.training["steps"] == whole.card.training["steps"]
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
+
+
+class NoStep(RunListener):
+    """Takes no step for an answer."""
+
+    def on_step(self, report):
+        pytest.fail(f"step {report.step} was taken")
 
 
 def test_a_run_killed_after_it_stopped_early_trains_no_further(
@@ -91,9 +91,6 @@ def test_a_run_killed_after_it_stopped_early_trains_no_further(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("training.run.evaluate_checkpoint", kill)
         train(recipe, small_corpus, tmp_path / "a", say=lambda _: None)
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingLoop, "_step", kill)
-        checkpoint = load_checkpoint(
-            train(recipe, small_corpus, tmp_path / "a", resume=True, say=lambda _: None)
-        )
+    settings = {"resume": True, "say": lambda _: None, "listeners": [NoStep()]}
+    checkpoint = load_checkpoint(train(recipe, small_corpus, tmp_path / "a", **settings))
     assert checkpoint.card.training["epochs"] == 8

@@ -1,11 +1,11 @@
-"""Listeners are told of a run, once each, whatever ends it."""
+"""Listeners are told of a run, once each, whatever ends it; one of them may end it."""
 
 import json
 
 import pytest
 
-from training.listeners import RunListener
-from training.loop import TrainingLoop
+from training.errors import TrainingStoppedError
+from training.listeners import RunListener, StopAtStep
 from training.run import train
 
 
@@ -56,19 +56,37 @@ def test_a_listener_is_told_of_every_step_and_validation(
 
 
 def test_a_run_that_fails_tells_its_end_and_a_resumed_one_where_it_goes_on(
-    tmp_path, monkeypatch, small_corpus, small_recipe
+    tmp_path, killed_after, small_corpus, small_recipe
 ) -> None:
-    def stop(self, batch, step=TrainingLoop._step):
-        if self.progress.step == 6:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
     first, second = Recorder(), Recorder()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
-        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[first])
+    with killed_after(5) as killer:
+        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[first, killer])
     assert (first.ends[0].step, first.ends[0].outcome) == (6, "failed")
     train(small_recipe(), small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[second])
     assert second.starts[0].step == 4
     assert second.steps[0].step == 5
     assert second.steps[0].loss == first.steps[4].loss
+
+
+def test_a_run_that_a_listener_stops_goes_on_from_that_step_and_all_are_told(
+    tmp_path, small_corpus, small_recipe
+) -> None:
+    first, second, stop = Recorder(), Recorder(), StopAtStep(6)
+    folder = tmp_path / "a"
+    with pytest.raises(TrainingStoppedError, match=r"stopped at step 6 of .*--resume"):
+        train(small_recipe(), small_corpus, folder, say=quiet, listeners=[stop, first])
+    assert [report.step for report in first.steps] == [*range(1, 7)]
+    assert (first.ends[0].step, first.ends[0].outcome) == (6, "stopped")
+    train(small_recipe(), small_corpus, folder, resume=True, say=quiet, listeners=[stop, second])
+    assert second.starts[0].step == 6
+    assert second.ends[0].outcome == "finished"
+
+
+def test_a_run_that_is_to_stop_at_its_last_step_finishes(
+    tmp_path, small_corpus, small_recipe
+) -> None:
+    recorder, recipe = Recorder(), small_recipe("budget.epochs=1")
+    train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[recorder])
+    stop, again = StopAtStep(recorder.ends[0].step), Recorder()
+    train(recipe, small_corpus, tmp_path / "b", say=quiet, listeners=[stop, again])
+    assert again.ends == recorder.ends

@@ -7,7 +7,6 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from training.errors import MissingPackageError, TrackingError
-from training.loop import TrainingLoop
 from training.mlflow_log import MlflowLog
 from training.run import train
 
@@ -52,19 +51,12 @@ def test_figures_samples_and_recipe_are_read_back(
 
 
 def test_a_resumed_run_goes_on_in_the_same_run_without_a_point_twice(
-    tmp_path, store, monkeypatch, small_corpus, small_recipe
+    tmp_path, store, killed_after, small_corpus, small_recipe
 ) -> None:
     recipe = small_recipe("budget.epochs=5", "budget.snapshot_every=15")
-
-    def stop(self, batch, step=TrainingLoop._step):
-        if self.progress.step == 27:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
+    with killed_after(27) as killer:
         log = MlflowLog(str(store), tmp_path / "a", quiet)
-        train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log])
+        train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log, killer])
     assert only_run(store)[1].info.status == "FAILED"
     log = MlflowLog(str(store), tmp_path / "a", quiet)
     train(recipe, small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[log])

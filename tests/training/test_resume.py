@@ -38,32 +38,32 @@ def rates(folder) -> dict[int, float]:
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
 @pytest.mark.parametrize("cell", ["lstm", "jordan"])
 def test_a_run_with_every_memory_resumes_to_the_bit(
-    tmp_path, killed_at, small_recipe, small_corpus, kind, cell
+    tmp_path, killed_after, small_recipe, small_corpus, kind, cell
 ) -> None:
     corpus = TextCorpus(small_corpus.documents, unit="stream")
     settings = small_recipe(*EVERYTHING, f"optimizer.kind={kind}", f"model.cell={cell}")
     whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
 
-    with killed_at(17):
-        train(settings, corpus, tmp_path / "cut", say=quiet)
+    with killed_after(17) as killer:
+        train(settings, corpus, tmp_path / "cut", say=quiet, listeners=[killer])
     cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
 
 
 def test_a_resumed_run_has_the_best_weights_of_its_snapshot(
-    tmp_path, killed_at, small_recipe, small_corpus
+    tmp_path, killed_after, small_recipe, small_corpus
 ) -> None:
     settings = small_recipe("budget.validate_every=5", "budget.snapshot_every=7")
     folder = tmp_path / "a"
-    with killed_at(9):
-        train(settings, small_corpus, folder, say=quiet)
+    with killed_after(9) as killer:
+        train(settings, small_corpus, folder, say=quiet, listeners=[killer])
     kept = (folder / BEST).read_bytes()
-    with killed_at(12):
-        train(settings, small_corpus, folder, say=quiet, resume=True)
+    with killed_after(12) as killer:
+        train(settings, small_corpus, folder, say=quiet, resume=True, listeners=[killer])
     assert (folder / BEST).read_bytes() != kept
-    with killed_at(7):
-        train(settings, small_corpus, folder, say=quiet, resume=True)
+    with killed_after(7) as killer:
+        train(settings, small_corpus, folder, say=quiet, resume=True, listeners=[killer])
     assert (folder / BEST).read_bytes() == kept
 
 
@@ -71,18 +71,18 @@ def test_a_resumed_run_has_the_best_weights_of_its_snapshot(
     "change", ["card.license=MIT", "budget.snapshot_every=3", "optimizer.decay_after=7"]
 )
 def test_what_changes_no_weight_hinders_no_resumption(
-    tmp_path, killed_at, small_recipe, small_corpus, change
+    tmp_path, killed_after, small_recipe, small_corpus, change
 ) -> None:
-    with killed_at(9):
-        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet)
+    with killed_after(9) as killer:
+        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[killer])
     train(small_recipe(change), small_corpus, tmp_path / "a", say=quiet, resume=True)
 
 
 def test_another_recipe_is_told_from_the_snapshots_by_its_keys(
-    tmp_path, killed_at, small_recipe, small_corpus
+    tmp_path, killed_after, small_recipe, small_corpus
 ) -> None:
-    with killed_at(9):
-        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet)
+    with killed_after(9) as killer:
+        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[killer])
     other = small_recipe("optimizer.learning_rate=0.02", "model.hidden_size=8")
     with pytest.raises(SnapshotError) as caught:
         train(other, small_corpus, tmp_path / "a", say=quiet, resume=True)
@@ -120,13 +120,13 @@ def test_a_plateau_is_one_of_epochs(small_recipe) -> None:
 
 
 def test_another_teacher_is_not_resumed_with(
-    tmp_path, killed_at, small_recipe, small_corpus
+    tmp_path, killed_after, small_recipe, small_corpus
 ) -> None:
     teacher = train(small_recipe("budget.epochs=1"), small_corpus, tmp_path / "teacher", say=quiet)
     settings = small_recipe(f"distillation.teacher={teacher}")
 
-    with killed_at(6):
-        train(settings, small_corpus, tmp_path / "cut", say=quiet)
+    with killed_after(6) as killer:
+        train(settings, small_corpus, tmp_path / "cut", say=quiet, listeners=[killer])
     train(
         small_recipe("budget.epochs=1", "seed=2"),
         small_corpus,

@@ -1,5 +1,6 @@
 """A whole run: it learns, it resumes as if never stopped, it loses nothing, its figures are the model's."""
 
+import itertools
 import json
 import math
 import signal
@@ -18,7 +19,8 @@ from training.errors import (
     SnapshotError,
     TrainingStoppedError,
 )
-from training.loop import TrainingLoop
+from training.listeners import RunListener, StepReport, StopAtStep
+from training.objective import LanguageModelObjective
 from training.recipe import make_recipe
 from training.run import train
 
@@ -114,19 +116,12 @@ def test_windows_of_many_lengths_are_refused_for_documents(tmp_path) -> None:
 
 @pytest.mark.parametrize("unit", ["documents", "stream"])
 @pytest.mark.parametrize("stop_at", [4, 9, 13])
-def test_stopped_and_resumed_equals_never_stopped(tmp_path, monkeypatch, stop_at, unit) -> None:
+def test_stopped_and_resumed_equals_never_stopped(tmp_path, killed_after, stop_at, unit) -> None:
     corpus = TextCorpus(TEXT.documents, unit=unit)
     settings = recipe("model.output_dropout=0.2")
     whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
-
-    def stop(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == stop_at:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
-        train(settings, corpus, tmp_path / "cut", say=quiet)
+    with killed_after(stop_at) as killer:
+        train(settings, corpus, tmp_path / "cut", say=quiet, listeners=[killer])
     cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
@@ -151,36 +146,29 @@ def test_a_run_killed_while_it_measures_is_unfinished_and_goes_on(tmp_path, monk
     assert cut.card.metrics == whole.card.metrics
 
 
-def test_a_signal_keeps_a_snapshot_and_says_how_to_go_on(tmp_path, monkeypatch) -> None:
-    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", say=quiet))
+class Terminator(RunListener):
+    """Sends this process SIGTERM in its seventh step."""
 
-    def interrupt(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == 6:
+    def on_step(self, report: StepReport):
+        if report.step == 7:
             signal.raise_signal(signal.SIGTERM)
-        return step(self, batch)
 
+
+@pytest.mark.parametrize("listener", [Terminator(), StopAtStep(7)])
+def test_a_signal_or_a_listener_keeps_a_snapshot_and_says_how_to_go_on(tmp_path, listener) -> None:
+    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", say=quiet))
     said: list[str] = []
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(TrainingStoppedError, match=r"stopped at step 7 of .*--resume"),
-    ):
-        patch.setattr(TrainingLoop, "_step", interrupt)
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+    with pytest.raises(TrainingStoppedError, match=r"stopped at step 7 of .*--resume"):
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet, listeners=[listener])
     cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=said.append))
     assert "going on from step 7" in said
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
 
 
-def test_an_edited_text_is_not_resumed(tmp_path, monkeypatch) -> None:
-    def interrupt(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == 6:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", interrupt)
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+def test_an_edited_text_is_not_resumed(tmp_path, killed_after) -> None:
+    with killed_after(6) as killer:
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet, listeners=[killer])
     documents = {**TEXT.documents, "train": TEXT.documents["train"][::-1]}
     edited = TextCorpus(documents, unit=TEXT.unit)
     with pytest.raises(SnapshotError, match="another text"):
@@ -202,16 +190,15 @@ def test_overwriting_takes_away_what_a_run_left_and_only_once_the_new_one_is_sou
 def test_the_best_weights_are_kept_not_the_last(tmp_path, monkeypatch) -> None:
     seen: list[torch.Tensor] = []
 
-    def validate(self: TrainingLoop, check=TrainingLoop._validate):
-        bias = self._objective.model.output_bias
+    def validate(self: LanguageModelObjective, check=LanguageModelObjective.validate):
+        bias = self.model.output_bias
         if len(seen) == 2:
             with torch.no_grad():
                 bias[:3] += 50
-        score = check(self)
         seen.append(bias.detach().clone())
-        return score
+        return check(self)
 
-    monkeypatch.setattr(TrainingLoop, "_validate", validate)
+    monkeypatch.setattr(LanguageModelObjective, "validate", validate)
     model = load_checkpoint(train(recipe(), TEXT, tmp_path / "a", say=quiet)).model
     assert len(seen) == 3
     assert torch.equal(model.output_bias, seen[1])
@@ -312,23 +299,24 @@ def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "what"),
+    ("overrides", "spoilt", "num_sound"),
     [
-        ((), "the loss is nan"),
-        (("budget.epochs=1", "budget.batch_size=60", "budget.window=99"), ""),
+        ((), "loss", 6),
+        (("budget.epochs=1", "budget.batch_size=60", "budget.window=99"), "validate", 0),
     ],
 )
 def test_a_number_that_is_none_names_step_rate_and_remedy(
-    tmp_path, monkeypatch, overrides, what
+    tmp_path, monkeypatch, overrides, spoilt, num_sound
 ) -> None:
-    def spoil(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        result = step(self, batch)
-        if self.progress.step == 5 or overrides:
-            with torch.no_grad():
-                self._objective.model.output_bias.fill_(math.nan)
-        return result
+    measure, calls = getattr(LanguageModelObjective, spoilt), itertools.count()
 
-    monkeypatch.setattr(TrainingLoop, "_step", spoil)
+    def spoil(self: LanguageModelObjective, *batch: object):
+        if next(calls) == num_sound:
+            with torch.no_grad():
+                self.model.output_bias.fill_(math.nan)
+        return measure(self, *batch)
+
+    monkeypatch.setattr(LanguageModelObjective, spoilt, spoil)
     with pytest.raises(DivergedError) as error:
         train(recipe(*overrides), TEXT, tmp_path / "a", say=quiet)
     message = str(error.value)
@@ -344,16 +332,10 @@ def test_a_number_that_is_none_names_step_rate_and_remedy(
 
 
 def test_a_snapshot_from_before_a_key_of_the_recipe_was_born_still_resumes(
-    tmp_path, monkeypatch
+    tmp_path, killed_after
 ) -> None:
-    def interrupt(self: TrainingLoop, batch: object, step=TrainingLoop._step):
-        if self.progress.step == 6:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", interrupt)
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+    with killed_after(6) as killer:
+        train(recipe(), TEXT, tmp_path / "cut", say=quiet, listeners=[killer])
     path = tmp_path / "cut/snapshot/progress.json"
     facts = json.loads(path.read_text())
     del facts["recipe"]["budget"]["patience"]

@@ -8,7 +8,6 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
 from training.errors import MissingPackageError
-from training.loop import TrainingLoop
 from training.run import train
 from training.tensorboard_log import TensorBoardLog
 
@@ -44,19 +43,12 @@ def test_figures_samples_and_recipe_are_read_back(tmp_path, small_corpus, small_
 
 
 def test_a_resumed_run_goes_on_without_a_point_twice(
-    tmp_path, monkeypatch, small_corpus, small_recipe
+    tmp_path, killed_after, small_corpus, small_recipe
 ) -> None:
     recipe = small_recipe("budget.epochs=5", "budget.snapshot_every=15")
-
-    def stop(self, batch, step=TrainingLoop._step):
-        if self.progress.step == 27:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(TrainingLoop, "_step", stop)
+    with killed_after(27) as killer:
         log = TensorBoardLog(tmp_path / "events")
-        train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log])
+        train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log, killer])
     log = TensorBoardLog(tmp_path / "events")
     train(recipe, small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[log])
     events = read(tmp_path / "events")

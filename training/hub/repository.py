@@ -16,9 +16,9 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     RevisionNotFoundError,
 )
 
-from models.checkpoint import CONFIG, README, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
+from models.checkpoint import CONFIG, README, RUN_LOG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
 from training.errors import HubError
-from training.output import RECIPE, RUN_LOG
+from training.output import RECIPE
 
 FILES = (README, CONFIG, WEIGHTS, RECIPE, RUN_LOG, TOKENIZER, TOKENIZER_CONFIG)
 """The only files that are ever fetched or sent: text and safetensors, nothing that could run."""
