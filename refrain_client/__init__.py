@@ -6,7 +6,9 @@ with Client("http://127.0.0.1:8000") as client:
     print(client.generate("The river flows through the", max_tokens=20, temperature=0.7).text)
 """
 
-from refrain_client.answers import (
+from refrain_client.async_client import AsyncClient
+from refrain_client.client import Client
+from refrain_client.contract.answers import (
     Alternative,
     Block,
     Choice,
@@ -41,20 +43,18 @@ from refrain_client.answers import (
     ValidationPoint,
     Version,
 )
-from refrain_client.async_client import AsyncClient
-from refrain_client.client import Client
+from refrain_client.contract.parameters import Hypothesis
 from refrain_client.errors import (
+    ClientError,
     ConnectionFailedError,
     DeadlineError,
     InvalidRequestError,
     NotAllowedError,
     NotFoundError,
     OverloadedError,
-    RefrainError,
     ServerError,
     UnexpectedAnswerError,
 )
-from refrain_client.parameters import Hypothesis
 from refrain_client.retries import Retries
 from refrain_client.session import AsyncSession, Session
 from refrain_client.streams import AsyncStream, AsyncTextStream, Stream, TextStream
@@ -68,6 +68,7 @@ __all__ = [
     "Block",
     "Choice",
     "Client",
+    "ClientError",
     "ConnectionFailedError",
     "DeadlineError",
     "Embedding",
@@ -90,7 +91,6 @@ __all__ = [
     "Piece",
     "Prediction",
     "Predictions",
-    "RefrainError",
     "Rescored",
     "Rescoring",
     "Retries",

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import httpx
 
 from refrain_client.chunks import AsyncChunks, async_encoded, is_whole
+from refrain_client.contract.routes import Call
 from refrain_client.duplex import async_talk
-from refrain_client.errors import RefrainError
+from refrain_client.errors import ClientError
 from refrain_client.lines import LineSplitter
 from refrain_client.retries import Attempts, Retries
-from refrain_client.routes import Call
 from refrain_client.server import Server, answer_of, check, told_plainly
 
 Answer = TypeVar("Answer")
@@ -32,7 +32,7 @@ class AsyncChannel:
     clock: Callable[[], float]
 
     async def ask(self, call: Call[Answer]) -> Answer:
-        """Give a whole answer."""
+        """Return a whole answer."""
         async with aclosing(await self._send(call)) as response:
             with told_plainly():
                 await response.aread()
@@ -41,7 +41,7 @@ class AsyncChannel:
     async def lines(
         self, call: Call[Any], text: AsyncChunks | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Give the lines of an answer as they come; a text is sent before."""
+        """Yield the lines of an answer as they come; a text is sent before."""
         splitter = LineSplitter()
         async with aclosing(await self._send(call, text)) as response:
             with told_plainly():
@@ -50,7 +50,7 @@ class AsyncChannel:
                         yield line
 
     async def talk(self, call: Call[Any], text: AsyncChunks) -> AsyncGenerator[bytes, None]:
-        """Give the lines of an answer as they come, even while the text is being sent."""
+        """Yield the lines of an answer as they come, even while the text is being sent."""
         source = self._talk_directly(call, text) if self.is_direct else self.lines(call, text)
         async with aclosing(source) as lines:
             async for line in lines:
@@ -70,7 +70,7 @@ class AsyncChannel:
                         has_begun = True
                         for line in splitter.push(some):
                             yield line
-                except RefrainError as error:
+                except ClientError as error:
                     if has_begun:
                         raise
                     wait = attempts.wait_after(error)
@@ -79,12 +79,12 @@ class AsyncChannel:
             await self.sleep(wait)
 
     async def _send(self, call: Call[Any], text: AsyncChunks | None = None) -> httpx.Response:
-        """Send a request, again where that may help, and give the response as it begins."""
+        """Send a request, again where that may help, and return the response as it begins."""
         attempts = self._attempts(call, text)
         while True:
             try:
                 return await self._send_once(call, text)
-            except RefrainError as error:
+            except ClientError as error:
                 wait = attempts.wait_after(error)
             await self.sleep(wait)
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import httpx
 
 from refrain_client.chunks import Chunks, encoded, is_whole
+from refrain_client.contract.routes import Call
 from refrain_client.duplex import talk
-from refrain_client.errors import RefrainError
+from refrain_client.errors import ClientError
 from refrain_client.lines import LineSplitter
 from refrain_client.retries import Attempts, Retries
-from refrain_client.routes import Call
 from refrain_client.server import Server, answer_of, check, told_plainly
 
 Answer = TypeVar("Answer")
@@ -38,20 +38,20 @@ class Channel:
     clock: Callable[[], float]
 
     def ask(self, call: Call[Answer]) -> Answer:
-        """Give a whole answer."""
+        """Return a whole answer."""
         with closing(self._send(call)) as response, told_plainly():
             response.read()
         return answer_of(call, response)
 
     def lines(self, call: Call[Any], text: Chunks | None = None) -> Generator[bytes, None, None]:
-        """Give the lines of an answer as they come; a text is sent before."""
+        """Yield the lines of an answer as they come; a text is sent before."""
         splitter = LineSplitter()
         with closing(self._send(call, text)) as response, told_plainly():
             for some in response.iter_bytes():
                 yield from splitter.push(some)
 
     def talk(self, call: Call[Any], text: Chunks) -> Generator[bytes, None, None]:
-        """Give the lines of an answer as they come, even while the text is being sent."""
+        """Yield the lines of an answer as they come, even while the text is being sent."""
         if not self.is_direct:
             yield from self.lines(call, text)
             return
@@ -64,7 +64,7 @@ class Channel:
                     for some in received:
                         has_begun = True
                         yield from splitter.push(some)
-                except RefrainError as error:
+                except ClientError as error:
                     if has_begun:
                         raise
                     wait = attempts.wait_after(error)
@@ -73,12 +73,12 @@ class Channel:
             self.sleep(wait)
 
     def _send(self, call: Call[Any], text: Chunks | None = None) -> httpx.Response:
-        """Send a request, again where that may help, and give the response as it begins."""
+        """Send a request, again where that may help, and return the response as it begins."""
         attempts = self._attempts(call, text)
         while True:
             try:
                 return self._send_once(call, text)
-            except RefrainError as error:
+            except ClientError as error:
                 wait = attempts.wait_after(error)
             self.sleep(wait)
 

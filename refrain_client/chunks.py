@@ -1,4 +1,4 @@
-"""Texts of any length on their way to a server: strings, files, and anything that gives pieces of text."""
+"""Texts of any length on their way to a server: strings, files, and iterables of pieces of text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ AsyncChunks = Chunks | AsyncIterable[str] | AsyncIterable[bytes]
 
 
 def is_whole(text: AsyncChunks) -> bool:
-    """Tell whether a text is at hand as a whole, so that it can be sent twice."""
+    """Return whether a text is at hand as a whole, so that it can be sent twice."""
     return isinstance(text, str | bytes)
 
 
 def encoded(text: Chunks) -> Iterator[bytes]:
-    """Give a text as UTF-8, piece by piece; none is empty."""
+    """Encode a text as UTF-8, piece by piece; none is empty."""
     for piece in _pieces(text):
         packed = _packed(piece)
         if packed:
@@ -27,7 +27,7 @@ def encoded(text: Chunks) -> Iterator[bytes]:
 
 
 async def async_encoded(text: AsyncChunks) -> AsyncIterator[bytes]:
-    """Give a text as UTF-8, piece by piece, from either kind of iterable."""
+    """Encode a text as UTF-8, piece by piece, from either kind of iterable."""
     if isinstance(text, AsyncIterable):
         async for piece in text:
             if packed := _packed(piece):

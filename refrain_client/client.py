@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import httpx
 
-from refrain_client import answers, parameters, routes
 from refrain_client.channel import Channel
 from refrain_client.chunks import Chunks
+from refrain_client.contract import answers, parameters, routes
+from refrain_client.contract.parameters import Hypothesis, Texts, hypothesis_values
 from refrain_client.lines import BlockReader, LineScoreReader, PieceReader
-from refrain_client.parameters import Hypothesis, Texts, hypothesis_values
 from refrain_client.retries import USUAL, Retries
 from refrain_client.server import Server
 from refrain_client.session import Session
@@ -79,7 +79,7 @@ class Client:
     def stream(
         self, prompt: Texts = "", **options: Unpack[parameters.GenerateOptions]
     ) -> TextStream:
-        """Continue one prompt or several; gives pieces as they are written."""
+        """Continue one prompt or several, as a stream of the pieces while they are written."""
         call = routes.STREAM.call({"prompt": prompt, **options})
         return TextStream(self._channel.lines(call), PieceReader())
 
@@ -90,7 +90,7 @@ class Client:
     def score_strides(
         self, text: str, stride: int = 4_096, **options: Unpack[parameters.ScoreStridesOptions]
     ) -> Stream[answers.Block]:
-        """Measure one text, and tell the score so far after every so many tokens."""
+        """Measure one text, as a stream of the score so far after every `stride` tokens."""
         call = routes.SCORE_STRIDES.call({"text": text, "stride": stride, **options})
         return Stream(self._channel.lines(call), BlockReader())
 
@@ -131,16 +131,28 @@ class Client:
     def sentiment(
         self, text: Texts, **options: Unpack[parameters.SentimentOptions]
     ) -> answers.Sentiments:
-        """Tell what reviews think, in English or Chinese."""
+        """Classify the sentiment of reviews, in English or Chinese."""
         return self._channel.ask(routes.SENTIMENT.call({"text": text, **options}))
 
     def embed(self, text: Texts, **options: Unpack[parameters.EmbedOptions]) -> answers.Embeddings:
-        """Give each text a vector of unit length."""
+        """Return a vector of unit length for each text."""
         return self._channel.ask(routes.EMBED.call({"text": text, **options}))
 
     def session(self, text: str = "", **options: Unpack[parameters.SessionOptions]) -> Session:
-        """Give a text that grows on the server: to be opened by a `with` block, or by `open()`."""
+        """Return a session, not yet opened: a `with` block or `open()` does that."""
         return Session(self._channel, routes.SESSION.call({"text": text, **options}))
+
+    def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """Post a JSON body to a route, and return the JSON object that it answers, as the server sent it.
+
+        Raises
+        ------
+        ValueError
+            If the path does not begin with a slash.
+        UnexpectedAnswerError
+            If the answer is no JSON object: a stream is none.
+        """
+        return self._channel.ask(routes.posted(path, body))
 
     def models(self) -> answers.Models:
         """List what is loaded."""
@@ -155,15 +167,15 @@ class Client:
         return self._channel.ask(routes.LEARNING_CURVE.call(name=name))
 
     def load(self) -> answers.Load:
-        """Tell how much there is to do just now."""
+        """Return how busy the server's models are just now."""
         return self._channel.ask(routes.LOAD.call())
 
     def health(self, check: Literal["ready", "live"] = "ready") -> answers.Health:
-        """Tell whether the server can work, or only whether it answers; an `OverloadedError` if not."""
+        """Return the status of a server that can work, or only answers; else raise an `OverloadedError`."""
         return self._channel.ask((routes.READY if check == "ready" else routes.LIVE).call())
 
     def version(self) -> answers.Version:
-        """Tell the versions of the server's parts."""
+        """Return the versions of the server's parts."""
         return self._channel.ask(routes.VERSION.call())
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ _NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def talk(request: Mapping[str, Any], chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
-    """Send chunks; give what is answered whenever some has come: at first between the chunks, then to the end."""
+    """Send chunks and yield the answer's bytes as they come: at first between the chunks, then to the end."""
     exchange = Exchange(request)
     connection = _connect(exchange)
     try:
@@ -81,7 +81,7 @@ def _send(
 
 
 def _receive(connection: socket.socket, exchange: Exchange) -> Generator[bytes, None, int]:
-    """Give all that has come; what is returned is the event to wait for before there can be more."""
+    """Yield all that has come, and return the event to wait for before there can be more."""
     while not exchange.is_over:
         try:
             received = connection.recv(SOME)
@@ -106,7 +106,7 @@ def _wait(connection: socket.socket, exchange: Exchange, events: int) -> None:
 async def async_talk(
     request: Mapping[str, Any], chunks: AsyncIterator[bytes]
 ) -> AsyncGenerator[bytes, None]:
-    """Send chunks; give what is answered as soon as it comes."""
+    """Send chunks and yield the answer's bytes as soon as they come."""
     exchange = Exchange(request)
     reader, writer = await _async_connect(exchange)
     sending = asyncio.create_task(_async_send(writer, exchange, chunks))

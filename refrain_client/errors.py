@@ -1,6 +1,6 @@
 """What may go wrong between a client and a server.
 
-* RefrainError
+* ClientError
   - InvalidRequestError     400, 412, 413 and alike: the caller can mend it
   - NotAllowedError         401, 403: no key, or one that may not do this
   - NotFoundError           404: no such model, session or route
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class RefrainError(Exception):
+class ClientError(Exception):
     """Root of what may go wrong.
 
     Attributes
@@ -52,33 +52,33 @@ class RefrainError(Exception):
         self.request_id = request_id
 
 
-class InvalidRequestError(RefrainError):
+class InvalidRequestError(ClientError):
     """The request is at fault; `param` names the field."""
 
 
-class NotAllowedError(RefrainError):
+class NotAllowedError(ClientError):
     """No key was given, or one that may not do this."""
 
 
-class NotFoundError(RefrainError):
+class NotFoundError(ClientError):
     """No such model, session or route."""
 
 
-class OverloadedError(RefrainError):
+class OverloadedError(ClientError):
     """The server, or a key's own limit, has no room now; `retry_after` is in seconds, if the server said."""
 
     retry_after: float | None = None
 
 
-class DeadlineError(RefrainError):
+class DeadlineError(ClientError):
     """The request's own deadline passed, or the client waited no longer."""
 
 
-class ServerError(RefrainError):
+class ServerError(ClientError):
     """The server broke; its log knows more."""
 
 
-class ConnectionFailedError(RefrainError):
+class ConnectionFailedError(ClientError):
     """Nobody listens there, or the connection broke.
 
     Attributes
@@ -90,11 +90,11 @@ class ConnectionFailedError(RefrainError):
     was_sent: bool = True
 
 
-class UnexpectedAnswerError(RefrainError):
+class UnexpectedAnswerError(ClientError):
     """An answer that this client cannot read."""
 
 
-_BY_STATUS: Mapping[int, type[RefrainError]] = {
+_BY_STATUS: Mapping[int, type[ClientError]] = {
     401: NotAllowedError,
     403: NotAllowedError,
     404: NotFoundError,
@@ -102,14 +102,14 @@ _BY_STATUS: Mapping[int, type[RefrainError]] = {
     503: OverloadedError,
     504: DeadlineError,
 }
-_BY_TYPE: Mapping[str, type[RefrainError]] = {
+_BY_TYPE: Mapping[str, type[ClientError]] = {
     "invalid_request_error": InvalidRequestError,
     "overloaded_error": OverloadedError,
     "timeout_error": DeadlineError,
 }
 
 
-def error_of_answer(status: int, headers: Mapping[str, str], body: bytes) -> RefrainError:
+def error_of_answer(status: int, headers: Mapping[str, str], body: bytes) -> ClientError:
     """Make the error of a refusal; `headers` are asked by names in small letters."""
     if status < 400:
         return UnexpectedAnswerError(f"a Refrain server does not answer {status}", status=status)
@@ -122,8 +122,8 @@ def error_of_answer(status: int, headers: Mapping[str, str], body: bytes) -> Ref
     return error
 
 
-def error_of_detail(detail: Mapping[str, Any]) -> RefrainError:
-    """Make the error that a stream tells of after it has begun, without a status."""
+def error_of_detail(detail: Mapping[str, Any]) -> ClientError:
+    """Make the error that a stream reports after it has begun, without a status."""
     kind = _BY_TYPE.get(str(detail.get("type")), ServerError)
     if str(detail.get("code")).endswith("_not_found"):
         kind = NotFoundError
@@ -137,7 +137,7 @@ def not_connected(message: str, *, was_sent: bool) -> ConnectionFailedError:
     return error
 
 
-def _make(kind: type[RefrainError], detail: Mapping[str, Any]) -> RefrainError:
+def _make(kind: type[ClientError], detail: Mapping[str, Any]) -> ClientError:
     return kind(
         str(detail.get("message", "the server did not say what is wrong")),
         type=detail.get("type"),

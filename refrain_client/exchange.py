@@ -53,7 +53,7 @@ class Exchange:
         return ssl.create_default_context() if self._url.scheme == "https" else None
 
     def head(self) -> bytes:
-        """Give what is sent before the body."""
+        """Encode the request line and the headers."""
         headers = {
             "host": self._url.netloc.decode(),
             "transfer-encoding": "chunked",
@@ -70,11 +70,11 @@ class Exchange:
         return b"%x\r\n%b\r\n" % (len(body), body)
 
     def take(self, received: bytes) -> bytes:
-        """Take what was received, nothing at the connection's end; give what it adds to a good answer.
+        """Return the body bytes that received bytes add to a good answer; empty input is the connection's end.
 
         Raises
         ------
-        RefrainError
+        ClientError
             What a refusal says, once it is whole; that the connection broke; or that this is no answer of HTTP.
         """
         self._held += received

@@ -1,12 +1,11 @@
-"""Streams as they arrive: bytes to lines, lines to what they say. No input or output here."""
+"""Streams as they arrive: bytes to lines, lines to items. No input or output here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from refrain_client.answers import Block, LineScore, Piece, StreamEnd
+from refrain_client.contract.answers import Block, LineScore, Piece, StreamEnd
 from refrain_client.errors import (
     ConnectionFailedError,
     UnexpectedAnswerError,
@@ -25,7 +24,7 @@ class LineSplitter:
         self._rest = bytearray()
 
     def push(self, some: bytes) -> list[bytes]:
-        """Take more, and give the lines that it ended."""
+        """Return the lines that more bytes complete."""
         self._rest += some
         if b"\n" not in some:
             return []
@@ -38,12 +37,12 @@ class LineReader(Generic[Item]):
     """Turns lines to items, and knows when the last has come."""
 
     def read(self, line: bytes) -> Item | None:
-        """Take a line; give what it says, if that is an item.
+        """Return the item of a line; None where it holds none.
 
         Raises
         ------
-        RefrainError
-            If the line tells of one.
+        ClientError
+            If the line holds one.
         """
         raise NotImplementedError
 
@@ -62,6 +61,7 @@ class PieceReader(LineReader[Piece]):
 
     def __init__(self) -> None:
         self.end: StreamEnd | None = None
+        self.end_json: dict[str, Any] | None = None
         self._is_done = False
 
     def read(self, line: bytes) -> Piece | None:
@@ -74,6 +74,7 @@ class PieceReader(LineReader[Piece]):
         values = parsed(data)
         if "usage" in values:
             self.end = read(StreamEnd, values)
+            self.end_json = values
             return None
         return read(Piece, values)
 
@@ -108,13 +109,13 @@ class LineScoreReader(LineReader[LineScore]):
         return read(LineScore, values)
 
 
-def parsed(data: bytes, *, is_line: bool = False) -> Mapping[str, Any]:
+def parsed(data: bytes, *, is_line: bool = False) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises
     ------
-    RefrainError
-        If it tells of one, other than of a single line; or if it is no object.
+    ClientError
+        If it holds one, other than of a single line; or if it is no object.
     """
     try:
         values = json.loads(data)

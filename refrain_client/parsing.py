@@ -19,8 +19,10 @@ def read(kind: type[Kind], values: object) -> Kind:
     Raises
     ------
     UnexpectedAnswerError
-        Naming the field that is missing or of another type.
+        If the values are no JSON object, or naming the field that is missing or of another type.
     """
+    if kind is not types.NoneType and not isinstance(values, dict):
+        raise UnexpectedAnswerError("the server's answer is no JSON object")
     found = _convert(kind, values, kind.__name__)
     assert isinstance(found, kind)
     return found

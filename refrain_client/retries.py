@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from refrain_client.errors import ConnectionFailedError, OverloadedError, RefrainError
-from refrain_client.routes import Call
+from refrain_client.contract.routes import Call
+from refrain_client.errors import ClientError, ConnectionFailedError, OverloadedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Retries:
     longest_total
         Seconds since the first try after which none is begun.
     random
-        Gives a number from 0 to 1: half of every wait is left to chance, so that many clients do not come back at once.
+        Returns a number from 0 to 1: half of every wait is random, so that many clients do not come back at once.
     """
 
     max_retries: int = 3
@@ -36,8 +36,8 @@ class Retries:
     longest_total: float = 60.0
     random: Callable[[], float] = random.random
 
-    def wait_after(self, error: RefrainError, num_tries: int) -> float | None:
-        """Give the seconds to wait after so many tries; None where none is worth while."""
+    def wait_after(self, error: ClientError, num_tries: int) -> float | None:
+        """Return the seconds to wait after so many tries; None where no other is worth while."""
         if num_tries > self.max_retries:
             return None
         wait = min(self.longest_wait, self.first_wait * 2 ** (num_tries - 1))
@@ -68,12 +68,12 @@ class Attempts:
         self._begun = clock()
         self._num_tries = 0
 
-    def wait_after(self, error: RefrainError) -> float:
-        """Give the seconds to wait before the next try.
+    def wait_after(self, error: ClientError) -> float:
+        """Return the seconds to wait before the next try.
 
         Raises
         ------
-        RefrainError
+        ClientError
             The error itself, if there should be none.
         """
         self._num_tries += 1
@@ -82,7 +82,7 @@ class Attempts:
             raise error
         return wait
 
-    def _may_mend(self, error: RefrainError) -> bool:
+    def _may_mend(self, error: ClientError) -> bool:
         if not self._call.route.is_retried:
             return False
         if isinstance(error, ConnectionFailedError):

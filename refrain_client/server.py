@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from refrain_client.contract.routes import Call
 from refrain_client.errors import (
     DeadlineError,
     UnexpectedAnswerError,
@@ -18,7 +19,6 @@ from refrain_client.errors import (
     not_connected,
 )
 from refrain_client.parsing import read
-from refrain_client.routes import Call
 
 Answer = TypeVar("Answer")
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -62,7 +62,7 @@ class Server:
         return cls(url.rstrip("/"), headers, timeout)
 
     def request(self, call: Call[Any], content: Any = None) -> dict[str, Any]:
-        """Give what `build_request` of both kinds of httpx client takes."""
+        """Return the arguments for `build_request` of either kind of httpx client."""
         arguments: dict[str, Any] = {
             "method": call.route.method,
             "url": self.base_url + call.path,
@@ -89,11 +89,11 @@ def _in_query(value: object) -> str:
 
 
 def check(response: httpx.Response) -> None:
-    """Let a response pass whose status is a good one; others must have been read.
+    """Raise the error of a response whose status is a bad one; such a response must have been read.
 
     Raises
     ------
-    RefrainError
+    ClientError
         What the refusal says.
     """
     if not response.is_success:

@@ -6,15 +6,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self, Unpack
 
-from refrain_client import parameters, routes
-from refrain_client.answers import SessionInfo, SessionNext
 from refrain_client.async_channel import AsyncChannel
 from refrain_client.channel import Channel
+from refrain_client.contract import parameters, routes
+from refrain_client.contract.answers import SessionInfo, SessionNext
+from refrain_client.contract.routes import Call
 from refrain_client.errors import ConnectionFailedError, NotFoundError
-from refrain_client.routes import Call
 
 GONE = (NotFoundError, ConnectionFailedError)
-"""What no closing need tell: the server forgets idle sessions by itself."""
+"""Errors that closing a session passes over: the server forgets idle ones by itself."""
 
 
 class _Known:

@@ -1,20 +1,20 @@
-"""What a client gives for an answer that comes in parts."""
+"""Iterators over answers that come in parts."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from refrain_client.answers import Piece, StreamEnd
-from refrain_client.errors import RefrainError
+from refrain_client.contract.answers import Piece, StreamEnd
+from refrain_client.errors import ClientError
 from refrain_client.lines import LineReader, PieceReader
 
 Item = TypeVar("Item")
 
 
 class Stream(Generic[Item]):
-    """An iterator of what a server tells.
+    """An iterator over the items of an answer that comes in parts.
 
     The request is sent when the first item is asked for. It ends with the last item, with `close()`, at the end of a
     `with` block, or when nobody holds the iterator any more; the server then stops working for it.
@@ -35,7 +35,7 @@ class Stream(Generic[Item]):
                     return item
             if not self._is_closed:
                 self._reader.finish()
-        except RefrainError:
+        except ClientError:
             self.close()
             raise
         raise StopIteration
@@ -75,7 +75,7 @@ class AsyncStream(Generic[Item]):
                     return item
             if not self._is_closed:
                 self._reader.finish()
-        except RefrainError:
+        except ClientError:
             await self.aclose()
             raise
         raise StopAsyncIteration
@@ -98,7 +98,7 @@ class AsyncStream(Generic[Item]):
 
 
 class _Ending:
-    """Tells how a stream of text ended."""
+    """The end of a stream of text."""
 
     _reader: PieceReader
 
@@ -106,6 +106,11 @@ class _Ending:
     def end(self) -> StreamEnd | None:
         """Model, seed and usage, once the last piece has come."""
         return self._reader.end
+
+    @property
+    def end_json(self) -> dict[str, Any] | None:
+        """The JSON object of `end` as the server sent it."""
+        return self._reader.end_json
 
 
 class TextStream(_Ending, Stream[Piece]):

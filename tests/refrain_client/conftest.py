@@ -6,9 +6,10 @@ import pytest
 
 from app.settings import Settings
 from refrain_client import Client
-from tests.app.conftest import Service, checkpoints, listening, serve
+from tests.app.conftest import applications, checkpoints, serve
+from tests.support.service import Service, listening
 
-__all__ = ["checkpoints", "serve"]
+__all__ = ["applications", "checkpoints", "serve"]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from refrain_client import AsyncClient, Client, NotFoundError
-from tests.app.conftest import ENGLISH
+from tests.support.checkpoints import ENGLISH
 
 ENDLESS = {"model": "english", "max_tokens": 10**8, "ignore_eos": True}
 

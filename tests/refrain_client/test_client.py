@@ -13,7 +13,7 @@ from refrain_client import (
     NotFoundError,
     Retries,
 )
-from tests.app.conftest import CHINESE, ENGLISH
+from tests.support.checkpoints import CHINESE, ENGLISH
 
 LONG = " ".join([ENGLISH] * 40)
 

@@ -8,8 +8,9 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from refrain_client import AsyncClient, AsyncSession, Client, Session, answers
-from refrain_client.routes import ROUTES
+from refrain_client import AsyncClient, AsyncSession, Client, Session
+from refrain_client.contract import answers
+from refrain_client.contract.routes import ROUTES
 from tests.app.api.test_score_stream import ENGLISH
 
 OF_OTHERS = ("/v1", "/tokenize", "/detokenize", "/tokenizer_info", "/metrics")
@@ -37,7 +38,7 @@ def owners(route) -> tuple[type, type]:
 
 
 def parameters_of(function) -> set[str]:
-    """Give the names that a method takes, those of its options among them."""
+    """Return the names that a method takes, those of its options among them."""
     names = set()
     hints = get_type_hints(function)
     for name, parameter in inspect.signature(function).parameters.items():
@@ -57,7 +58,7 @@ def resolved(description: dict, schema: dict) -> dict:
 
 
 def fields_of(description: dict, operation: dict) -> set[str]:
-    """Give what a route takes in its address and its body; a body of plain text is called `text`."""
+    """Return what a route takes in its address and its body; a body of plain text is called `text`."""
     names = {p["name"] for p in operation.get("parameters", ()) if p["name"] != "session"}
     content = operation.get("requestBody", {}).get("content", {})
     if "text/plain" in content:
@@ -99,7 +100,7 @@ def answer_schema(description: dict, operation: dict) -> dict | None:
 
 
 def check_fields(description: dict, kind: type, schema: dict) -> int:
-    """Compare a dataclass with what a route answers, and what both are made of; give how many were compared."""
+    """Compare a dataclass with what a route answers, and what both are made of; return how many were compared."""
     names = {each.name for each in dataclasses.fields(kind)}
     assert names == schema["properties"].keys(), kind
     compared = 1

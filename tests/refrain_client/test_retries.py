@@ -11,59 +11,22 @@ from refrain_client import (
     DeadlineError,
     InvalidRequestError,
     OverloadedError,
-    Retries,
     ServerError,
     UnexpectedAnswerError,
 )
+from tests.refrain_client.fakes import (
+    FULL,
+    PIECE,
+    VERSION,
+    FakeServer,
+    FakeTime,
+    client_of,
+    events,
+    full,
+    good,
+)
 
-VERSION = {"refrain": "1", "python": "3", "torch": "2", "device": "cpu", "a newer field": [1]}
-FULL = {"error": {"message": "full", "type": "overloaded_error", "param": None, "code": "full"}}
 SESSION = {"session": "s", "model": "m", "num_tokens": 0}
-
-
-class FakeServer(httpx.BaseTransport):
-    """Answers one thing after the other; errors are raised."""
-
-    def __init__(self, *answers) -> None:
-        self.answers = list(answers)
-        self.requests: list[httpx.Request] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.read()
-        self.requests.append(request)
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-class FakeTime:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.waits: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
-
-    def clock(self) -> float:
-        return self.now
-
-
-def full(**headers: str) -> httpx.Response:
-    return httpx.Response(503, json=FULL, headers=headers)
-
-
-def good(values: object = VERSION) -> httpx.Response:
-    return httpx.Response(200, json=values)
-
-
-def client_of(server: FakeServer, time: FakeTime, **retries) -> Client:
-    known = Retries(**{"random": lambda: 1.0, **retries})
-    sleeping = {"sleep": time.sleep, "clock": time.clock}
-    return Client("http://test", transport=server, retries=known, **sleeping)
 
 
 def test_waits_double_up_to_the_longest() -> None:
@@ -128,14 +91,6 @@ def test_health_is_told_as_it_is() -> None:
     server = FakeServer(full(**{"retry-after": "1"}))
     with pytest.raises(OverloadedError):
         client_of(server, FakeTime()).health()
-
-
-def events(*values: object, is_whole: bool = True) -> httpx.Response:
-    lines = [f"data: {json.dumps(value, ensure_ascii=False)}\n\n" for value in values]
-    return httpx.Response(200, text="".join(lines) + "data: [DONE]\n\n" * is_whole)
-
-
-PIECE = {"index": 0, "text": "a\u2028b\x85c", "finish_reason": None}
 
 
 def test_a_stream_is_tried_again_until_it_begins_and_never_after() -> None:

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from refrain_client import NotFoundError, RefrainError
+from refrain_client import ClientError, NotFoundError
 from refrain_client.lines import LineSplitter
 
 ENDLESS = {"model": "english", "max_tokens": 10**8, "ignore_eos": True}
@@ -55,6 +55,6 @@ def test_errors_can_be_handed_to_other_processes(client) -> None:
     with pytest.raises(NotFoundError) as refusal:
         client.model("nobody")
     again = pickle.loads(pickle.dumps(refusal.value))
-    assert isinstance(again, RefrainError)
+    assert isinstance(again, ClientError)
     assert vars(again) == vars(refusal.value)
     assert str(again) == refusal.value.message

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from refrain_client import answers
+from refrain_client.contract import answers
 
 Answer = TypeVar("Answer")
 
@@ -42,7 +42,7 @@ class Route(Generic[Answer]):
     in_query: bool = False
 
     def call(self, values: Mapping[str, object] | None = None, **in_path: str) -> Call[Answer]:
-        """Put values into the body, or the address, and names into the path."""
+        """Return the call with values in the body, or the address, and names in the path."""
         names = {name: quote(value, safe="") for name, value in in_path.items()}
         everything = {**(values or {}), **self.fixed}
         if self.in_query:
@@ -60,9 +60,9 @@ class Call(Generic[Answer]):
 
     @property
     def deadline(self) -> float | None:
-        """Seconds after which the server gives up."""
-        seconds: float | None = self.values.get("timeout")
-        return seconds
+        """Seconds after which the server gives up; None where the call has no number for it."""
+        seconds = self.values.get("timeout")
+        return seconds if isinstance(seconds, int | float) else None
 
 
 GENERATE = Route("generate", "POST", "/generate", answers.Generation)
@@ -118,3 +118,20 @@ ROUTES: tuple[Route[Any], ...] = (
     READY,
     VERSION,
 )
+_PURE_POSTS = frozenset(each.path for each in ROUTES if each.method == "POST" and each.is_pure)
+
+
+def posted(path: str, body: Mapping[str, object]) -> Call[dict[str, Any]]:
+    """Return the call that posts a body to a route by its path; its answer is the JSON object itself.
+
+    A route that is not in the table counts as one that is not pure.
+
+    Raises
+    ------
+    ValueError
+        If the path does not begin with a slash.
+    """
+    if not path.startswith("/"):
+        raise ValueError(f"path must begin with /, not {path!r}")
+    route: Route[dict[str, Any]] = Route("post", "POST", path, dict, is_pure=path in _PURE_POSTS)
+    return Call(route, path, body)

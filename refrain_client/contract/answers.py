@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from refrain_client.errors import RefrainError
+from refrain_client.errors import ClientError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The texts of `generate`, and the seed that gives them again."""
+    """The texts of `generate`, and the seed that repeats them."""
 
     model: str
     choices: tuple[Choice, ...]
@@ -74,7 +74,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """What a stream of text tells at its end."""
+    """The last event of a stream of text."""
 
     model: str
     seed: int
@@ -138,7 +138,7 @@ class LineScore:
     num_tokens: int | None = None
     num_unknown: int | None = None
     bits_per_character: float | None = None
-    error: RefrainError | None = None
+    error: ClientError | None = None
 
 
 @dataclass(frozen=True, slots=True)

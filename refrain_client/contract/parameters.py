@@ -28,6 +28,7 @@ class GenerateOptions(Timed, total=False):
     top_k: int
     top_p: float
     min_p: float
+    typical_p: float
     repetition_penalty: float
     frequency_penalty: float
     presence_penalty: float
@@ -141,7 +142,7 @@ class Hypothesis:
 
 
 def hypothesis_values(hypothesis: Hypothesis | str) -> dict[str, object]:
-    """Give a hypothesis as the route takes it; a text alone has no score of its own."""
+    """Encode a hypothesis as the route takes it; a text alone has no score of its own."""
     if isinstance(hypothesis, str):
         return {"text": hypothesis}
     return {"text": hypothesis.text, "score": hypothesis.score}
