@@ -7,6 +7,7 @@ RUN python -m venv /opt/refrain
 RUN pip install --no-cache-dir uv
 COPY constraints.txt pyproject.toml setup.py README.md LICENSE ./
 COPY models models
+COPY inference inference
 COPY training training
 COPY app app
 COPY refrain_client refrain_client

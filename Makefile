@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup serve test check fmt train bench docs image clean
+.PHONY: setup serve test test-all check fmt train bench docs image clean
 
 setup: .venv/installed
 
@@ -22,7 +22,11 @@ setup: .venv/installed
 serve: .venv/serving
 	$(BIN)/refrain serve
 
+# What a change is tried with; the slow ones (kills, several processes, real clients, a browser) are in test-all.
 test: setup
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup
 	$(BIN)/python -m pytest
 
 check: setup

@@ -13,7 +13,16 @@ from setuptools.command.build_ext import build_ext
 FOLDER = Path("models/native")
 # Each library with the headers it is made of, and what its fastest variant may use beyond AVX-512.
 LIBRARIES = {
-    "refrain": ("cache", "candidates", "choose", "network", "product", "threads", "vector"),
+    "refrain": (
+        "cache",
+        "candidates",
+        "choose",
+        "network",
+        "product",
+        "table",
+        "threads",
+        "vector",
+    ),
     "training": ("bf16_product", "team", "vector"),
 }
 FASTEST = {"refrain": "avx512vnni", "training": "avx512bf16"}

@@ -36,25 +36,17 @@ from app.api import (
     sessions,
 )
 from app.api.disconnect import ClientLeftError
+from app.api.edge import EdgeMiddleware, Listener
 from app.api.errors import CODES, install_error_handlers
-from app.api.middleware import BodyLimitMiddleware, RequestIdMiddleware
-from app.api.request_figures import RequestFigures
-from app.api.request_log import log_request
+from app.api.reports import RequestCounts, log_request
 from app.api.tracing import Tracing, describe_span, make_tracing
 from app.api.v1.routes import include_v1
-from app.api.watch import Listener, WatchMiddleware
-from app.engine.config import EngineConfig
-from app.services.embedding import EmbeddingService
-from app.services.generation import GenerationService
-from app.services.next_token import NextTokenService
 from app.services.registry import Registry, load
-from app.services.rescoring import RescoringService
-from app.services.score_stream import ScoreStreamService
-from app.services.scoring import ScoringService
-from app.services.sentiment import SentimentService
+from app.services.serving import Serving
 from app.services.sessions import SessionService
 from app.services.state_token import StateTokens
 from app.settings import Settings
+from inference.engine.config import EngineConfig
 from models.checkpoint import find_checkpoints, load_checkpoint
 from models.errors import CheckpointError
 
@@ -114,49 +106,39 @@ def assemble(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
-    states = StateTokens(registry, _secret(settings))
+    serving = Serving(registry, StateTokens(_secret(settings)), settings)
     app.state.registry = registry
     app.state.request_timeout = settings.request_timeout
-    generation_service = GenerationService(states, settings)
-    app.include_router(generate.make_router(generation_service, states))
-    stream_service = ScoreStreamService(states, settings)
-    scoring_service = ScoringService(states, settings)
-    app.include_router(score.make_router(scoring_service, stream_service, states))
-    app.include_router(score_stream.make_router(stream_service, states))
-    app.include_router(rescore.make_router(RescoringService(states, settings)))
-    next_tokens = NextTokenService(states, settings)
-    app.include_router(next_token.make_router(next_tokens, states))
-    session_service = SessionService(states, next_tokens, settings)
-    app.include_router(sessions.make_router(session_service))
-    app.include_router(sentiment.make_router(SentimentService(registry, settings)))
-    embedding_service = EmbeddingService(registry, settings)
-    app.include_router(embed.make_router(embedding_service))
-    include_v1(app, generation_service, embedding_service, registry, settings)
+    for routes in (generate, score, score_stream, rescore, next_token, sentiment, embed):
+        app.include_router(routes.make_router(serving))
+    app.include_router(sessions.make_router(SessionService(serving)))
+    include_v1(app, serving)
     app.include_router(models.make_router(registry, settings.models))
     app.include_router(health.make_router(lambda: registry.is_ready, device))
     page.add_page(app)
     app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)
-    app.add_middleware(
-        BodyLimitMiddleware, max_bytes=settings.max_body_bytes, unlimited=(score_stream.PATH,)
-    )
-    _watch(app, registry, tracing)
-    app.add_middleware(RequestIdMiddleware)
+    _watch(app, serving, tracing)
     _admit_origins(app, settings.cors_origins)
     _describe_refusals(app)
     return app
 
 
-def _watch(app: FastAPI, registry: Registry, tracing: Tracing | None) -> None:
-    """Count, log and trace every request, and show the figures."""
-    figures = RequestFigures(registry.models, CODES)
-    listeners: list[Listener] = [figures.count, log_request]
-    app.include_router(metrics.make_router(registry, figures))
-    app.include_router(engine_load.make_router(registry))
+def _watch(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:
+    """Limit, count, log and trace every request, and show the metrics."""
+    counts = RequestCounts(serving.registry.models, CODES)
+    listeners: list[Listener] = [counts.count, log_request]
+    app.include_router(metrics.make_router(serving.registry, counts))
+    app.include_router(engine_load.make_router(serving.registry))
     if tracing:
         listeners.append(describe_span)
         tracing.watch(app)
-    app.add_middleware(WatchMiddleware, listeners=listeners)
+    app.add_middleware(
+        EdgeMiddleware,
+        listeners=listeners,
+        max_bytes=serving.settings.max_body_bytes,
+        unlimited=(score_stream.PATH,),
+    )
 
 
 def _admit_origins(app: FastAPI, named: str) -> None:

@@ -13,29 +13,30 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine, is_final
-from app.engine.figures import Course, EngineFigures
-from app.engine.int8_runner import Int8Runner
-from app.engine.sequence import Sequence
 from benchmarks.report import median, save, table
+from inference.engine.config import EngineConfig
+from inference.engine.engine import Engine
+from inference.engine.metrics import EngineMetrics, Timings
+from inference.engine.request import Request, is_final
+from inference.engine.sequence import Sequence
+from inference.runners.int8_runner import Int8Runner
 from models.checkpoint import load_checkpoint
 from models.int8 import Int8LanguageModel
 from models.language_model import LanguageModel
-from models.native.sequence import SamplingParams
+from models.native.sampling import SamplingParams
 from models.native.structures import Purpose
 
 TOKENS = 64
 REPEATS = 21
 
 
-class NoFigures(EngineFigures):
+class NoMetrics(EngineMetrics):
     """Counts nothing."""
 
-    def count_opened(self, course: Course, now: float) -> None:
+    def count_opened(self, timings: Timings, now: float) -> None:
         """Count nothing."""
 
-    def count_told(self, messages: Iterable[tuple[Course, int]], now: float) -> None:
+    def count_sent(self, messages: Iterable[tuple[Timings, int]], now: float) -> None:
         """Count nothing."""
 
 
@@ -44,7 +45,7 @@ class UncountedEngine(Engine):
 
     def __init__(self, runner: Int8Runner, config: EngineConfig) -> None:
         super().__init__(runner, config, clock=float)
-        self.figures = NoFigures()
+        self.metrics = NoMetrics()
 
     def _run(self, rows: list[Sequence], max_steps: int) -> float:
         self._runner.run(rows, max_steps)
@@ -54,25 +55,23 @@ class UncountedEngine(Engine):
         pass
 
 
-def seconds_of(engine: Engine, num_rows: int, vocab_size: int, *, is_eager: bool) -> float:
+def seconds_of(engine: Engine, num_rows: int, *, is_streamed: bool) -> float:
     """Time whole texts of 64 tokens, in seconds of the processor."""
-    sequences = [
-        Sequence.make(
+    requests = [
+        Request(
             Purpose.GENERATE,
-            1,
             [],
-            vocab_size=vocab_size,
-            params=SamplingParams(seed=row, max_tokens=TOKENS, ignore_eos=True),
-            is_eager=is_eager,
+            sampling=SamplingParams(seed=row, max_tokens=TOKENS, ignore_eos=True),
+            is_streamed=is_streamed,
         )
         for row in range(num_rows)
     ]
     start = time.thread_time()
-    engine.add(sequences)
+    engine.add(requests)
     num_done = 0
     while engine.scheduler.is_busy:
         engine.admit()
-        num_done += sum(is_final(outcome) for _, outcome in engine.step())
+        num_done += sum(is_final(result) for _, result in engine.step())
     assert num_done == num_rows
     return time.thread_time() - start
 
@@ -88,7 +87,7 @@ def main() -> None:
     runner = Int8Runner(network, config, boundary_id=1)  # of both, so that their memory is one
     engines = [kind(runner, config) for kind in (Engine, UncountedEngine)]
     rows = []
-    for name, num_rows, is_eager in (
+    for name, num_rows, is_streamed in (
         ("whole texts", 1, False),
         ("whole texts", 64, False),
         ("streams", 1, True),
@@ -99,8 +98,7 @@ def main() -> None:
         for repeat in range(repeats + 2):
             order = engines if repeat % 2 else engines[::-1]
             times = {
-                engine: seconds_of(engine, num_rows, network.vocab_size, is_eager=is_eager)
-                for engine in order
+                engine: seconds_of(engine, num_rows, is_streamed=is_streamed) for engine in order
             }
             found.append([times[engine] for engine in engines])
         counted, plain = (median(column) for column in zip(*found[2:], strict=True))

@@ -3,7 +3,7 @@
     python -m benchmarks.engine [--checkpoint checkpoints/tang]
 
 Products: the int8 matrix products of a step and nothing else, by the same kernel and threads. Step: the native call,
-with gates, log-probabilities and sampling. Engine: scheduling, slots and outcomes too, on one thread as the service has
+with gates, log-probabilities and sampling. Engine: scheduling, slots and results too, on one thread as the service has
 it. torch: the same weights in torch's own `nn.LSTM`, fp32, with `torch.multinomial`, as tutorials do, in a batch.
 """
 
@@ -16,22 +16,28 @@ from pathlib import Path
 
 import torch
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine, is_final
-from app.engine.int8_runner import Int8Runner
-from app.engine.sequence import Sequence
 from benchmarks.report import median, save, table
 from benchmarks.servers.tutorial import TorchModel
+from inference.engine.config import EngineConfig
+from inference.engine.engine import Engine
+from inference.engine.request import Request, is_final
+from inference.runners.int8_runner import Int8Runner
 from models.checkpoint import load_checkpoint
 from models.int8 import Int8LanguageModel
 from models.language_model import LanguageModel
-from models.native.sequence import NativeSequence, SamplingParams, SequenceList
+from models.native.sampling import SamplingParams
+from models.native.sequence import ModelShape, NativeSequence, SequenceList
 from models.native.structures import Purpose
 from models.native.workspace import Workspace
 
 ROWS = (1, 8, 64, 256)
 TOKENS = 64
 REPEATS = 9
+
+
+def sampling_of(seed: int) -> SamplingParams:
+    """Return how a text of 64 tokens is drawn."""
+    return SamplingParams(seed=seed, max_tokens=TOKENS, ignore_eos=True)
 
 
 def products_and_step(
@@ -46,12 +52,10 @@ def products_and_step(
         network=network.struct,
     )
     slots = torch.zeros(num_rows, network.layout.num_bytes, dtype=torch.uint8).numpy()
+    shape = ModelShape(network.vocab_size, boundary_id=1)
     sequences = []
     for row in range(num_rows):
-        params = SamplingParams(seed=row, max_tokens=TOKENS, ignore_eos=True)
-        sequence = NativeSequence(
-            Purpose.GENERATE, [1], vocab_size=network.vocab_size, params=params
-        )
+        sequence = NativeSequence(Purpose.GENERATE, [1], shape, sampling=sampling_of(row))
         network.layout.clear(slots[row])
         sequence.struct.slot = slots[row].ctypes.data
         sequences.append(sequence)
@@ -69,20 +73,11 @@ def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) 
     config = EngineConfig(max_slots=num_rows, num_threads=num_threads)
     engine = Engine(Int8Runner(network, config, boundary_id=1), config)
     start = time.perf_counter()
-    engine.add(
-        Sequence.make(
-            Purpose.GENERATE,
-            1,
-            [],
-            vocab_size=network.vocab_size,
-            params=SamplingParams(seed=row, max_tokens=TOKENS, ignore_eos=True),
-        )
-        for row in range(num_rows)
-    )
+    engine.add(Request(Purpose.GENERATE, [], sampling=sampling_of(row)) for row in range(num_rows))
     num_done = 0
     while engine.scheduler.is_busy:
         engine.admit()
-        num_done += sum(is_final(outcome) for _, outcome in engine.step())
+        num_done += sum(is_final(result) for _, result in engine.step())
     assert num_done == num_rows
     return (time.perf_counter() - start) / TOKENS
 

@@ -17,15 +17,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine
-from app.engine.int8_runner import Int8Runner
-from app.engine.sequence import Scored, Sequence, Written
 from benchmarks.servers.tutorial import TorchModel
+from inference.engine.config import EngineConfig
+from inference.engine.engine import Engine
+from inference.engine.request import Request, Result, Scored, Written
+from inference.engine.sequence import Sequence
+from inference.runners.int8_runner import Int8Runner
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.int8 import Int8LanguageModel
 from models.language_model import LanguageModel
-from models.native.sequence import CacheView, SamplingParams
+from models.native.sampling import SamplingParams
+from models.native.sequence import Want
 from models.native.structures import Purpose
 from training.studies.figure import BLUE, GREEN, INK, ORANGE, panels, save, style
 
@@ -51,36 +53,33 @@ def engine_of(checkpoint: Checkpoint, num_slots: int, max_steps: int) -> Engine:
     return Engine(runner, config)
 
 
-def sequence_of(
-    checkpoint: Checkpoint, text: str, num_written: int, cache: CacheView | None = None
-) -> Sequence:
-    """Make a text to go on with, or one to score."""
-    params = SamplingParams(
+def request_of(checkpoint: Checkpoint, text: str, num_written: int) -> Request:
+    """Ask for a text to be gone on with, or to be scored."""
+    sampling = SamplingParams(
         seed=len(text), max_tokens=num_written, ignore_eos=True, logit_bias=((0, -math.inf),)
     )
     purpose = Purpose.GENERATE if num_written else Purpose.SCORE
-    ids = checkpoint.tokenizer.encode(text).ids
-    size, boundary_id = checkpoint.tokenizer.vocab_size, checkpoint.tokenizer.eos_id
-    return Sequence.make(purpose, boundary_id, ids, vocab_size=size, params=params, cache=cache)
+    return Request(purpose, checkpoint.tokenizer.encode(text).ids, sampling=sampling)
 
 
 def draw_batching(checkpoint: Checkpoint) -> None:
     """Record a crowd step by step, and draw who was where."""
     engine = engine_of(checkpoint, NUM_SLOTS, max_steps=1)
-    waiting = [(at, sequence_of(checkpoint, t, n), c) for at, t, n, c in ARRIVALS]
-    names = {id(sequence): place + 1 for place, (_, sequence, _) in enumerate(waiting)}
+    waiting = list(ARRIVALS)
+    names: dict[Sequence, int] = {}
     with style():
         figure, (axes,) = panels(1, height=2.6)
         step = 0
-        begun: dict[int, tuple[int, int]] = {}
+        begun: dict[Sequence, tuple[int, int]] = {}
         while waiting or engine.scheduler.is_busy:
-            for _, sequence, _ in [each for each in waiting if each[0] == step]:
-                engine.add([sequence])
-            waiting = [each for each in waiting if each[0] > step]
+            while waiting and waiting[0][0] == step:
+                _, text, num_written, _ = waiting.pop(0)
+                (added,) = engine.add([request_of(checkpoint, text, num_written)])
+                names[added] = len(names) + 1
             engine.admit()
             running = [(s, s.native.struct.num_read) for s in engine.scheduler.running]
             for sequence, _ in running:
-                begun.setdefault(id(sequence), (step, sequence.slot))
+                begun.setdefault(sequence, (step, sequence.slot))
             engine.step()
             for sequence, num_read in running:
                 is_score = sequence.native.purpose is Purpose.SCORE
@@ -88,8 +87,9 @@ def draw_batching(checkpoint: Checkpoint) -> None:
                 colour = GREEN if is_score else (ORANGE if is_prompt else BLUE)
                 axes.barh(-sequence.slot, 0.92, left=step, height=0.72, color=colour, linewidth=0)
             step += 1
-        for key, (at, slot) in begun.items():
-            axes.annotate(f"{names[key]}", (at + 0.15, -slot), va="center", color="white", size=8)
+        for sequence, (at, slot) in begun.items():
+            where = (at + 0.15, -slot)
+            axes.annotate(f"{names[sequence]}", where, va="center", color="white", size=8)
         axes.set_yticks(
             [-slot for slot in range(NUM_SLOTS)], [f"slot {s + 1}" for s in range(NUM_SLOTS)]
         )
@@ -103,27 +103,25 @@ def draw_batching(checkpoint: Checkpoint) -> None:
 
 
 def written_by(checkpoint: Checkpoint, num_texts: int, num_tokens: int) -> list[str]:
-    """Let the model write texts to measure on."""
+    """Write texts to measure on, by the model itself."""
     engine = engine_of(checkpoint, num_texts, max_steps=64)
     texts = []
     for seed in range(num_texts):
-        params = SamplingParams(seed=seed, max_tokens=num_tokens, logit_bias=((0, -math.inf),))
-        size, boundary_id = checkpoint.tokenizer.vocab_size, checkpoint.tokenizer.eos_id
-        made = Sequence.make(Purpose.GENERATE, boundary_id, [], vocab_size=size, params=params)
-        outcome = engine.answer(made)
-        assert isinstance(outcome, Written)
-        texts.append(checkpoint.tokenizer.decode(outcome.token_ids))
+        sampling = SamplingParams(seed=seed, max_tokens=num_tokens, logit_bias=((0, -math.inf),))
+        _, written = engine.answer(Request(Purpose.GENERATE, [], sampling=sampling))
+        assert isinstance(written, Written)
+        texts.append(checkpoint.tokenizer.decode(written.token_ids))
     return texts
 
 
-def scored(checkpoint: Checkpoint, text: str, size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def scored(checkpoint: Checkpoint, text: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Score a text in int8: log-probabilities and hidden states of the last layer in [-1, 1]."""
-    empty = CacheView.empty(size)
     engine = engine_of(checkpoint, 1, max_steps=64)
-    outcome = engine.answer(sequence_of(checkpoint, text, 0, empty))
-    assert isinstance(outcome, Scored)
-    assert outcome.hidden is not None
-    return np.array(outcome.logprobs), (outcome.hidden.astype(np.float32) - 128) / 127
+    ids = checkpoint.tokenizer.encode(text).ids
+    _, found = engine.answer(Request(Purpose.SCORE, ids, want=Want(hidden=True)))
+    assert isinstance(found, Scored)
+    assert found.hidden is not None
+    return np.array(found.logprobs), (found.hidden.astype(np.float32) - 128) / 127
 
 
 @torch.inference_mode()
@@ -140,15 +138,13 @@ def plain_logprobs(checkpoint: Checkpoint, text: str) -> NDArray[Any]:
 
 def draw_integers(checkpoint: Checkpoint, texts: list[str]) -> None:
     """Draw the hidden states' distribution, and log-probabilities in int8 against float32."""
-    assert isinstance(checkpoint.model, LanguageModel)
-    size = Int8LanguageModel(checkpoint.model).layout.sizes[-1]
-    found = [scored(checkpoint, text, size) for text in texts]
+    found = [scored(checkpoint, text) for text in texts]
     ours = np.concatenate([logprobs for logprobs, _ in found])
     hidden = np.concatenate([states.ravel() for _, states in found])
     plain = np.concatenate([plain_logprobs(checkpoint, text) for text in texts])
     with style():
         figure, (left, right) = panels(2)
-        left.hist(hidden, bins=(np.arange(-127, 129) - 0.5) / 127, color=BLUE)
+        left.hist(hidden, bins=((np.arange(-127, 129) - 0.5) / 127).tolist(), color=BLUE)
         left.set(title="hidden states of the last layer", yticks=[], xlim=(-1, 1))
         left.set_xlabel("value; one step of an 8-bit number is 1/127")
         right.plot(plain, ours, ".", color=BLUE, markersize=3, alpha=0.5, rasterized=True)
@@ -163,7 +159,7 @@ def draw_integers(checkpoint: Checkpoint, texts: list[str]) -> None:
 
 @torch.inference_mode()
 def moved_in_torch(model: TorchModel, texts: list[list[int]]) -> list[float]:
-    """Give how far the first text's log-likelihood moves in torch, a token a step, as servers that batch do."""
+    """Return how far the first text's log-likelihood moves in torch, a token a step, as servers that batch do."""
     totals = []
     for count in range(1, len(texts) + 1):
         tokens_BT = torch.tensor(texts[:count])
@@ -180,21 +176,16 @@ def moved_in_torch(model: TorchModel, texts: list[list[int]]) -> list[float]:
 
 
 def moved_in_engine(checkpoint: Checkpoint, texts: list[list[int]]) -> list[float]:
-    """Give how far the first text's log-likelihood moves in the engine."""
+    """Return how far the first text's log-likelihood moves in the engine."""
     totals = []
-    size, boundary_id = checkpoint.tokenizer.vocab_size, checkpoint.tokenizer.eos_id
     for count in range(1, len(texts) + 1):
         engine = engine_of(checkpoint, count, max_steps=64)
-        made = [
-            Sequence.make(Purpose.SCORE, boundary_id, ids[1:], vocab_size=size)
-            for ids in texts[:count]
-        ]
-        engine.add(made)
+        sequences = engine.add(Request(Purpose.SCORE, ids[1:]) for ids in texts[:count])
         engine.admit()
-        found = {}
+        found: dict[Sequence, Result] = {}
         while len(found) < count:
-            found.update({id(s): outcome for s, outcome in engine.step()})
-        first = found[id(made[0])]
+            found.update(engine.step())
+        first = found[sequences[0]]
         assert isinstance(first, Scored)
         totals.append(math.fsum(first.logprobs))
     return [abs(total - totals[0]) for total in totals]

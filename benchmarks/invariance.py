@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tqdm import tqdm
@@ -33,7 +34,7 @@ TEXTS = ("The ship was built in", "春眠不觉晓，", "", "A small town of", "
 
 
 def make_request(number: int) -> tuple[str, dict[str, object]]:
-    """Give the n-th request: a route and a body."""
+    """Return the n-th request: a route and a body."""
     draw = random.Random(number)
     text = draw.choice(TEXTS) + " of the" * draw.randrange(3)
     kind = draw.randrange(12)
@@ -62,16 +63,17 @@ def make_request(number: int) -> tuple[str, dict[str, object]]:
         "stream": draw.random() < 0.2,
         "return_state": draw.random() < 0.2,
         "n": draw.choice([1, 1, 2]),
+        "typical_p": draw.choice([1.0, 1.0, 0.9]),
     }
 
 
 def text_of(path: str, body: dict[str, object], response: httpx.Response) -> str:
-    """Give everything that was told; a stream's pieces are put together, since it may be cut anywhere."""
+    """Return everything that was told; a stream's pieces are put together, since it may be cut anywhere."""
     assert response.status_code == 200, response.text
     if not body.get("stream"):
         return f"{path} {response.text}"
     texts: dict[int, str] = {}
-    ends: list[object] = []
+    ends: list[tuple[Any, ...]] = []
     for line in response.text.split("\n"):
         if not line.startswith("data: {"):
             continue
@@ -113,14 +115,14 @@ async def answers(
 async def run(precision: str, num_requests: int) -> tuple[int, float, float]:
     """Serve every request in a crowd, where texts wait for slots and take turns at them; then alone, by a new service.
 
-    Gives how many answers differ, and the seconds of both. The second service has no prefix cache.
+    Returns how many answers differ, and the seconds of both. The second service has no prefix cache.
     """
     crowd, crowd_seconds = await answers(precision, num_requests, 99, max_slots=32)
     alone, alone_seconds = await answers(precision, num_requests, 1, prefix_cache_bytes=0)
     return sum(a != b for a, b in zip(crowd, alone, strict=True)), crowd_seconds, alone_seconds
 
 
-def post(port: int, path: str, body: dict[str, object]) -> dict[str, object]:
+def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Ask a service."""
     answer = httpx.post(f"http://127.0.0.1:{port}{path}", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -141,7 +143,11 @@ def across_processes(precision: str, num_texts: int) -> int:
         for port in ports:
             wait_until_ready(port)
         for seed in range(num_texts):
-            asked = {"prompt": TEXTS[seed % len(TEXTS)], "seed": seed, "max_tokens": 24}
+            asked: dict[str, Any] = {
+                "prompt": TEXTS[seed % len(TEXTS)],
+                "seed": seed,
+                "max_tokens": 24,
+            }
             whole = post(ports[0], "/generate", {**asked, "ignore_eos": True})
             half = {**asked, "max_tokens": 1 + seed % 23, "ignore_eos": True, "return_state": True}
             (begun,) = post(ports[0], "/generate", half)["choices"]

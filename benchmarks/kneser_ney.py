@@ -103,7 +103,7 @@ def frame(documents: list[list[int]], boundary_id: int) -> np.ndarray[Any, np.dt
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """Give what `work` gives and the seconds it took."""
+    """Return what `work` gives and the seconds it took."""
     start = time.perf_counter()
     return work(), time.perf_counter() - start
 

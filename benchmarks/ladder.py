@@ -47,7 +47,7 @@ SIZED = re.compile(r"([\d.]+) with ([\d.]+)M parameters[^(]*\(([^)]+)\)")
 
 
 def condense(run: Path) -> dict[str, Any]:
-    """Give what a finished run tells: recipe, cost, figures, and its curve of (step, perplexity)."""
+    """Return what a finished run reports: recipe, cost, figures, and its curve of (step, perplexity)."""
     config = json.loads((run / "config.json").read_text("utf-8"))
     recipe = json.loads((run / "recipe.json").read_text("utf-8"))
     committed = Path("recipes") / f"{recipe['name']}.toml"
@@ -74,7 +74,7 @@ def condense(run: Path) -> dict[str, Any]:
 
 
 def figure_of(run: dict[str, Any], split: str, prefix: str = "") -> float | None:
-    """Give a run's perplexity on a split: its own, or that of the help whose name begins so."""
+    """Return a run's perplexity on a split: its own, or that of the help whose name begins so."""
     for metric in run["metrics"]:
         is_it = metric["model"].startswith(prefix) if prefix else not metric["model"]
         if metric["name"] == "perplexity" and metric["split"] == split and is_it:
@@ -88,7 +88,7 @@ def shown(value: float | None) -> str:
 
 
 def row_of(run: dict[str, Any]) -> list[str]:
-    """Give a run's row of the table."""
+    """Return a run's row of the table."""
     training = run["training"]
     parameters = training.get("parameters")
     seconds = training.get("seconds")
@@ -167,7 +167,7 @@ class Label(NamedTuple):
 
 
 def short_name(run: dict[str, Any], dataset: str) -> str:
-    """Give a run's name on the page of its corpus."""
+    """Return a run's name on the page of its corpus."""
     name: str = run["name"]
     return name.removeprefix(f"{dataset}-")
 
@@ -273,7 +273,7 @@ Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladde
 
 
 def page_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give what the service's page draws of each corpus: our runs, and figures in print whose size is known."""
+    """Return what the service's page draws of each corpus: our runs, and figures in print whose size is known."""
     corpora = []
     for dataset, (title, _) in CORPORA.items():
         own = [
@@ -294,7 +294,7 @@ def page_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def published_sizes(dataset: str) -> list[dict[str, Any]]:
-    """Give the figures in print whose size is known."""
+    """Return the figures in print whose size is known."""
     return [
         {"test": float(found[1]), "parameters": 1e6 * float(found[2]), "source": found[3]}
         for name, text in PUBLISHED.items()

@@ -33,7 +33,7 @@ BYTES_A_PARAMETER = 16
 
 
 def spelling(rank: int) -> str:
-    """Give the word of a rank: the more frequent, the shorter, of three letters or more."""
+    """Return the word of a rank: the more frequent, the shorter, of three letters or more."""
     letters = ""
     rank += 1 + len(LETTERS) + len(LETTERS) ** 2
     while rank:
@@ -111,7 +111,7 @@ def note_memory(process: int, watched: Watched) -> None:
 
 
 def row(text: Path, folder: Path, watched: Watched) -> list[str]:
-    """Give a line of the table."""
+    """Return a line of the table."""
     output = folder / f"{text.stem}-model"
     events = [json.loads(line) for line in (output / "run_log.jsonl").read_text().splitlines()]
     speed = median([event["tokens_per_second"] for event in events if event["event"] == "step"])
@@ -159,12 +159,12 @@ def main() -> None:
     header = ["text, MB", "tokens", "vocabulary", "peak memory, MB", "of it mapped files, MB"]
     header += ["weights, gradients, AdamW, MB", "beyond them, MB"]
     header += ["vocabulary, s", "tokens, s", "training tokens/s", "card, s"]
-    text = (
+    said = (
         f"`refrain train --text`, words, {options.steps} steps of 32 lanes by 64 tokens, then validation, and the "
         "card's figures on both ends of the text. 200,000 words are trained with `optimizer.num_sampled=8192`. "
         "The time of the vocabulary has Python's start and a first reading of the file in it."
     )
-    save("large_text", "A text larger than memory may be", text, table(header, rows))
+    save("large_text", "A text larger than memory may be", said, table(header, rows))
 
 
 if __name__ == "__main__":

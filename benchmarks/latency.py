@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from app.local import LocalModel
 from benchmarks.report import save, table
 from benchmarks.serving import free_port, percentile
+from inference.local import LocalModel
+from inference.operations.next_token import NextQuery
 
 ROOT = Path(__file__).parents[1]
 WORDS = ("the", "ship", "was", "built", "in", "and", "sank", "near", "a", "small", "town", "of")
@@ -83,19 +84,18 @@ def in_process() -> list[tuple[str, list[float]]]:
     model = LocalModel("checkpoints/english")
     session = model.session("The story of")
     candidates = ["the", "a", "his", "her", "this"]
+    likeliest, given = NextQuery(top_k=5), NextQuery(candidates=candidates)
+    compared = NextQuery(candidates=candidates, normalize="candidates")
 
     def typed(number: int) -> None:
         session.append(f" {WORDS[number % len(WORDS)]}")
-        session.next(top_k=5)
-
-    def compared(_: int) -> None:
-        session.next(candidates=candidates, among_candidates=True)
+        session.next(likeliest)
 
     return [
         ("in process: append a word and next", timed(typed)),
-        ("in process: next", timed(lambda _: session.next(top_k=5))),
-        ("in process: five candidates", timed(lambda _: session.next(candidates=candidates))),
-        ("in process: five candidates among themselves", timed(compared)),
+        ("in process: next", timed(lambda _: session.next(likeliest))),
+        ("in process: five candidates", timed(lambda _: session.next(given))),
+        ("in process: five candidates among themselves", timed(lambda _: session.next(compared))),
     ]
 
 
@@ -108,7 +108,7 @@ import app.main
 after_imports = time.perf_counter()
 from pathlib import Path
 from models.checkpoint import find_checkpoints, load_checkpoint
-from app.engine.config import EngineConfig
+from inference.engine.config import EngineConfig
 from app.services.registry import load
 checkpoints = [load_checkpoint(path) for path in find_checkpoints(Path("checkpoints"))]
 after_reading = time.perf_counter()
@@ -119,7 +119,7 @@ print(after_torch - start, after_imports - after_torch, after_reading - after_im
 
 
 def parts_of_a_start() -> str:
-    """Say where the time of a start goes, measured in a process of its own."""
+    """Return where the time of a start goes, measured in a process of its own."""
     told = subprocess.run([sys.executable, "-c", PARTS], cwd=ROOT, capture_output=True, check=True)
     torch_s, imports_s, reading_s, making_s = map(float, told.stdout.split())
     return (

@@ -26,13 +26,13 @@ CHUNK = 8_192
 
 
 def resident_mb(process: int) -> float:
-    """Give the memory that a process holds now, in MB."""
+    """Return the memory that a process holds now, in MB."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1e3
 
 
 def characters(num_tokens: int) -> Iterator[bytes]:
-    """Give a text of known characters, in chunks."""
+    """Yield a text of known characters, in chunks."""
     tokenizer = load_checkpoint(ROOT / "checkpoints/tang").tokenizer
     known = [tokenizer.surface(i) for i in range(2, tokenizer.vocab_size)]
     draw = random.Random(1)

@@ -18,13 +18,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def median(values: Sequence[float]) -> float:
-    """Give the middle value."""
+    """Return the middle value."""
     ordered = sorted(values)
     return ordered[len(ordered) // 2]
 
 
 def machine() -> str:
-    """Say in one line what the figures were measured on."""
+    """Return in one line what the figures were measured on."""
     model = next(
         (
             line.partition(":")[2].strip()

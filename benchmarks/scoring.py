@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from app.engine.config import EngineConfig
-from app.engine.engine import Engine, is_final
-from app.engine.int8_runner import Int8Runner
-from app.engine.sequence import Scored, Sequence
 from benchmarks.report import median, save, table
 from benchmarks.servers.tutorial import TorchModel
+from inference.engine.config import EngineConfig
+from inference.engine.engine import Engine
+from inference.engine.request import Request, Scored
+from inference.engine.sequence import Sequence
+from inference.runners.int8_runner import Int8Runner
 from models.checkpoint import load_checkpoint
 from models.int8 import Int8LanguageModel
 from models.language_model import LanguageModel
@@ -27,23 +28,21 @@ DOCUMENTS, LENGTH = 64, 512
 REPEATS = 5
 
 
-def score_all(engine: Engine, documents: list[list[int]], vocab_size: int) -> list[Scored]:
+def score_all(engine: Engine, documents: list[list[int]]) -> list[Scored]:
     """Score documents to the end."""
-    sequences = [Sequence.make(Purpose.SCORE, 1, ids, vocab_size=vocab_size) for ids in documents]
-    engine.add(sequences)
+    sequences = engine.add(Request(Purpose.SCORE, ids) for ids in documents)
     found: dict[Sequence, Scored] = {}
     while engine.scheduler.is_busy:
         engine.admit()
-        for sequence, outcome in engine.step():
-            assert is_final(outcome)
-            assert isinstance(outcome, Scored)
-            found[sequence] = outcome
+        for sequence, result in engine.step():
+            assert isinstance(result, Scored)
+            found[sequence] = result
     return [found[sequence] for sequence in sequences]
 
 
 @torch.inference_mode()
 def torch_scores(model: TorchModel, tokens_BT: torch.Tensor) -> torch.Tensor:
-    """Give the log-probabilities of a padded batch as one would write it: all logits, then `log_softmax`."""
+    """Return the log-probabilities of a padded batch as one would write it: all logits, then `log_softmax`."""
     hidden = model.embedding(tokens_BT[:, :-1])
     for layer in model.layers:
         hidden, _ = layer(hidden)
@@ -68,12 +67,12 @@ def main() -> None:
     ours, theirs = [], []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        scored = score_all(engine, documents, model.vocab_size)
+        scored = score_all(engine, documents)
         ours.append(time.perf_counter() - start)
         start = time.perf_counter()
         expected = torch_scores(plain, tokens_BT)
         theirs.append(time.perf_counter() - start)
-    found = torch.tensor([each.logprobs for each in scored])
+    found = torch.tensor([[*each.logprobs] for each in scored])
     difference = (found.mean() / expected.mean() - 1).abs().item()
     num_tokens = DOCUMENTS * LENGTH
     rows = [

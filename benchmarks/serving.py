@@ -139,7 +139,7 @@ async def caller(
 async def load(
     server: Server, port: int, num_callers: int, seconds: float, *, streams: bool = False
 ) -> tuple[list[float], float, list[list[float]]]:
-    """Let callers ask for some seconds: the time of each answer, the whole time, and when parts came."""
+    """Ask as callers do, for some seconds; return the time of each answer, the whole time, and when parts came."""
     body = server.stream_body if streams else server.body
     assert body is not None
     request = request_bytes(server, body, port)
@@ -180,7 +180,7 @@ def started(server: Server, port: int) -> subprocess.Popen[bytes]:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Give the value below which a share of the values lies."""
+    """Return the value below which a share of the values lies."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
@@ -216,7 +216,7 @@ def measure_prompts(server: Server, port: int, figures: Figures) -> None:
 
 
 def memory_mb(group: int) -> float:
-    """Give the memory of all processes of a group, shared pages counted once, in MB."""
+    """Return the memory of all processes of a group, shared pages counted once, in MB."""
     total = 0
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -256,7 +256,7 @@ def main() -> None:
 
 
 def products_limit() -> float:
-    """Give the tokens a second that the int8 products of 64 rows alone would allow."""
+    """Return the tokens a second that the int8 products of 64 rows alone would allow."""
     model = load_checkpoint(ROOT / "checkpoints/tang").model
     assert isinstance(model, LanguageModel)
     network, num_threads = Int8LanguageModel(model), len(os.sched_getaffinity(0))
@@ -307,7 +307,7 @@ def report(figures: Figures, num_rounds: int, limit: float) -> list[str]:
         "Refrain int8, streamed (a piece is one token, or several where the reader was busy):",
         table(stream_header, stream_rows),
         "Time to the first token of a prompt, one caller, p50 in ms, by the prompt's characters:",
-        table(["server", *LENGTHS], prompt_rows),
+        table(["server", *map(str, LENGTHS)], prompt_rows),
         "Memory of the server's processes in MB, ready and after the last level (Refrain serves four models):",
         table(["server", "ready", "after"], memory_rows),
         memory_of_sequences(),
@@ -315,7 +315,7 @@ def report(figures: Figures, num_rounds: int, limit: float) -> list[str]:
 
 
 def memory_of_sequences() -> str:
-    """Say what one text takes while it is served."""
+    """Return what one text takes while it is served."""
     model = load_checkpoint(ROOT / "checkpoints/tang").model
     assert isinstance(model, LanguageModel)
     slot = Int8LanguageModel(model).layout.num_bytes

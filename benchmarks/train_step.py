@@ -27,6 +27,7 @@ from models.language_model import LanguageModel
 from training.allocator import keep_freed_memory
 from training.batches import StreamWindows
 from training.corpus import TextCorpus
+from training.distributed import Processes
 from training.listeners import RunListener, StepReport
 from training.objective import LanguageModelObjective
 from training.optimizer import make_optimizer, take_gradients
@@ -64,7 +65,7 @@ class PlainModel(nn.Module):
 def plain_steps(
     case: tuple[int, ...], words: np.ndarray, dropout: float = 0.0
 ) -> Callable[[], None]:
-    """Give a function that does one step of the plain loop."""
+    """Return a function that does one step of the plain loop."""
     vocab_size, width, num_layers, rows, window, _ = case
     model = PlainModel(vocab_size, width, num_layers, dropout)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -89,7 +90,7 @@ def plain_steps(
 
 
 def our_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
-    """Give a function that does one bare step: no regularisation, schedule, averaging or checks."""
+    """Return a function that does one bare step: no regularisation, schedule, averaging or checks."""
     vocab_size, width, num_layers, rows, window, num_sampled = case
     config = LanguageModelConfig(
         vocab_size=vocab_size, embedding_size=width, hidden_size=width, num_layers=num_layers
@@ -126,7 +127,7 @@ def products(case: tuple[int, ...]) -> float:
 
 
 def peak(dtype: torch.dtype) -> float:
-    """Give the fastest of five products 2240 x 1152 x 4608, in operations a second."""
+    """Return the fastest of five products 2240 x 1152 x 4608, in operations a second."""
     left, right = torch.randn(2240, 1152).to(dtype), torch.randn(4608, 1152).to(dtype)
     fastest = min(seconds_of(lambda: torch.mm(left, right.t())) for _ in range(5))
     return 2 * 2240 * 1152 * 4608 / fastest
@@ -205,15 +206,15 @@ def recipe_turns(num_sampled: int) -> tuple[tuple[int, ...], list[Turn]]:
             recipe,
             corpus,
             Path(folder) / RECIPE,
-            device_name="cpu",
             say=lambda _: None,
             listeners=[listener],
+            processes=Processes(device_name="cpu"),
         )
     return case, listener.turns
 
 
 def row_of(step: str, case: tuple[int, ...], turns: list[Turn]) -> tuple[str, ...]:
-    """Give a line of the table: medians over the turns."""
+    """Return a line of the table: medians over the turns."""
     vocab_size, width, num_layers, num_rows, window, num_sampled = case
     a_token = products(case) / (num_rows * window)
     all_words = products((*case[:-1], 0)) / (num_rows * window)

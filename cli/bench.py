@@ -12,12 +12,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from cli.answers import add_folder_option, add_threads_option, num_threads_of
+from cli.answers.options import add_folder_option, add_threads_option, num_threads_of
 from cli.output import write_json
 
 if TYPE_CHECKING:
-    from app.local import LocalModel
-    from models.native.sequence import SamplingParams
+    from inference.local import LocalModel
 
 EXAMPLES = """examples:
   refrain bench
@@ -72,14 +71,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table."""
-    from cli.local_answers import LocalAnswers
-    from cli.serve import read_settings
+    from cli.answers.local import LocalAnswers
 
-    folder = {name: value for name, value in vars(options).items() if name == "models"}
-    settings = read_settings(argparse.Namespace(**folder))
     num_threads = num_threads_of(options)
-    answers = LocalAnswers(settings, options.model, options.precision, num_threads)
-    model = answers.language_model("")
+    model = LocalAnswers.of(options).language_model("")
     about = {"model": model.checkpoint.name, "precision": model.precision, **machine(num_threads)}
     if not options.json:
         print(", ".join(str(value) for value in about.values()), flush=True)
@@ -181,25 +176,22 @@ def tokens_of(model: LocalModel, text: str) -> list[str]:
 
 def type_tokens(model: LocalModel, typed: list[str]) -> None:
     """Type tokens into a session, and have the next ones predicted after each."""
+    from inference.operations.next_token import NextQuery
+
     session = model.session()
     for token in typed:
         session.append(token)
-        session.next(top_k=5)
+        session.next(NextQuery(top_k=5))
 
 
 def texts_of(model: LocalModel, num_texts: int, num_tokens: int) -> list[str]:
     """Have the model write texts to be measured with."""
-    from app.local.writing import WritingOptions
+    from inference.operations.generation import GenerationParams
+    from models.native.sampling import SamplingParams
 
-    options = WritingOptions(_drawn(num_tokens))
-    writings = model.generate_all([""] * num_texts, options, range(num_texts))
-    return [writing.choices[0].text for writing in writings]
-
-
-def _drawn(num_tokens: int) -> SamplingParams:
-    from models.native.sequence import SamplingParams
-
-    return SamplingParams(max_tokens=num_tokens, ignore_eos=True)
+    params = GenerationParams(SamplingParams(max_tokens=num_tokens, ignore_eos=True))
+    found = model.generate_all([""] * num_texts, params, range(num_texts))
+    return [generation.choices[0].text for generation in found]
 
 
 def _row(figure: Figure) -> str:

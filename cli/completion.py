@@ -34,9 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the script of a shell."""
     import shtab
 
-    from cli.main import build_parser
-
-    parser = build_parser()
+    parser: argparse.ArgumentParser = options.parser
     for action in _actions(parser):
         _describe(action)
     print(shtab.complete(parser, options.shell), end="")

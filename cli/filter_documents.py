@@ -14,15 +14,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.answers import add_folder_option, add_threads_option, num_threads_of
+from cli.answers.options import add_folder_option, add_threads_option
 from cli.document_files import STANDARD, Document, DocumentFile, OutputFile, is_same_place
 from cli.filter_progress import FilterProgress
 from cli.texts import InputError
+from inference.operations.scoring import ScoreParams
 from models.language import recognise_language
 
 if TYPE_CHECKING:
-    from app.local import LocalModel
-    from app.services.scoring import TextScore
+    from inference.local import LocalModel
+    from inference.operations.scoring import TextScore
 
 EXAMPLES = """examples:
   refrain filter pages.txt clean.txt --max-perplexity 200
@@ -193,15 +194,9 @@ class Filter:
         progress.say(self._summary(progress, threshold))
 
     def _model(self, sample: str) -> LocalModel:
-        from cli.local_answers import LocalAnswers
-        from cli.serve import read_settings
+        from cli.answers.local import LocalAnswers
 
-        options = self._options
-        settings = read_settings(
-            argparse.Namespace(**{n: v for n, v in vars(options).items() if n == "models"})
-        )
-        answers = LocalAnswers(settings, options.model, options.precision, num_threads_of(options))
-        return answers.language_model(sample)
+        return LocalAnswers.of(self._options).language_model(sample)
 
     def _copy(self, badness: array[float], threshold: float, output: OutputFile) -> bool:
         """Read again, and write what is kept; tells whether there were as many lines as before."""
@@ -244,9 +239,8 @@ def measured(
             num_bytes += len(document.line)
             yield document.text
 
-    scores = model.score_all(
-        texts(), count_end=count_end, may_take=lambda: num_bytes < MAX_BYTES_AHEAD
-    )
+    params = ScoreParams(count_end=count_end)
+    scores = model.score_all(texts(), params, lambda: num_bytes < MAX_BYTES_AHEAD)
     for score in scores:
         document = waiting.popleft()
         num_bytes -= len(document.line)
@@ -279,9 +273,7 @@ def _score_line(document: Document, score: TextScore) -> bytes:
     if document.fault:
         values: dict[str, object] = {"line": document.number, "fault": document.fault}
     else:
-        from cli.local_answers import score_values
-
-        values = {"line": document.number, **score_values(score)}
+        values = {"line": document.number, **score.as_json()}
     return json.dumps(values, ensure_ascii=False).encode() + b"\n"
 
 

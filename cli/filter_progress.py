@@ -1,13 +1,11 @@
-"""What a person sees while documents are measured: a bar on a terminal, else a plain line now and then."""
+"""What a person sees while documents are measured: a bar on a terminal, else a line every half a minute."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from tqdm import tqdm
-
-SECONDS_BETWEEN_LINES = 30.0
+from training.progress_bar import progress_bar
 
 
 class FilterProgress:
@@ -20,10 +18,8 @@ class FilterProgress:
     """
 
     def __init__(self, num_bytes: int | None) -> None:
-        self._start = self._told = time.monotonic()
-        self._bar = tqdm(
-            total=num_bytes, unit="B", unit_scale=True, mininterval=0.5, disable=None, leave=False
-        )
+        self._start = time.monotonic()
+        self._bar = progress_bar(total=num_bytes, unit="B", unit_scale=True, leave=False)
         self.num_documents = 0
         self.num_tokens = 0
 
@@ -31,15 +27,11 @@ class FilterProgress:
         """Count a document; `position` is the place in the input that has been reached."""
         self.num_documents += 1
         self.num_tokens += num_tokens
-        if not self._bar.disable:
-            self._bar.set_postfix_str(self.speed(), refresh=False)
-            self._bar.update(position - self._bar.n)
-        elif time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
-            self._told = time.monotonic()
-            self.say(f"{self.num_documents:,} documents, {self.speed()}")
+        self._bar.set_postfix_str(self.speed(), refresh=False)
+        self._bar.update(position - self._bar.n)
 
     def speed(self) -> str:
-        """Say how fast it goes."""
+        """Return how fast it goes, as a person would read it."""
         seconds = max(time.monotonic() - self._start, 1e-9)
         return f"{self.num_documents / seconds:,.0f} documents/s, {self.num_tokens / seconds:,.0f} tokens/s"
 

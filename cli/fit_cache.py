@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
     from models.card import Metric
     from models.checkpoint import load_checkpoint
-    from models.int8 import Int8LanguageModel, has_int8_form
+    from models.int8 import has_int8_form
     from models.language_model import LanguageModel
     from models.neural_cache import NeuralCacheConfig
     from training.card import INT8_CACHE, update_card
@@ -56,7 +56,6 @@ def run(options: argparse.Namespace) -> int:
     corpus = corpus_of(checkpoint.card, options.data, os.environ)
     if not isinstance(corpus, TextCorpus):
         raise RecipeError(f"{checkpoint.name}: a neural cache needs a corpus of texts")
-    model = Int8LanguageModel(checkpoint.model)
     tokenizer = checkpoint.tokenizer
     splits = {
         "validation": corpus.documents["validation"],
@@ -66,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     metrics = []
     print(f"{'texts':28} {'alone':>10} {'with cache':>12} {'change':>8}")
     for name, documents in splits.items():
-        texts = read_int8_texts(model, tokenizer.encode_batch(documents), tokenizer.eos_id)
+        ids = tokenizer.encode_batch(documents)
+        texts = read_int8_texts(checkpoint.model, ids, tokenizer.eos_id)
         if name == "validation":
             config = fit(texts, config.window)
         cached = [cache_probs(text, config.flatness, config.window) for text in texts]

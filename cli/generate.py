@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 
-from app.api.schemas.generate import GenerateBody
-from cli.answers import Answers, add_answer_options, add_field, answers_of, body_of
+from cli.answers.choice import answers_of
+from cli.answers.options import (
+    add_answer_options,
+    add_sampling_options,
+    check_bounds,
+    checked,
+    only,
+)
+from cli.answers.protocol import Answers
 from cli.output import write_json
 from cli.texts import is_typed, text_batches
+from inference.operations.generation import GenerationParams, check_search
+from models.errors import InvalidParameterError
+from models.native.sampling import PARAMETERS, Bounds, SamplingParams
 
 EXAMPLES = """examples:
   refrain generate "The river flows through the" --temperature 0.7 --top-p 0.9 --seed 4
@@ -21,20 +32,16 @@ EXAMPLES = """examples:
 Without a PROMPT the lines of standard input are the prompts; at a terminal a text is written from its beginning.
 The same seed gives the same text, here and on a server; every prompt is a request of its own.
 """
-FLAGS = {
-    "max_tokens": int,
-    "temperature": float,
-    "top_k": int,
-    "top_p": float,
-    "min_p": float,
-    "repetition_penalty": float,
-    "frequency_penalty": float,
-    "presence_penalty": float,
-    "seed": int,
-    "n": int,
-    "num_beams": int,
-    "length_penalty": float,
+BOUNDS: dict[str, Bounds] = {
+    "n": {"ge": 1, "le": 128},
+    "best_of": {"ge": 1, "le": 128},
+    "num_beams": {"ge": 1, "le": 32},
+    "length_penalty": {"ge": -10, "le": 10},
+    "logprobs": {"ge": 0, "le": 20},
+    "seed": {"ge": 0, "le": 2**63 - 1},
 }
+"""Of the numbers that say which texts are wanted, as `POST /generate` has them."""
+BIAS: Bounds = {"ge": -1000, "le": 1000}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,12 +54,95 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("prompt", nargs="?", help="what to go on with; may be empty")
-    for name, kind in FLAGS.items():
-        add_field(parser, GenerateBody, name, type=kind)
-    add_field(parser, GenerateBody, "stop", nargs="+", metavar="STRING")
-    add_field(parser, GenerateBody, "ignore_eos", action="store_true")
+    add_sampling_options(parser)
+    _add_text_options(parser)
     add_answer_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_text_options(parser: argparse.ArgumentParser) -> None:
+    """Describe which texts are wanted."""
+    parser.add_argument(
+        "--seed", type=int, help="the same seed gives the same text (default: a new one)"
+    )
+    parser.add_argument("--n", type=int, default=1, help="texts for each prompt (default: 1)")
+    parser.add_argument(
+        "--best-of",
+        type=int,
+        default=argparse.SUPPRESS,
+        metavar="TEXTS",
+        help="texts to write for each prompt, of which the n likeliest (by the mean token) are kept",
+    )
+    parser.add_argument(
+        "--num-beams",
+        type=int,
+        default=1,
+        metavar="BEAMS",
+        help="above 1: search for the likeliest texts with so many hypotheses (default: 1)",
+    )
+    parser.add_argument(
+        "--length-penalty",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="PENALTY",
+        help="of a search: texts are ranked by log-probability over length to this power (default: 1.0)",
+    )
+    parser.add_argument(
+        "--stop", nargs="+", default=[], metavar="STRING", help="strings that end the text"
+    )
+    parser.add_argument(
+        "--logit-bias",
+        nargs="+",
+        default=[],
+        metavar="TOKEN=BIAS",
+        help="added to the logits of tokens, by their text, such as ' the=-5'",
+    )
+    parser.add_argument(
+        "--allowed",
+        nargs="+",
+        metavar="TOKEN",
+        help="the only tokens that may be written, by their text",
+    )
+    parser.add_argument(
+        "--logprobs",
+        type=int,
+        metavar="TOKENS",
+        help="report each token's log-probability and so many alternatives (with --json)",
+    )
+
+
+def _params(options: argparse.Namespace) -> GenerationParams:
+    """Return what the flags ask for.
+
+    Raises
+    ------
+    InvalidParameterError
+        For flags that do not go together, or a value that cannot be.
+    """
+    given = vars(options)
+    check_bounds(given, BOUNDS)
+    check_search(given, options.num_beams)
+    if "" in options.stop:
+        raise InvalidParameterError("an empty string would end every text at once", "stop")
+    return GenerationParams(
+        SamplingParams(**only(given, *PARAMETERS)),
+        n=options.n,
+        stop=options.stop,
+        logit_bias=dict(map(_bias, options.logit_bias)),
+        **only(given, "best_of", "num_beams", "length_penalty", "allowed", "logprobs"),
+    )
+
+
+def _bias(text: str) -> tuple[str, float]:
+    token, _, bias = text.rpartition("=")
+    try:
+        value = float(bias)
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"a token and a number, such as ' the=-5', not {text!r}", "logit_bias"
+        ) from error
+    check_bounds({"logit_bias": value}, {"logit_bias": BIAS})
+    return token, value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,31 +150,31 @@ def run(options: argparse.Namespace) -> int:
     given = [] if options.prompt is None else [options.prompt]
     if not given and is_typed():
         given = [""]
-    body = body_of(GenerateBody, options, prompt=given or [""])
+    params = checked(lambda: _params(options))
     with closing(answers_of(options)) as answers:
         is_shown = sys.stdout.isatty() and not options.json
-        if is_shown and given and body.n == body.num_beams == 1:
-            _stream(answers, body)
+        if is_shown and given and params.num_slots == 1:
+            _stream(answers.stream(given[0], params, options.seed))
         else:
-            _write_all(answers, options, given)
+            _write_all(answers, options, given, params)
     return 0
 
 
-def _stream(answers: Answers, body: GenerateBody) -> None:
+def _stream(pieces: Iterable[str]) -> None:
     """Show a text as it is written."""
-
-    def show(text: str) -> None:
+    text = ""
+    for text in pieces:
         print(text, end="", flush=True)
-
-    (answer,) = answers.generate(body, show)
-    if not answer["choices"][0]["text"].endswith("\n"):
+    if not text.endswith("\n"):
         print()
 
 
-def _write_all(answers: Answers, options: argparse.Namespace, given: list[str]) -> None:
+def _write_all(
+    answers: Answers, options: argparse.Namespace, given: list[str], params: GenerationParams
+) -> None:
     for prompts in text_batches(given, answers.max_texts):
-        body = body_of(GenerateBody, options, prompt=prompts)
-        for prompt, answer in zip(prompts, answers.generate(body), strict=True):
+        found = answers.generate(prompts, params, options.seed)
+        for prompt, answer in zip(prompts, found, strict=True):
             if options.json:
                 write_json({"prompt": prompt, **answer})
             else:

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from app.engine.errors import EngineError
-from app.services.errors import ServiceError
 from cli import (
     bench,
     card,
     completion,
     datasets,
     distill,
+    embed,
     evaluate,
     export,
     filter_documents,
@@ -24,6 +23,7 @@ from cli import (
     generate,
     models,
     next_token,
+    rescore,
     score,
     sentiment,
     serve,
@@ -40,12 +40,15 @@ def build_parser() -> argparse.ArgumentParser:
         prog="refrain", description="Train recurrent language models and serve them over HTTP."
     )
     parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
+    parser.set_defaults(parser=parser)  # for the command that describes all others
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (
         serve,
         generate,
         score,
         next_token,
+        rescore,
+        embed,
         sentiment,
         filter_documents,
         models,
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingStoppedError as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 130
-    except (RefrainError, ServiceError, EngineError, OSError) as error:
+    except (RefrainError, OSError) as error:
         print(f"refrain: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.services.errors import UnknownModelError
 from app.services.model_choice import first_of_language, in_order
+from inference.errors import UnknownModelError
 from models.checkpoint import CONFIG, describe_checkpoint, find_checkpoints
 from models.errors import CheckpointError
 
@@ -40,8 +40,7 @@ class ModelFolder:
                 return directory
         known = ", ".join(path.name for path in find_checkpoints(self._folder)) or "none"
         raise UnknownModelError(
-            f"no model named {name!r} in {self._folder}, and no checkpoint at that path; there are: {known}",
-            "model",
+            f"no model named {name!r} in {self._folder}, and no checkpoint at that path; there are: {known}"
         )
 
     def suitable(self, tasks: Sequence[str], language: str | None) -> Path:

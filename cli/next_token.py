@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from app.api.schemas.next_token import NextBody
-from cli.answers import Answer, add_answer_options, add_field, answers_of, body_of
+from cli.answers.choice import answers_of
+from cli.answers.options import add_answer_options, check_bounds, checked
+from cli.answers.protocol import Answer
 from cli.output import shortened, write_json
 from cli.texts import is_typed, text_batches
+from inference.operations.next_token import NextQuery
+from models.native.sampling import Bounds
 
 EXAMPLES = """examples:
   refrain next "The capital of the United" --top-k 3
@@ -17,6 +20,8 @@ EXAMPLES = """examples:
   refrain next 春眠不觉 --model tang
   refrain next --json --top-k 1 < prefixes.txt | jq -r '.predictions[0].token'
 """
+BOUNDS: dict[str, Bounds] = {"top_k": {"ge": 0, "le": 1_000_000}}
+"""As `POST /next` has them."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,10 +34,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("prefixes", nargs="*", metavar="PREFIX", help="what has been written")
-    add_field(parser, NextBody, "top_k", type=int)
-    add_field(parser, NextBody, "starts_with", metavar="LETTERS")
-    add_field(parser, NextBody, "candidates", nargs="+", metavar="TEXT")
-    add_field(parser, NextBody, "normalize", choices=("vocabulary", "candidates"), metavar=None)
+    parser.add_argument(
+        "--top-k", type=int, default=10, metavar="K", help="predictions to report (default: 10)"
+    )
+    parser.add_argument(
+        "--starts-with",
+        default="",
+        metavar="LETTERS",
+        help="letters already typed of the word under way",
+    )
+    parser.add_argument(
+        "--candidates", nargs="+", metavar="TEXT", help="words whose probability to report too"
+    )
+    parser.add_argument(
+        "--normalize",
+        choices=("vocabulary", "candidates"),
+        default="vocabulary",
+        help="candidates: probabilities among the candidates alone, each of one token (default: vocabulary)",
+    )
     add_answer_options(parser)
     parser.set_defaults(run=run)
 
@@ -40,16 +59,28 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Predict what follows each prefix."""
     given = options.prefixes or ([""] if is_typed() else [])
+    query = checked(lambda: _query(options))
     with closing(answers_of(options)) as answers:
         for prefixes in text_batches(given, answers.max_texts):
-            body = body_of(NextBody, options, prefix=prefixes)
-            for prefix, answer in zip(prefixes, answers.next(body), strict=True):
+            for prefix, answer in zip(prefixes, answers.next(prefixes, query), strict=True):
                 if options.json:
                     write_json({"prefix": prefix, **answer})
                 else:
                     is_alone = len(given) == 1
                     print(_described(None if is_alone else prefix, answer), flush=True)
     return 0
+
+
+def _query(options: argparse.Namespace) -> NextQuery:
+    """Return what the flags ask for.
+
+    Raises
+    ------
+    InvalidParameterError
+        For flags that do not go together, or a value that cannot be.
+    """
+    check_bounds(vars(options), BOUNDS)
+    return NextQuery(options.top_k, options.starts_with, options.candidates, options.normalize)
 
 
 def _described(prefix: str | None, answer: Answer) -> str:

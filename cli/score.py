@@ -6,10 +6,12 @@ import argparse
 import math
 from contextlib import closing
 
-from app.api.schemas.score import ScoreBody
-from cli.answers import Answer, add_answer_options, add_field, answers_of, body_of
+from cli.answers.choice import answers_of
+from cli.answers.options import add_answer_options
+from cli.answers.protocol import Answer
 from cli.output import figure, shortened, write_json
 from cli.texts import is_typed, text_batches
+from inference.operations.scoring import ScoreParams
 
 EXAMPLES = """examples:
   refrain score "The ship was built in 1910 and sank in the war."
@@ -32,19 +34,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="what to measure")
-    add_field(parser, ScoreBody, "per_token", action="store_true")
-    add_field(parser, ScoreBody, "count_end", action="store_true")
+    parser.add_argument("--per-token", action="store_true", help="report every token")
+    parser.add_argument(
+        "--count-end", action="store_true", help="count the end of the text as one more token"
+    )
     add_answer_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure each text."""
+    params = ScoreParams(options.per_token, options.count_end)
     is_json = options.json or not (options.texts or is_typed())
     with closing(answers_of(options)) as answers:
         for texts in text_batches(options.texts, answers.max_texts):
-            body = body_of(ScoreBody, options, text=texts)
-            for text, answer in zip(texts, answers.score(body), strict=True):
+            found = answers.score(texts, params)
+            for text, answer in zip(texts, found, strict=True):
                 if is_json:
                     write_json({"text": text, **answer})
                 else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from app.api.schemas.sentiment import SentimentBody
-from cli.answers import Answer, add_answer_options, add_field, answers_of, body_of
+from cli.answers.choice import answers_of
+from cli.answers.options import add_answer_options
+from cli.answers.protocol import Answer
 from cli.output import shortened, write_json
 from cli.texts import text_batches
 
@@ -27,7 +28,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a review")
-    add_field(parser, SentimentBody, "language", choices=("en", "zh"), metavar=None)
+    parser.add_argument(
+        "--language",
+        choices=("en", "zh"),
+        help="language of the texts (default: the script of each one decides)",
+    )
     add_answer_options(parser)
     parser.set_defaults(run=run)
 
@@ -36,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
     """Judge each review."""
     with closing(answers_of(options)) as answers:
         for texts in text_batches(options.texts, answers.max_texts):
-            body = body_of(SentimentBody, options, text=texts)
-            for text, answer in zip(texts, answers.sentiment(body), strict=True):
+            found = answers.sentiment(texts, options.language)
+            for text, answer in zip(texts, found, strict=True):
                 if options.json:
                     write_json({"text": text, **answer})
                 else:

@@ -82,7 +82,6 @@ def run(options: argparse.Namespace) -> int:
             directory,
             resume=options.resume,
             overwrite=options.overwrite,
-            device_name=options.device,
             listeners=_listeners(options, directory) if processes.is_first else (),
             processes=processes,
         )

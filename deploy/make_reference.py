@@ -37,7 +37,7 @@ def one_line(text: object) -> str:
 
 
 def type_of(schema: dict[str, Any]) -> str:
-    """Say in a few words what values a schema takes."""
+    """Return in a few words what values a schema takes."""
     if "$ref" in schema:
         return "object"
     for kind in ("anyOf", "oneOf"):
@@ -52,7 +52,7 @@ def type_of(schema: dict[str, Any]) -> str:
 
 
 def limits_of(schema: dict[str, Any]) -> str:
-    """Say a value's limits and its default."""
+    """Return the limits of a value, in words."""
     inner = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
     words = [
         f"{sign} {inner[key]:,g}" if inner[key] < MANY else ""
@@ -68,7 +68,7 @@ def limits_of(schema: dict[str, Any]) -> str:
 
 
 def fields(schema: dict[str, Any]) -> Iterator[str]:
-    """Give a row for each field of a body."""
+    """Yield a row for each field of a body."""
     required = schema.get("required", ())
     yield "| field | takes | default | |"
     yield "|---|---|---|---|"
@@ -108,7 +108,7 @@ def http_page() -> str:
 
 
 def command_page() -> str:
-    """Give every command's help."""
+    """Return every command's help."""
     parts = ["# Command line", NOTE]
     for command in commands_of(build_parser()):
         parts += [f"## {command.prog}", f"```text\n{command.format_help().rstrip()}\n```"]
@@ -116,7 +116,7 @@ def command_page() -> str:
 
 
 def commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Give every command, and those below it."""
+    """Yield every command, and those below it."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
@@ -141,7 +141,7 @@ def attributes(kind: type) -> dict[str, str]:
 
 
 def table_of(kind: type, left_out: Collection[str] = ()) -> Iterator[str]:
-    """Give a row for each key of a table of a recipe."""
+    """Yield a row for each key of a table of a recipe."""
     said = attributes(kind)
     yield "| key | default | |"
     yield "|---|---|---|"

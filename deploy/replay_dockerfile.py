@@ -37,7 +37,7 @@ def instructions(text: str) -> list[tuple[str, str]]:
 
 
 def _with_pip(command: str) -> str:
-    """Let pip do what the image leaves to uv."""
+    """Have pip do what the image leaves to uv."""
     command = re.sub(r"uv pip install (.*)--python (\S+)", r"\2 -m pip install \1", command)
     return command.replace("--torch-backend cpu", "").replace("--no-cache ", "--quiet ")
 
@@ -130,7 +130,7 @@ class Replay:
 
 
 def ask(port: int, path: str, body: dict[str, object]) -> str:
-    """Post JSON and give the answer as text."""
+    """Post JSON and return the answer as text."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}",
         json.dumps(body).encode(),

@@ -5,6 +5,7 @@ tokenizer.json         as the `tokenizers` library writes it
 tokenizer_config.json  the names of its special tokens, for the `transformers` library; not read here
 model.safetensors      the weights; no pickle anywhere
 README.md              the model card for people
+run_log.jsonl          how training went, where it was kept; not needed to serve
 
 Such a folder is a repository of the hub as it stands.
 """
@@ -40,12 +41,13 @@ from models.neural_cache import NeuralCacheConfig
 from models.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
-CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README = (
+CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README, RUN_LOG = (
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "model.safetensors",
     "README.md",
+    "run_log.jsonl",
 )
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)

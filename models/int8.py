@@ -20,16 +20,16 @@ from models.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from models.errors import PrecisionError, StateError
 from models.language_model import LanguageModel
 from models.native.structures import Kind, LayerStruct, NetworkStruct
+from models.native.table import compute_table
 from models.native.workspace import COLUMNS, num_blocks_of
 
 UNITS = {Kind.ELMAN: COLUMNS, Kind.GRU: COLUMNS // 4, Kind.LSTM: COLUMNS // 4}
 """Units of a block."""
 ZERO_POINT = 128
-_ROWS_OF_TABLE = 2048
 
 
 def has_int8_form(model: object) -> bool:
-    """Tell whether a model is a recurrent language model with bounded hidden states."""
+    """Return whether a model is a recurrent language model with bounded hidden states."""
     return isinstance(model, LanguageModel) and all(
         _kind_of(cell) is not None for cell in model.stack.layers
     )
@@ -106,7 +106,15 @@ class Int8LanguageModel:
             bias = self._keep(bias_N.numpy())
         else:
             input_NE = _in_blocks(input_GHK, size, kind)
-            table = self._keep(_table(model.embedding.weight.detach().float(), input_NE, bias_N))
+            embedding_VE = model.embedding.weight.detach().float()
+            table = self._keep(
+                compute_table(
+                    embedding_VE.numpy(),
+                    input_NE.numpy(),
+                    bias_N.numpy(),
+                    num_threads=torch.get_num_threads(),
+                )
+            )
         columns = self._columns(torch.cat(pieces_NK, dim=1), input_size + size)
         return LayerStruct(
             kind=kind,
@@ -192,14 +200,14 @@ class SlotLayout:
         )
 
     def clear(self, slot: NDArray[np.uint8]) -> None:
-        """Let a slot have read nothing."""
+        """Reset a slot to have read nothing."""
         slot[:] = 0
         for size, (first, second) in zip(self.sizes, self.hidden_at, strict=True):
             slot[first : first + size] = ZERO_POINT
             slot[second : second + size] = ZERO_POINT
 
     def pack(self, slot: NDArray[np.uint8], parity: int) -> bytes:
-        """Give a slot's memory without padding: what travels."""
+        """Return a slot's memory without padding: what travels."""
         pieces = []
         for kind, units, hidden_at, carry_at in self._layers():
             pieces.append(slot[hidden_at[parity] : hidden_at[parity] + units].tobytes())
@@ -208,7 +216,7 @@ class SlotLayout:
         return b"".join(pieces)
 
     def unpack(self, packed: bytes, slot: NDArray[np.uint8]) -> None:
-        """Put a packed memory to a slot, at parity 0.
+        """Write a packed memory to a slot, at parity 0.
 
         Raises
         ------
@@ -289,14 +297,3 @@ def _packed(quantised_NK: Tensor) -> NDArray[np.int8]:
     blocks = quantised_NK.view(num_columns // COLUMNS, COLUMNS, num_k // 4, 4)
     packed: NDArray[np.int8] = blocks.transpose(1, 2).contiguous().numpy()
     return packed
-
-
-def _table(embedding_VE: Tensor, input_NE: Tensor, bias_N: Tensor) -> NDArray[np.float16]:
-    """Give the first layer's share of the input for every token, with the bias, [V, N] in half precision."""
-    table = np.empty((len(embedding_VE), len(bias_N)), np.float16)
-    for first in range(0, len(embedding_VE), _ROWS_OF_TABLE):
-        rows_RE = embedding_VE[first : first + _ROWS_OF_TABLE]
-        table[first : first + len(rows_RE)] = (
-            torch.addmm(bias_N, rows_RE, input_NE.T).half().numpy()
-        )
-    return table

@@ -22,6 +22,11 @@ class LayerShape:
     size: int
     dtype: torch.dtype = torch.float32
 
+    @property
+    def num_bytes(self) -> int:
+        """Length of one row, packed."""
+        return self.components * self.size * self.dtype.itemsize
+
 
 @dataclass(frozen=True)
 class RecurrentState:
@@ -92,9 +97,7 @@ class RecurrentState:
         StateError
             If the number of bytes is not what `shapes` and `num_rows` need.
         """
-        lengths = [
-            shape.components * num_rows * shape.size * shape.dtype.itemsize for shape in shapes
-        ]
+        lengths = [num_rows * shape.num_bytes for shape in shapes]
         if len(packed) != sum(lengths):
             raise StateError(f"a state of this model has {sum(lengths)} bytes, not {len(packed)}")
         layers, start = [], 0

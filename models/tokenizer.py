@@ -221,9 +221,9 @@ class Tokenizer:
         ids = self.encode(text).ids if len(text) <= MAX_SURFACE else []
         return ids[0] if len(ids) == 1 and ids[0] != self.unk_id else None
 
-    def stream(self, *, follows_text: bool = False) -> DecodeStream:
-        """Start to decode a text that arrives token by token, at its beginning or after other text."""
-        return DecodeStream(self, follows_text=follows_text)
+    def stream(self, *, follows_text: bool = False, drops_space: bool = False) -> DecodeStream:
+        """Start to decode a text that arrives token by token; see `DecodeStream`."""
+        return DecodeStream(self, follows_text=follows_text, drops_space=drops_space)
 
     def _join(self, ids: Sequence[int]) -> str:
         if self.kind == "bpe":
@@ -257,24 +257,33 @@ class DecodeStream:
     ----------
     follows_text
         Whether text came before, from which words that are split by white space are to be kept apart.
+    drops_space
+        Whether a space at its beginning stands already at the end of that text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, follows_text: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, follows_text: bool = False, drops_space: bool = False
+    ) -> None:
         self._tokenizer = tokenizer
+        self._drops_space = drops_space
         self._needs_space = follows_text and tokenizer.kind == "whitespace"
         self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, ids: Sequence[int]) -> str:
-        """Take more tokens and give the text that they finished, perhaps none."""
+        """Take more tokens; return the text that they finished, perhaps none."""
         ids = [token_id for token_id in ids if token_id != self._tokenizer.eos_id]
         if not ids:
             return ""
         if self._tokenizer.kind == "bpe":
-            return self._bytes.decode(b"".join(map(self._tokenizer.bytes_of, ids)))
-        text = self._tokenizer.decode(ids)
-        if self._needs_space:
-            text = " " + text
-        self._needs_space = self._tokenizer.kind == "whitespace"
+            text = self._bytes.decode(b"".join(map(self._tokenizer.bytes_of, ids)))
+        else:
+            text = self._tokenizer._join(ids)
+            if self._needs_space:
+                text = " " + text
+            self._needs_space = self._tokenizer.kind == "whitespace"
+        if self._drops_space and text:
+            self._drops_space = False
+            text = text.removeprefix(" ")
         return text
 
     def finish(self) -> str:

@@ -12,13 +12,13 @@ import torch
 from models.card import Metric
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
-from models.int8 import Int8LanguageModel, has_int8_form
-from models.int8_scoring import scored_texts
+from models.int8 import has_int8_form
 from models.kneser_ney import KneserNeyModel
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
 from training.batches import DocumentWindows, LabelledBatches, StreamWindows
 from training.corpus import LabelledCorpus, Split, TextCorpus
+from training.documents import score_documents
 from training.errors import RecipeError
 from training.objective import predict, summed_loss
 from training.progress_bar import progress_bar
@@ -85,10 +85,12 @@ def language_model_metrics(
 def int8_cross_entropy(
     model: LanguageModel, texts: Sequence[Sequence[int]], boundary_id: int
 ) -> float:
-    """Give the mean cross-entropy in nats of the integer form that the service runs."""
-    form = Int8LanguageModel(model)
-    scored = scored_texts(form, texts, boundary_id=boundary_id)
-    return -float(np.concatenate([text.logprobs for _, text in scored]).mean(dtype=np.float64))
+    """Return the mean cross-entropy in nats of the integer form that the service runs."""
+    num_tokens = sum(map(len, texts)) + len(texts)
+    with progress_bar("scoring", num_tokens, leave=False, delay=2) as bar:
+        scored = score_documents(model, texts, boundary_id, on_tokens=bar.update)
+        logprobs = [np.asarray(text.logprobs, np.float32) for text in scored]
+    return -float(np.concatenate(logprobs).mean(dtype=np.float64))
 
 
 def cross_entropy(

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.int8 import Int8LanguageModel
-from models.int8_scoring import scored_texts
-from models.native.sequence import CacheView
+from models.int8 import ZERO_POINT
+from models.language_model import LanguageModel
 from models.neural_cache import NeuralCacheConfig, next_trust, weight_of
+from training.documents import score_documents
 from training.progress_bar import progress_bar
 
 FLATNESSES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
@@ -47,21 +47,21 @@ class ReadText:
 
 
 def read_int8_texts(
-    model: Int8LanguageModel, documents: Sequence[Sequence[int]], boundary_id: int
+    model: LanguageModel, documents: Sequence[Sequence[int]], boundary_id: int
 ) -> list[ReadText]:
-    """Score documents, each from its beginning, and keep the hidden states."""
-    size = model.layout.sizes[-1]
-    empty = CacheView.empty(size)
-    texts: list[ReadText | None] = [None] * len(documents)
-    scored = scored_texts(model, documents, boundary_id=boundary_id, cache=empty)
-    for number, sequence in scored:
-        assert sequence.hidden is not None
-        texts[number] = ReadText(
-            torch.tensor([*documents[number], boundary_id]),
-            np.exp(sequence.logprobs.astype(np.float64)),
-            (torch.from_numpy(sequence.hidden).float() - 128) / 127,
+    """Score documents in the model's integer form, each from its beginning, and keep the hidden states."""
+    texts = []
+    scored = score_documents(model, documents, boundary_id, wants_hidden=True)
+    for ids, found in zip(documents, scored, strict=True):
+        assert found.hidden is not None
+        texts.append(
+            ReadText(
+                torch.tensor([*ids, boundary_id]),
+                np.exp(np.asarray(found.logprobs, np.float64)),
+                (torch.from_numpy(found.hidden).float() - ZERO_POINT) / 127,
+            )
         )
-    return [text for text in texts if text is not None]
+    return texts
 
 
 def cache_probs(text: ReadText, flatness: float, window: int) -> NDArray[np.float64]:

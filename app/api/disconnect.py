@@ -20,7 +20,7 @@ class DeadlineError(Exception):
 
 
 def seconds_left(request: Request, seconds: float | None) -> float | None:
-    """Give how long a request may take: what the caller says, and no longer than the server's own limit."""
+    """Return how long a request may take: what the caller says, and no longer than the server's own limit."""
     limit: float = request.app.state.request_timeout
     return seconds if not limit else min(seconds or limit, limit)
 
@@ -59,7 +59,7 @@ async def while_connected(
     watch = asyncio.ensure_future(_cancel_when_gone(request, task))
     left = seconds_left(request, seconds)
     try:
-        return await in_time(work, task.get_loop().time() + left if left else None)
+        return await (in_time(work, task.get_loop().time() + left) if left else work)
     except asyncio.CancelledError:
         if watch.done() and not watch.cancelled():
             task.uncancel()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import caller_of, json_response, model_router
+from app.api.router import asked_by, json_response, model_router
 from app.api.schemas.body import as_list
-from app.api.schemas.embed import EmbedAnswer, EmbedBody, EmbeddingAnswer
-from app.services.embedding import EmbeddingService
+from app.api.schemas.embed import EmbedAnswer, EmbedBody
+from app.services.embedding import embed_all
+from app.services.serving import Serving
 
 
-def make_router(service: EmbeddingService) -> APIRouter:
-    """Route to a service."""
+def make_router(serving: Serving) -> APIRouter:
+    """Route to the models."""
     router = model_router("text")
 
     @router.post("/embed", summary="Turn texts to vectors", response_model=EmbedAnswer)
@@ -21,14 +22,11 @@ def make_router(service: EmbeddingService) -> APIRouter:
 
         Texts alike to the model have a large dot product. A text has one vector, whatever stands beside it.
         """
-        embedding = service.embed(
-            as_list(body.text), model=body.model, pooling=body.pooling, caller=caller_of(request)
+        embedding = embed_all(
+            serving, asked_by(request, body.model), as_list(body.text), pooling=body.pooling
         )
         found = await while_connected(request, embedding, body.timeout)
-        answer = EmbedAnswer(
-            model=found.model.checkpoint.name,
-            results=[EmbeddingAnswer(embedding=vector.tolist()) for vector in found.vectors],
-        )
-        return json_response(answer)
+        results = [{"embedding": vector.tolist()} for vector in found.vectors]
+        return json_response({"model": found.loaded.name, "results": results})
 
     return router

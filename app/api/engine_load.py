@@ -30,14 +30,14 @@ def make_router(registry: Registry) -> APIRouter:
 
 
 def _load_of(model: Loaded, now: float) -> ModelLoad:
-    load, figures = model.engine.load, model.engine.figures
+    load, metrics = model.driver.load, model.driver.metrics
     return ModelLoad(
-        model=model.checkpoint.name,
+        model=model.name,
         num_running=load.num_running,
         num_waiting=load.num_waiting,
         max_slots=load.max_running,
         max_queue=load.max_waiting,
-        prompt_tokens_total=figures.num_prompt,
-        generation_tokens_total=figures.num_written,
-        tokens_per_second=round(figures.token_rate.read(now), 3),
+        prompt_tokens_total=metrics.num_prompt,
+        generation_tokens_total=metrics.num_written,
+        tokens_per_second=round(metrics.token_rate.read(now), 3),
     )

@@ -14,27 +14,29 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.types import Scope
 
 from app.api.disconnect import DeadlineError
-from app.engine import tally
-from app.engine.errors import (
+from app.api.record import record_of
+from app.services.errors import (
+    ServiceError,
+    StaleStateError,
+    TooManySessionsError,
+    UnknownSessionError,
+)
+from inference.errors import (
     EndedTextError,
     EngineError,
     EngineFailureError,
     EngineStoppedError,
+    ModelChoiceError,
     QueueFullError,
     RequestTooLargeError,
-)
-from app.services.errors import (
-    InvalidParameterError,
-    ServiceError,
-    StaleStateError,
     TextTooLongError,
-    TooManySessionsError,
     UnknownModelError,
-    UnknownSessionError,
     WrongTaskError,
 )
+from models.errors import InvalidParameterError, RefrainError, StateError
 
 logger = logging.getLogger("refrain")
 
@@ -60,16 +62,19 @@ TABLE: dict[type[Exception], Row] = {
     TextTooLongError: Row(400, "invalid_request_error", "text_too_long"),
     InvalidParameterError: Row(400, "invalid_request_error", "invalid_value"),
     StaleStateError: Row(412, "invalid_request_error", "stale_state"),
+    StateError: Row(412, "invalid_request_error", "stale_state"),
     UnknownSessionError: Row(404, "invalid_request_error", "session_not_found"),
     TooManySessionsError: Row(503, "overloaded_error", "too_many_sessions"),
     DeadlineError: Row(504, "timeout_error", "deadline_passed"),
     ServiceError: Row(400, "invalid_request_error", "invalid_request"),
+    ModelChoiceError: Row(400, "invalid_request_error", "invalid_request"),
     RequestTooLargeError: Row(400, "invalid_request_error", "too_many_texts"),
     EndedTextError: Row(400, "invalid_request_error", "ended_text"),
     QueueFullError: Row(503, "overloaded_error", "overloaded"),
     EngineStoppedError: Row(503, "overloaded_error", "stopping"),
     EngineFailureError: Row(500, "server_error", "engine_failure"),
     EngineError: Row(500, "server_error", "engine_error"),
+    RefrainError: Row(500, "server_error", "internal"),
 }
 OTHER_CODES = (
     *("body_too_large", "invalid_body", "not_found", "method_not_allowed", "http_error"),
@@ -95,28 +100,28 @@ def body_of(error: Exception) -> dict[str, object]:
     return error_body(str(error), row.type, getattr(error, "param", None), row.code)
 
 
-def failure_of(error: Exception) -> dict[str, object]:
-    """Make the body of an error that ends the request at hand, which is a failed one from here on."""
-    tally.current().error = row_of(error).code
+def failure_of(error: Exception, scope: Scope) -> dict[str, object]:
+    """Make the body of an error that ends a request, which is a failed one from here on."""
+    record_of(scope).error = row_of(error).code
     return body_of(error)
 
 
 def refusal(
+    scope: Scope,
     status: int,
     message: str,
     param: str | None,
     code: str,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Refuse the request at hand for what the caller can mend."""
-    tally.current().error = code
+    """Refuse a request for what the caller can mend."""
+    record_of(scope).error = code
     return JSONResponse(error_body(message, "invalid_request_error", param, code), status, headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Let every error become a response of the one shape."""
-    app.add_exception_handler(ServiceError, _known)
-    app.add_exception_handler(EngineError, _known)
+    app.add_exception_handler(RefrainError, _known)
     app.add_exception_handler(DeadlineError, _known)
     app.add_exception_handler(BodyTooLargeError, _too_large)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -124,19 +129,19 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _known(_: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> JSONResponse:
     row = row_of(error)
     headers = {"retry-after": RETRY_AFTER_SECONDS} if row.status == 503 else None
     if row.status == 500:
         logger.error("a fault of the engine: %s", row.code, exc_info=error)
-    return JSONResponse(failure_of(error), row.status, headers)
+    return JSONResponse(failure_of(error, request.scope), row.status, headers)
 
 
-async def _too_large(_: Request, error: Exception) -> JSONResponse:
-    return refusal(413, str(error), None, "body_too_large")
+async def _too_large(request: Request, error: Exception) -> JSONResponse:
+    return refusal(request.scope, 413, str(error), None, "body_too_large")
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Name the first fault of a body: where it is and what is wrong; never echo the value."""
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
@@ -144,13 +149,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         message = f"the body is no JSON object: {fault['msg']}"
         if "key must be a string" in message:
             message += "; names and texts stand in double quotes"
-        return refusal(400, message, None, "invalid_body")
+        return refusal(request.scope, 400, message, None, "invalid_body")
     if fault["type"] == "unknown_field":
         name = str(fault["ctx"]["name"])[:100]
-        return refusal(400, str(fault["msg"])[:500], name, "invalid_value")
-    place = [str(part) for part in fault["loc"] if _is_field(part)]
-    param = ".".join(place) or fault.get("ctx", {}).get("name")
-    return refusal(400, f"{param or 'body'}: {fault['msg']}", param, "invalid_value")
+        return refusal(request.scope, 400, str(fault["msg"])[:500], name, "invalid_value")
+    path = [str(part) for part in fault["loc"] if _is_field(part)]
+    param = ".".join(path) or fault.get("ctx", {}).get("name")
+    return refusal(request.scope, 400, f"{param or 'body'}: {fault['msg']}", param, "invalid_value")
 
 
 def _methods(error: HTTPException) -> str:
@@ -158,7 +163,7 @@ def _methods(error: HTTPException) -> str:
 
 
 def _is_field(part: int | str) -> bool:
-    """Tell names of fields and places in lists from what pydantic and FastAPI say beside them."""
+    """Return whether a part of a location is a field or an index, not what pydantic and FastAPI put beside them."""
     return isinstance(part, int) or (part.isidentifier() and part not in ("body", "query", "str"))
 
 
@@ -169,7 +174,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         405: f"{request.url.path} does not take {request.method}; it takes {_methods(error)}",
     }.get(error.status_code, str(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    return refusal(error.status_code, message, None, code, error.headers)
+    return refusal(request.scope, error.status_code, message, None, code, error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

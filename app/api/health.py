@@ -10,7 +10,7 @@ import torch
 from fastapi import APIRouter, Response
 
 from app.api.router import REFUSALS
-from app.engine.errors import EngineStoppedError
+from inference.errors import EngineStoppedError
 
 
 def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:

@@ -16,14 +16,14 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from app.api.request_figures import RequestFigures
-from app.engine.histogram import Histogram
+from app.api.reports import RequestCounts
 from app.services.registry import LoadedLanguageModel, Registry
+from inference.engine.histogram import Histogram
 
 MODEL = "model_name"
 
 
-def make_router(registry: Registry, requests: RequestFigures) -> APIRouter:
+def make_router(registry: Registry, requests: RequestCounts) -> APIRouter:
     """Route to the figures of an app, which its own metrics registry gathers: several apps may live in one process."""
     router = APIRouter(tags=["health"])
     metrics = CollectorRegistry()
@@ -44,12 +44,12 @@ def make_router(registry: Registry, requests: RequestFigures) -> APIRouter:
 class FigureCollector(Collector):
     """Reads the figures that engines and requests have counted."""
 
-    def __init__(self, registry: Registry, requests: RequestFigures) -> None:
+    def __init__(self, registry: Registry, requests: RequestCounts) -> None:
         self._models = registry.models
         self._requests = requests
 
     def collect(self) -> Iterator[Metric]:
-        """Give every family of metrics."""
+        """Yield every family of metrics."""
         yield from self._loads()
         yield from self._tokens()
         yield from self._endings()
@@ -61,7 +61,7 @@ class FigureCollector(Collector):
         return {name: m for name, m in models if isinstance(m, LoadedLanguageModel)}
 
     def _loads(self) -> Iterator[Metric]:
-        loads = {name: model.engine.load for name, model in self._models.items()}
+        loads = {name: model.driver.load for name, model in self._models.items()}
         yield _gauge(
             "num_requests_running",
             "Texts that hold a slot, or are in the batch that a classifier runs.",
@@ -75,12 +75,15 @@ class FigureCollector(Collector):
         yield _gauge(
             "state_cache_usage_ratio",
             "Share of the slots, each one text's state, that are taken.",
-            {name: model.engine.share_of_slots for name, model in self._language_models.items()},
+            {
+                name: model.driver.engine.share_of_slots
+                for name, model in self._language_models.items()
+            },
         )
 
     def _tokens(self) -> Iterator[Metric]:
-        figures = {name: model.engine.figures for name, model in self._models.items()}
-        caches = {name: m.engine.prefix_cache for name, m in self._language_models.items()}
+        figures = {name: model.driver.metrics for name, model in self._models.items()}
+        caches = {name: m.driver.engine.prefix_cache for name, m in self._language_models.items()}
         yield _counter(
             "prompt_tokens",
             "Given tokens that were read; those that the prefix cache knew are not.",
@@ -121,8 +124,8 @@ class FigureCollector(Collector):
         yield failures
 
     def _histograms(self) -> Iterator[Metric]:
-        everyone = {name: model.engine.figures for name, model in self._models.items()}
-        writers = {name: model.engine.figures for name, model in self._language_models.items()}
+        everyone = {name: model.driver.metrics for name, model in self._models.items()}
+        writers = {name: model.driver.metrics for name, model in self._language_models.items()}
         yield _histogram(
             "time_to_first_token_seconds",
             "From a text's entering the queue to its first written token.",

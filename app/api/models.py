@@ -17,7 +17,7 @@ from app.api.schemas.models import (
     ValidationPointAnswer,
 )
 from app.services.learning_curve import LearningCurves
-from app.services.registry import Loaded, LoadedLanguageModel, Registry
+from app.services.registry import Loaded, Registry
 from models.config import config_to_dict
 
 
@@ -39,7 +39,7 @@ def make_router(registry: Registry, directory: Path) -> APIRouter:
     @router.get("/models/{name}/learning-curve", responses={404: REFUSALS[404]})
     def show_learning_curve(name: str) -> LearningCurveAnswer:
         """Show how a model learned: loss and validation by step, in at most some hundred points each."""
-        curve = curves.of(registry.get(name).checkpoint.name)
+        curve = curves.of(registry.get(name).name)
         return LearningCurveAnswer(
             model=name,
             training=[TrainingPointAnswer(**vars(point)) for point in curve.training],
@@ -56,14 +56,14 @@ def _answer(loaded: Loaded) -> ModelAnswer:
     if isinstance(model, nn.Module):
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
     return ModelAnswer(
-        name=checkpoint.name,
+        name=loaded.name,
         task=checkpoint.task,
         language=card.language,
         description=card.description,
         tokenizer=checkpoint.tokenizer.kind,
         vocab_size=checkpoint.tokenizer.vocab_size,
         num_parameters=num_parameters,
-        precision=loaded.precision if isinstance(loaded, LoadedLanguageModel) else "fp32",
+        precision=loaded.precision,
         config=config_to_dict(checkpoint.config),
         training_data=card.dataset,
         training=card.training,

@@ -1,14 +1,18 @@
-"""What every group of routes shares: strict bodies, and the refusals that any of them may give."""
+"""What every group of routes shares: strict bodies, the refusals that any of them may answer with, and who asks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic_core import to_json
 
+from app.api.record import record_of
 from app.api.schemas.body import ErrorAnswer
 from app.api.strict_json import StrictJSONRoute
+from app.services.serving import Asked
+from inference.drivers.engine_thread import Caller
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "A fault in the body; `param` names the field."},
@@ -28,12 +32,18 @@ def model_router(theme: str) -> APIRouter:
     return APIRouter(tags=[theme], route_class=StrictJSONRoute, responses=REFUSALS)
 
 
-def caller_of(request: Request) -> str:
-    """Tell callers apart: they take turns, and what one had read is no other's."""
-    return request.client.host if request.client else ""
+def caller_of(request: Request) -> Caller:
+    """Return who asks: callers take turns, and what one had read is no other's."""
+    name = request.client.host if request.client else ""
+    return Caller(name, record_of(request.scope).stats)
 
 
-def json_response(answer: BaseModel, *, exclude_unset: bool = False) -> Response:
+def asked_by(request: Request, model: str | None = None, state: str | None = None) -> Asked:
+    """Return who asks, of which model, from which state on."""
+    return Asked(caller_of(request), model, state)
+
+
+def json_response(answer: Mapping[str, object]) -> Response:
     """Write an answer of a known shape; FastAPI would check it once more, which costs more than all the rest."""
-    content = answer.model_dump_json(exclude_none=not exclude_unset, exclude_unset=exclude_unset)
+    content = to_json(answer, inf_nan_mode="null")
     return Response(content, media_type="application/json")

@@ -13,19 +13,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import body_of, failure_of
-from app.api.router import REFUSALS, caller_of
-from app.engine.errors import EngineError
-from app.services.errors import InvalidParameterError, ServiceError
+from app.api.router import REFUSALS, asked_by
 from app.services.score_stream import (
     LineScore,
     Progress,
     ScoreStream,
-    ScoreStreamOptions,
-    ScoreStreamService,
+    ScoreStreamParams,
     Unit,
+    open_stream,
 )
-from app.services.scoring import TextScore
-from app.services.state_token import StateTokens
+from app.services.serving import Asked, Serving
+from models.errors import InvalidParameterError, RefrainError
 
 PATH = "/score/stream"
 PARAMETERS = frozenset({"model", "unit", "stride", "count_end", "return_state"})
@@ -44,8 +42,8 @@ _BODY = {
 }
 
 
-def make_router(service: ScoreStreamService, states: StateTokens) -> APIRouter:
-    """Route to a service."""
+def make_router(serving: Serving) -> APIRouter:
+    """Route to the models."""
     router = APIRouter(tags=["text"], responses=REFUSALS)
 
     @router.put(PATH, include_in_schema=False)  # what `curl -T` sends
@@ -79,30 +77,23 @@ def make_router(service: ScoreStreamService, states: StateTokens) -> APIRouter:
             raise InvalidParameterError(
                 f"unknown parameter {name[:50]}; there are {known}", name[:50]
             )
-        options = ScoreStreamOptions(
-            model=model,
-            unit=unit,
-            stride=stride,
-            count_end=count_end,
-            wants_state=return_state,
-            caller=caller_of(request),
-        )
-        return await respond(service, request, options, states)
+        params = ScoreStreamParams(unit, stride, count_end, return_state)
+        return await respond(serving, request, asked_by(request, model), params)
 
     return router
 
 
 async def respond(
-    service: ScoreStreamService,
+    serving: Serving,
     request: Request,
-    options: ScoreStreamOptions,
-    states: StateTokens,
+    asked: Asked,
+    params: ScoreStreamParams,
     text: str | None = None,
 ) -> Response:
     """Answer with lines about the request's body, or about a text that was in it."""
     body = _Body(request, text)
-    stream = await service.open(body.chunks(), options)
-    return _LineResponse(stream, body, states)
+    stream = await open_stream(serving, asked, body.chunks(), params)
+    return _LineResponse(stream, body, serving)
 
 
 class _Body:
@@ -114,7 +105,7 @@ class _Body:
         self._is_read = asyncio.Event()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it arrives.
+        """Yield the body as it arrives.
 
         Raises
         ------
@@ -140,18 +131,18 @@ class _Body:
 class _LineResponse(Response):
     """Writes lines while the body is still being read."""
 
-    def __init__(self, stream: ScoreStream, body: _Body, states: StateTokens) -> None:
+    def __init__(self, stream: ScoreStream, body: _Body, serving: Serving) -> None:
         super().__init__(media_type="application/x-ndjson")
         del self.headers["content-length"]
         self._stream = stream
         self._body = body
-        self._states = states
+        self._serving = serving
 
-    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Send lines to the end, or as long as anybody reads."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        work = asyncio.create_task(self._send_lines(send))
+        work = asyncio.create_task(self._send_lines(scope, send))
         watch = asyncio.create_task(self._body.cancel_when_gone(work))
         try:
             await asyncio.wait([work])
@@ -162,51 +153,29 @@ class _LineResponse(Response):
         if not work.cancelled() and not isinstance(work.exception(), ClientDisconnect):
             work.result()
 
-    async def _send_lines(self, send: Send) -> None:
-        async with aclosing(lines(self._stream, self._states)) as found:
-            async for line in found:
+    async def _send_lines(self, scope: Scope, send: Send) -> None:
+        async with aclosing(self._lines(scope)) as lines:
+            async for line in lines:
                 packed = json.dumps(line, ensure_ascii=False).encode() + b"\n"
                 await send({"type": "http.response.body", "body": packed, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-
-async def lines(
-    stream: ScoreStream, states: StateTokens
-) -> AsyncGenerator[dict[str, object], None]:
-    """Give each result as an object; what goes wrong after the start is the last one."""
-    try:
-        async with aclosing(stream.results()) as results:
-            async for result in results:
-                if isinstance(result, Progress):
-                    yield _progress(result, stream, states)
-                else:
-                    yield _line(result)
-    except (ServiceError, EngineError) as error:
-        yield failure_of(error)
-
-
-def _progress(progress: Progress, stream: ScoreStream, states: StateTokens) -> dict[str, object]:
-    values: dict[str, object] = {
-        "model": stream.model.checkpoint.name,
-        **_figures(progress),
-        "final": progress.is_final,
-    }
-    if progress.state:
-        values["state"] = states.seal(stream.model, progress.state)
-    return values
+    async def _lines(self, scope: Scope) -> AsyncGenerator[dict[str, object], None]:
+        """Yield each result as an object; what goes wrong after the start is the last one."""
+        loaded = self._stream.loaded
+        try:
+            async with aclosing(self._stream.results()) as results:
+                async for result in results:
+                    if isinstance(result, Progress):
+                        values = {"model": loaded.name, **result.as_json()}
+                        yield self._serving.with_state(values, loaded, result.score.state)
+                    else:
+                        yield _line(result)
+        except RefrainError as error:
+            yield failure_of(error, scope)
 
 
 def _line(result: LineScore) -> dict[str, object]:
-    if isinstance(result.score, ServiceError):
+    if isinstance(result.score, RefrainError):
         return {"line": result.line, **body_of(result.score)}
-    return {"line": result.line, **_figures(result.score)}
-
-
-def _figures(found: Progress | TextScore) -> dict[str, object]:
-    return {
-        "perplexity": found.perplexity,
-        "log_likelihood": found.log_likelihood,
-        "num_tokens": found.num_tokens,
-        "num_unknown": found.num_unknown,
-        "bits_per_character": found.bits_per_character,
-    }
+    return {"line": result.line, **result.score.as_json()}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.next_token import prediction_answers
-from app.api.router import caller_of, json_response, model_router
+from app.api.router import asked_by, caller_of, json_response, model_router
 from app.api.schemas.sessions import (
     AppendBody,
     SessionAnswer,
@@ -14,7 +13,6 @@ from app.api.schemas.sessions import (
     SessionNextAnswer,
     SessionNextBody,
 )
-from app.services.next_token import NextTokenOptions
 from app.services.sessions import Session, SessionService
 
 
@@ -25,13 +23,8 @@ def make_router(service: SessionService) -> APIRouter:
     @router.post("/sessions", summary="Begin a text that grows", response_model=SessionAnswer)
     async def open_session(body: SessionBody, request: Request) -> Response:
         """Begin a session: a text that stays on the server, so that what is typed costs only what is new."""
-        opening = service.open(
-            model=body.model,
-            text=body.text,
-            state=body.state,
-            adaptive=body.adaptive,
-            caller=caller_of(request),
-        )
+        asked = asked_by(request, body.model, body.state)
+        opening = service.open(asked, body.text, adaptive=body.adaptive)
         return _answer(await while_connected(request, opening, body.timeout))
 
     @router.post(
@@ -49,24 +42,9 @@ def make_router(service: SessionService) -> APIRouter:
     )
     async def predict_next(session: str, body: SessionNextBody, request: Request) -> Response:
         """Predict what follows a session's text, as `/next` does of a whole prefix."""
-        options = NextTokenOptions(
-            top_k=body.top_k,
-            starts_with=body.starts_with,
-            candidates=body.candidates,
-            among_candidates=body.normalize == "candidates",
-        )
-        predicting = service.next(session, options, caller_of(request))
+        predicting = service.next(session, body.query(), caller_of(request))
         found, result = await while_connected(request, predicting, body.timeout)
-        values: dict[str, object] = {
-            "session": found.id,
-            "model": found.loaded.checkpoint.name,
-            "predictions": prediction_answers(result.predictions),
-            "entropy": result.entropy,
-        }
-        if result.candidates is not None:
-            values["candidates"] = prediction_answers(result.candidates)
-        answer = SessionNextAnswer.model_validate(values)
-        return json_response(answer, exclude_unset=True)
+        return json_response({**result.as_json(), "session": found.id, "model": found.loaded.name})
 
     @router.delete("/sessions/{session}", status_code=204, summary="Forget a session")
     async def close(session: str, request: Request) -> Response:
@@ -78,9 +56,10 @@ def make_router(service: SessionService) -> APIRouter:
 
 
 def _answer(session: Session) -> Response:
-    answer = SessionAnswer(
-        session=session.id,
-        model=session.loaded.checkpoint.name,
-        num_tokens=session.num_tokens,
+    return json_response(
+        {
+            "session": session.id,
+            "model": session.loaded.name,
+            "num_tokens": session.text.num_tokens,
+        }
     )
-    return json_response(answer)

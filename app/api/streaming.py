@@ -12,11 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.disconnect import DeadlineError, in_time
 from app.api.errors import failure_of
-from app.api.schemas.generate import TokenAlternative, TokenLogprobAnswer, UsageAnswer
-from app.engine.errors import EngineError
-from app.services.choice import Piece, TokenLogprob
-from app.services.generation import Generation, Usage
-from app.services.state_token import StateTokens
+from app.services.generation import StartedGeneration
+from app.services.serving import Serving
+from inference.errors import EngineError
+from inference.operation import Delta
 
 DONE = "data: [DONE]\n\n"
 
@@ -27,48 +26,43 @@ class EventStream(StreamingResponse):
     Frees what is being written when the caller has left, even before the first event.
     """
 
-    def __init__(self, events: AsyncGenerator[str, None], generation: Generation) -> None:
+    def __init__(self, events: AsyncGenerator[str, None], started: StartedGeneration) -> None:
         self._events = events
         super().__init__(
             events,
             media_type="text/event-stream",
             headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
         )
-        self._generation = generation
+        self._started = started
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             await self._events.aclose()
-            self._generation.abort()
+            self._started.running.abort()
 
 
 async def events(
-    generation: Generation, states: StateTokens, seconds: float | None
+    started: StartedGeneration, serving: Serving, seconds: float | None, scope: Scope
 ) -> AsyncGenerator[str, None]:
-    """Give one event a piece, one with seed and usage at the end, and `[DONE]`; for so many seconds at most.
+    """Yield one event a piece, one with seed and usage at the end, and `[DONE]`; for so many seconds at most.
 
     A fault after the start is an event `{"error": ...}`, and the stream ends without `[DONE]`.
     """
     try:
-        async for piece in pieces_in_time(generation, seconds):
-            if piece.text or piece.finish_reason or piece.logprobs:
-                values = _piece(piece)
-                if piece.state:
-                    values["state"] = states.seal(generation.model, piece.state)
-                yield as_event(values)
-        usage = usage_answer(generation.usage).model_dump()
-        yield as_event(
-            {"model": generation.model.checkpoint.name, "seed": generation.seed, "usage": usage}
-        )
+        async for delta in deltas_in_time(started, seconds):
+            if delta.text or delta.finish_reason or delta.logprobs:
+                yield as_event(serving.with_state(delta.as_json(), started.loaded, delta.state))
+        end = (await started.answer()).as_json()
+        yield as_event({"model": started.loaded.name, "seed": end["seed"], "usage": end["usage"]})
         yield DONE
     except (EngineError, DeadlineError) as error:
-        yield event_of_fault(error)
+        yield as_event(failure_of(error, scope))
 
 
-async def pieces_in_time(generation: Generation, seconds: float | None) -> AsyncIterator[Piece]:
-    """Give the pieces of a request as they come, until its time is over.
+async def deltas_in_time(started: StartedGeneration, seconds: float | None) -> AsyncIterator[Delta]:
+    """Yield the pieces of a request as they come, until its time is over.
 
     Raises
     ------
@@ -76,46 +70,9 @@ async def pieces_in_time(generation: Generation, seconds: float | None) -> Async
         If that comes first.
     """
     end = asyncio.get_running_loop().time() + seconds if seconds else None
-    async with aclosing(generation.pieces()) as pieces:
-        while (piece := await in_time(anext(pieces, None), end)) is not None:
-            yield piece
-
-
-def event_of_fault(error: Exception) -> str:
-    """Tell a caller whose answer has begun what went wrong."""
-    return as_event(failure_of(error))
-
-
-def usage_answer(usage: Usage) -> UsageAnswer:
-    """Say how many tokens were read and written."""
-    return UsageAnswer(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.total_tokens,
-    )
-
-
-def logprob_answers(logprobs: list[TokenLogprob]) -> list[TokenLogprobAnswer]:
-    """Say how likely written tokens were."""
-    return [
-        TokenLogprobAnswer(
-            token=entry.token,
-            logprob=entry.logprob,
-            top=[TokenAlternative(token=t, logprob=p) for t, p in entry.top],
-        )
-        for entry in logprobs
-    ]
-
-
-def _piece(piece: Piece) -> dict[str, object]:
-    values: dict[str, object] = {
-        "index": piece.index,
-        "text": piece.text,
-        "finish_reason": piece.finish_reason,
-    }
-    if piece.logprobs:
-        values["logprobs"] = [answer.model_dump() for answer in logprob_answers(piece.logprobs)]
-    return values
+    async with aclosing(started.deltas()) as deltas:
+        while (delta := await in_time(anext(deltas, None), end)) is not None:
+            yield delta
 
 
 def as_event(values: dict[str, object]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app.api.watch import Finished
+from app.api.edge import Finished
 from models.errors import ConfigError, how_to_install
 
 if TYPE_CHECKING:
@@ -99,31 +99,31 @@ def describe_span(finished: Finished) -> None:
     """Say in the request's span what it asked and what it cost, by the conventions' names where there are any."""
     from opentelemetry import trace
 
-    span, tally = trace.get_current_span(), finished.tally
+    span, stats = trace.get_current_span(), finished.stats
     span.set_attribute("refrain.request_id", finished.request_id)
-    if tally.error:
-        span.set_attribute("error.type", tally.error)
+    if finished.error:
+        span.set_attribute("error.type", finished.error)
     if finished.ending == "failed" and finished.status == 200:  # a stream that broke off
         span.set_status(trace.StatusCode.ERROR)
-    if not tally.models:
+    if not stats.models:
         return
-    model = ",".join(tally.models)
+    model = ",".join(stats.models)
     span.set_attributes(
         {
             "gen_ai.provider.name": "refrain",
             "gen_ai.request.model": model,
             "gen_ai.response.model": model,
-            "gen_ai.usage.input_tokens": tally.num_prompt,
-            "gen_ai.usage.output_tokens": tally.num_written,
-            "refrain.queue_time": tally.queue_seconds,
+            "gen_ai.usage.input_tokens": stats.num_prompt,
+            "gen_ai.usage.output_tokens": stats.num_written,
+            "refrain.queue_time": stats.queue_seconds,
         }
     )
     if finished.route in OPERATIONS:
         span.set_attribute("gen_ai.operation.name", OPERATIONS[finished.route])
     if finished.ending != "failed":
         span.set_attribute("gen_ai.response.finish_reasons", [finished.finish_reason])
-    if tally.first_token_seconds is not None:
-        span.set_attribute("gen_ai.response.time_to_first_chunk", tally.first_token_seconds)
+    if stats.first_token_seconds is not None:
+        span.set_attribute("gen_ai.response.time_to_first_chunk", stats.first_token_seconds)
 
 
 def _resource_attributes() -> dict[str, str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-RUN_LOG = "run_log.jsonl"
+from models.checkpoint import RUN_LOG
+
 MAX_POINTS = 120
 MAX_LOG_BYTES = 16 * 2**20
 """A checkpoint may come from anybody: what lies beyond is not read."""

@@ -5,68 +5,61 @@ from __future__ import annotations
 import asyncio
 import codecs
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Literal, TypeVar
 
-from app.engine.errors import QueueFullError
-from app.engine.sequence import Scored, TextState, require_open
-from app.services.encoding import encode
-from app.services.errors import InvalidParameterError, ServiceError, TextTooLongError
 from app.services.registry import LoadedLanguageModel
-from app.services.scoring import (
-    TextScore,
-    bits_per_character_of,
-    perplexity_of,
-    text_score,
-)
-from app.services.sessions import split_tail
-from app.services.state_token import StateTokens
-from app.settings import Settings
+from app.services.serving import Asked, Serving, off_loop
+from inference.engine.request import TextState, require_open
+from inference.errors import QueueFullError, TextTooLongError
+from inference.operation import Operation
+from inference.operations.encoding import encode
+from inference.operations.scoring import ScoreParams, TextScore, score_ids, score_text
+from inference.operations.session import split_tail
+from models.errors import InvalidParameterError
+from models.native.sequence import Want
+from models.tokenizer import Encoding
 
+R = TypeVar("R")
 Unit = Literal["text", "line"]
 LINES_AT_ONCE = 32
 """Lines that are scored together: half of the slots, so that others are served beside them."""
 PAUSE_SECONDS = 0.05
 BLOCK = 16_384
 """Characters that are looked at together: where a text is cut depends on it alone, and not on how it arrives."""
-_ANY = 1 << 62
 
 
 @dataclass(frozen=True)
-class ScoreStreamOptions:
-    """What a caller may ask for; see the route's parameters."""
+class ScoreStreamParams:
+    """How a stream is measured.
 
-    model: str | None = None
+    Attributes
+    ----------
+    unit
+        Whether the stream is one text, or each of its lines is one.
+    stride
+        Of one text: tokens between two results.
+    """
+
     unit: Unit = "text"
     stride: int = 4_096
     count_end: bool = False
-    state: str | None = None
     wants_state: bool = False
-    caller: str = ""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known of a text so far; the last one `is_final`."""
+    """The score of a text so far; the last one `is_final`."""
 
-    num_tokens: int = 0
-    num_unknown: int = 0
-    num_characters: int = 0
-    log_likelihood: float = 0.0
+    score: TextScore
     is_final: bool = False
-    state: TextState | None = None
 
-    @property
-    def perplexity(self) -> float | None:
-        """Of the tokens so far."""
-        return perplexity_of(self.log_likelihood, self.num_tokens)
-
-    @property
-    def bits_per_character(self) -> float | None:
-        """Of the characters so far."""
-        return bits_per_character_of(self.log_likelihood, self.num_characters)
+    def as_json(self) -> dict[str, object]:
+        """Return it as a line of `POST /score/stream`, without its state and the model's name."""
+        return {**self.score.as_json(), "final": self.is_final}
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class LineScore:
     """One line: its number from 1, and its score, or why it has none."""
 
     line: int
-    score: TextScore | ServiceError
+    score: TextScore | InvalidParameterError
 
 
 class ScoreStream:
@@ -82,24 +75,34 @@ class ScoreStream:
 
     def __init__(
         self,
-        model: LoadedLanguageModel,
+        loaded: LoadedLanguageModel,
         chunks: AsyncIterator[str],
         start: TextState | None,
-        options: ScoreStreamOptions,
-        settings: Settings,
+        asked: Asked,
+        params: ScoreStreamParams,
+        serving: Serving,
     ) -> None:
-        self.model = model
+        self.loaded = loaded
         self._chunks = chunks
         self._start = start
-        self._options = options
-        self._settings = settings
+        self._asked = asked
+        self._params = params
+        self._settings = serving.settings
 
     def results(self) -> AsyncGenerator[Progress | LineScore, None]:
-        """Give results as they come; close it when no more are wanted."""
-        return self._lines() if self._options.unit == "line" else self._text()
+        """Yield results as they come; close it when no more are wanted."""
+        return self._lines() if self._params.unit == "line" else self._text()
+
+    async def run(self, operation: Callable[[], Operation[R]]) -> R:
+        """Run an operation; a stream that has been admitted waits where the queue is full for a moment."""
+        while True:
+            try:
+                return await self.loaded.driver.run(operation(), self._asked.caller)
+            except QueueFullError:
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _text(self) -> AsyncGenerator[Progress, None]:
-        reader = _TextReader(self.model, self._start, self._options)
+        reader = _TextReader(self, self._params, self._start)
         async for block in _blocks(self._chunks):
             async for progress in reader.push(block):
                 yield progress
@@ -107,7 +110,7 @@ class ScoreStream:
             yield progress
 
     async def _lines(self) -> AsyncGenerator[LineScore, None]:
-        """Score lines side by side and tell them in order, each as soon as it is its turn."""
+        """Score lines side by side and yield them in order, each as soon as it is its turn."""
         tasks: asyncio.Queue[asyncio.Task[LineScore] | None] = asyncio.Queue(LINES_AT_ONCE)
         reader = asyncio.create_task(self._begin_lines(tasks))
         task: asyncio.Task[LineScore] | None = None
@@ -136,131 +139,99 @@ class ScoreStream:
         await tasks.put(None)
 
     async def _split(self) -> AsyncGenerator[str, None]:
-        rest = ""
+        rest, limit = "", self._settings.max_body_bytes
         async for chunk in self._chunks:
             *lines, rest = (rest + chunk).split("\n")
             for line in lines:
                 yield line.removesuffix("\r")
-            if len(rest) > self._settings.max_body_bytes:
-                raise TextTooLongError(
-                    f"a line has over {self._settings.max_body_bytes:,} characters", "line"
-                )
+            if len(rest) > limit:
+                raise TextTooLongError(f"a line has over {limit:,} characters", "line")
         if rest:
             yield rest
 
     async def _score_line(self, number: int, line: str) -> LineScore:
-        model, options = self.model, self._options
+        model, limit = self.loaded.model, self._settings.max_score_tokens
+        encoding_line = partial(encode, model.tokenizer, line, max_tokens=limit, param="line")
         try:
-            encoding = await encode(
-                model.checkpoint.tokenizer,
-                line,
-                max_tokens=self._settings.max_score_tokens,
-                param="line",
-            )
-        except ServiceError as error:
+            encoding = await off_loop(len(line), encoding_line)
+        except InvalidParameterError as error:
             return LineScore(number, error)
-        scored = await _score_in_turn(
-            model, encoding.ids, count_end=options.count_end, caller=options.caller
-        )
-        return LineScore(number, text_score(line, encoding, scored))
-
-
-async def _score_in_turn(model: LoadedLanguageModel, ids: list[int], **options: Any) -> Scored:
-    """Score tokens; a stream that has been admitted waits where the queue is full for a moment."""
-    while True:
-        try:
-            return await model.engine.score(ids, **options)
-        except QueueFullError:
-            await asyncio.sleep(PAUSE_SECONDS)
+        params = ScoreParams(count_end=self._params.count_end)
+        scoring = partial(score_text, model, line, encoding, params)
+        return LineScore(number, await self.run(scoring))
 
 
 @dataclass
 class _TextReader:
     """Cuts a text that arrives in chunks to tokens, and scores them a stride at a time."""
 
-    model: LoadedLanguageModel
+    stream: ScoreStream
+    params: ScoreStreamParams
     state: TextState | None
-    options: ScoreStreamOptions
-    progress: Progress = field(default_factory=Progress)
     _tail: str = ""
     _ids: list[int] = field(default_factory=list)
     _ends: list[int] = field(default_factory=list)  # where each token ends in the text
     _num_characters: int = 0
+    _last: TextScore = field(default_factory=lambda: TextScore.of(0.0, 0, 0, 0))
 
     async def push(self, chunk: str) -> AsyncIterator[Progress]:
-        """Take more text, and give what is known after every stride."""
-        settled, self._tail = split_tail(self.model.checkpoint.tokenizer, self._tail + chunk)
+        """Take more text, and yield what is known after every stride."""
+        tokenizer = self.stream.loaded.model.tokenizer
+        settled, self._tail = split_tail(tokenizer, self._tail + chunk)
         await self._take(settled)
         async for progress in self._strides():
             yield progress
 
     async def finish(self) -> AsyncIterator[Progress]:
-        """Read what is left, and give the whole."""
+        """Read what is left, and yield the whole."""
         await self._take(self._tail)
         async for progress in self._strides():
             yield progress
-        last = await self._score(len(self._ids), count_end=self.options.count_end)
-        state = self.state if self.options.wants_state else None
-        yield replace(last, num_characters=self._num_characters, is_final=True, state=state)
+        await self._score(len(self._ids), self._num_characters, count_end=self.params.count_end)
+        state = self.state if self.params.wants_state else None
+        yield Progress(replace(self._last, state=state), is_final=True)
 
     async def _take(self, text: str) -> None:
-        encoding = await encode(
-            self.model.checkpoint.tokenizer, text, max_tokens=_ANY, param="text"
-        )
+        tokenizer = self.stream.loaded.model.tokenizer
+        encoding: Encoding = await off_loop(len(text), partial(encode, tokenizer, text))
         self._ids += encoding.ids
         self._ends += [self._num_characters + end for _, end in encoding.offsets]
         self._num_characters += len(text)
 
     async def _strides(self) -> AsyncIterator[Progress]:
-        while len(self._ids) > self.options.stride:
-            yield await self._score(self.options.stride)
+        stride = self.params.stride
+        while len(self._ids) > stride:
+            yield Progress(await self._score(stride, self._ends[stride - 1]))
 
-    async def _score(self, num_tokens: int, *, count_end: bool = False) -> Progress:
+    async def _score(
+        self, num_tokens: int, num_characters: int, *, count_end: bool = False
+    ) -> TextScore:
+        """Score the next tokens, up to so many characters of the text; return the score of all so far."""
+        tokenizer, last = self.stream.loaded.model.tokenizer, self._last
         ids, self._ids = self._ids[:num_tokens], self._ids[num_tokens:]
-        ends, self._ends = self._ends[:num_tokens], self._ends[num_tokens:]
-        unknown_id = self.model.checkpoint.tokenizer.unk_id
-        scored = await _score_in_turn(
-            self.model,
-            ids,
-            start=self.state,
-            count_end=count_end,
-            caller=self.options.caller,
-            wants_state=True,
+        self._ends = self._ends[num_tokens:]
+        num_unknown = last.num_unknown + ids.count(tokenizer.unk_id)
+        if count_end:
+            ids.append(tokenizer.eos_id)
+        found = await self.stream.run(partial(score_ids, ids, self.state, Want(state=True)))
+        self.state = found.state
+        log_likelihood = last.log_likelihood + math.fsum(found.logprobs)
+        self._last = TextScore.of(
+            log_likelihood, last.num_tokens + len(ids), num_unknown, num_characters
         )
-        self.state = scored.state
-        self.progress = replace(
-            self.progress,
-            num_tokens=self.progress.num_tokens + len(scored.logprobs),
-            num_unknown=self.progress.num_unknown + ids.count(unknown_id),
-            num_characters=ends[-1] if ends else self.progress.num_characters,
-            log_likelihood=self.progress.log_likelihood + math.fsum(scored.logprobs),
-        )
-        return self.progress
+        return self._last
 
 
-class ScoreStreamService:
-    """Measures streams of text."""
-
-    def __init__(self, states: StateTokens, settings: Settings) -> None:
-        self._states = states
-        self._settings = settings
-
-    async def open(self, body: AsyncIterator[bytes], options: ScoreStreamOptions) -> ScoreStream:
-        """Find the model, by the first words where none is named; nothing is refused after this but what comes later.
-
-        Raises
-        ------
-        ServiceError
-            For an unknown model, a state that is none of it, or a first chunk that is not UTF-8.
-        EngineError
-            If the queue is full or the engine has stopped.
-        """
-        chunks = aiter(_decoded(body))
-        first = await anext(chunks, "")
-        model, start = self._states.resolve(options.model, first, options.state)
-        require_open(start)
-        model.engine.admit(1)
-        return ScoreStream(model, _chained(first, chunks), start, options, self._settings)
+async def open_stream(
+    serving: Serving, asked: Asked, body: AsyncIterator[bytes], params: ScoreStreamParams
+) -> ScoreStream:
+    """Find the model, by the first words where none is named; nothing is refused after this but what comes later."""
+    chunks = aiter(_decoded(body))
+    first = await anext(chunks, "")
+    loaded, start = serving.find(asked, first)
+    require_open(start)
+    loaded.driver.admit(1)
+    return ScoreStream(loaded, _chained(first, chunks), start, asked, params, serving)
 
 
 async def _decoded(body: AsyncIterator[bytes]) -> AsyncIterator[str]:

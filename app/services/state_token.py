@@ -13,9 +13,10 @@ import hmac
 import struct
 from dataclasses import dataclass
 
-from app.engine.sequence import TextState
-from app.services.errors import InvalidParameterError, StaleStateError
-from app.services.registry import LoadedLanguageModel, Registry
+from app.services.errors import StaleStateError
+from inference.engine.request import TextState
+from inference.operations.text_model import TextModel
+from models.errors import InvalidParameterError
 
 FORMAT = 1
 SIGNATURE_BYTES = 16
@@ -24,14 +25,33 @@ _HEAD = struct.Struct("<B16sqBB")
 
 
 @dataclass(frozen=True)
-class _Opened:
+class SignedState:
+    """A state that this service, or a replica of it, has signed, for a version of a model."""
+
     model_name: str
     version: bytes
     state: TextState
 
+    def open(self, model: TextModel) -> TextState:
+        """Return the state, for the model that it belongs to.
+
+        Raises
+        ------
+        StaleStateError
+            If it came from another model, version or precision, or does not fit a slot.
+        """
+        is_whole = len(self.state.packed) == model.shape.state_bytes
+        if self.version != model.version or not is_whole:
+            raise StaleStateError(
+                f"the state is of another version of {self.model_name}, or of another precision; "
+                "send the text instead",
+                "state",
+            )
+        return self.state
+
 
 class StateTokens:
-    """Seals states, and opens those that were sealed with the same secret.
+    """Signs states, and reads those that were signed with the same secret.
 
     Parameters
     ----------
@@ -39,51 +59,38 @@ class StateTokens:
         What replicas share whose tokens are to fit one another.
     """
 
-    def __init__(self, registry: Registry, secret: bytes) -> None:
-        self._registry = registry
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def seal(self, loaded: LoadedLanguageModel, state: TextState) -> str:
-        """Give a state to carry away."""
-        name = loaded.checkpoint.name.encode()
-        head = _HEAD.pack(FORMAT, loaded.version, state.position, len(name), len(state.unread))
+    def encode(self, model: TextModel, state: TextState) -> str:
+        """Return a state to carry away."""
+        name = model.name.encode()
+        head = _HEAD.pack(FORMAT, model.version, state.position, len(name), len(state.unread))
         unread = struct.pack(f"<{len(state.unread)}i", *state.unread)
         body = head + name + unread + state.packed
         return base64.urlsafe_b64encode(body + self._sign(body)).rstrip(b"=").decode()
 
-    def resolve(
-        self, model: str | None, text: str, token: str | None
-    ) -> tuple[LoadedLanguageModel, TextState | None]:
-        """Find the model that a request names, its state came from, or its text asks for; and open the state.
+    def decode(self, token: str) -> SignedState:
+        """Read a token.
 
         Raises
         ------
         InvalidParameterError
-            If the token is none of this service.
+            If this service did not sign it.
         StaleStateError
-            If it came from another model, version or precision.
-        UnknownModelError, WrongTaskError
-            If the model cannot serve this.
+            If it has the format of another version of the service.
         """
-        if token is None:
-            return self._registry.language_model(model, text), None
-        opened = self._open(token)
-        loaded = self._registry.language_model(model or opened.model_name, text)
-        if loaded.version != opened.version:
-            raise StaleStateError(
-                f"the state is of another version of {opened.model_name}, or of another precision; "
-                "send the text instead",
-                "state",
-            )
-        return loaded, opened.state
-
-    def _open(self, token: str) -> _Opened:
-        sealed = _decode(token)
-        body, signature = sealed[:-SIGNATURE_BYTES], sealed[-SIGNATURE_BYTES:]
+        signed = _decode(token)
+        body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
         if len(body) < _HEAD.size or not hmac.compare_digest(self._sign(body), signature):
             raise InvalidParameterError(
-                "the state was cut, changed, or sealed by another server; replicas share states if they "
+                "the state was cut, changed, or signed by another server; replicas share states if they "
                 "share REFRAIN_STATE_SECRET",
+                "state",
+            )
+        if body[0] != FORMAT:
+            raise StaleStateError(
+                "the state was written by another version of this service; send the text instead",
                 "state",
             )
         _, version, position, num_name, num_unread = _HEAD.unpack_from(body)
@@ -91,7 +98,7 @@ class StateTokens:
         unread_end = name_end + 4 * num_unread
         unread = struct.unpack(f"<{num_unread}i", body[name_end:unread_end])
         name = body[_HEAD.size : name_end].decode()
-        return _Opened(name, version, TextState(body[unread_end:], position, unread))
+        return SignedState(name, version, TextState(body[unread_end:], position, unread))
 
     def _sign(self, body: bytes) -> bytes:
         return hmac.digest(self._secret, body, hashlib.sha256)[:SIGNATURE_BYTES]

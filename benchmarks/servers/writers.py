@@ -82,7 +82,7 @@ def _graph(model: LanguageModel) -> bytes:
         one = numpy_helper.from_array(torch.tensor([1]).numpy(), f"axis{layer}")
         weights.append(one)
         nodes.append(helper.make_node("Squeeze", [f"y{layer}", one.name], [f"x{layer + 1}"]))
-        shape = [1, "B", cell.hidden_size]
+        shape: list[str | int | None] = [1, "B", cell.hidden_size]
         for name in (f"h{layer}", f"c{layer}"):
             inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
             outputs.append(helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, shape))
@@ -112,14 +112,14 @@ class Transformer:
 
     @classmethod
     def num_layers(cls, model: LanguageModel) -> int:
-        """Give how many layers make up for the parameters of a model."""
+        """Return how many layers make up for the parameters of a model."""
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
         left = num_parameters - model.vocab_size * cls.width
         return max(1, round(left / (12 * cls.width**2)))
 
     @classmethod
     def bytes_of_token(cls, model: LanguageModel) -> int:
-        """Give what its cache takes for one token: a key and a value in every layer."""
+        """Return what its cache takes for one token: a key and a value in every layer."""
         return cls.num_layers(model) * 2 * cls.width * 4
 
     def __init__(self, model: LanguageModel) -> None:

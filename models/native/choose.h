@@ -33,7 +33,7 @@ typedef struct {
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
     const int32_t *candidates;  // the tokens that a look or a score is restricted to; null for all
-    uint8_t *hidden;        // [.., size] the last layer's state: SCORE with a cache, before each token; mute, after each
+    uint8_t *hidden;        // [.., size] the last layer's state: SCORE, before each token; mute, after each; or null
     float *cache_probs;     // SCORE with a cache: what the cache alone gives each token; log-probabilities stay plain
     Cache cache;            // without keys: none
     uint64_t seed;
@@ -43,7 +43,7 @@ typedef struct {
     int32_t num_tokens, num_given, num_read, num_found;
     int32_t mark;           // the call returns when this many are read; -1 for never
     int32_t max_written, num_bias, num_top, top_k, ignore_eos, num_candidates, num_branches;
-    float temperature, top_p, min_p;
+    float temperature, top_p, min_p, typical_p;
     float repetition_penalty, frequency_penalty, presence_penalty;
 } Sequence;
 
@@ -53,6 +53,7 @@ typedef struct {
     float *work;        // [num_blocks * 64] logits that may be changed
     float *sums;        // [3][padded num_blocks]
     uint64_t *seen;     // [V / 64 + 1] bits, all 0 between rows
+    float *nearness;    // [num_blocks * 64] how near a token's surprise is to the entropy: 0 at best
     int32_t *sorted;    // [V]
     float *masses;      // [padded num_blocks]
     float *weights;     // [MAX_ENTRIES]
@@ -188,98 +189,116 @@ static void change(const Sequence *sequence, Choosing *choosing) {
             if (!(sequence->allowed[token / 64] >> (token % 64) & 1)) choosing->work[token] = -INFINITY;
 }
 
-// Sort tokens by logit, largest first, equal ones by number (a heap sort: no memory, no worst case).
-static int comes_later(const float *logits, int32_t a, int32_t b) {
-    return logits[a] < logits[b] || (logits[a] == logits[b] && a > b);
+// Sort tokens by key, largest first, equal ones by number (a heap sort: no memory, no worst case).
+static int comes_later(const float *keys, int32_t a, int32_t b) {
+    return keys[a] < keys[b] || (keys[a] == keys[b] && a > b);
 }
 
-static void sink(const float *logits, int32_t *tokens, int32_t root, int32_t num_tokens) {
+static void sink(const float *keys, int32_t *tokens, int32_t root, int32_t num_tokens) {
     for (int32_t child; (child = 2 * root + 1) < num_tokens; root = child) {
-        if (child + 1 < num_tokens && comes_later(logits, tokens[child + 1], tokens[child])) child++;
-        if (!comes_later(logits, tokens[child], tokens[root])) return;
+        if (child + 1 < num_tokens && comes_later(keys, tokens[child + 1], tokens[child])) child++;
+        if (!comes_later(keys, tokens[child], tokens[root])) return;
         int32_t kept = tokens[root];
         tokens[root] = tokens[child];
         tokens[child] = kept;
     }
 }
 
-static void sort_by_logit(const float *logits, int32_t *tokens, int32_t num_tokens) {
-    for (int32_t root = num_tokens / 2 - 1; root >= 0; root--) sink(logits, tokens, root, num_tokens);
+static void sort_by_key(const float *keys, int32_t *tokens, int32_t num_tokens) {
+    for (int32_t root = num_tokens / 2 - 1; root >= 0; root--) sink(keys, tokens, root, num_tokens);
     for (int32_t last = num_tokens - 1; last > 0; last--) {
         int32_t kept = tokens[0];
         tokens[0] = tokens[last];
         tokens[last] = kept;
-        sink(logits, tokens, 0, last);
+        sink(keys, tokens, 0, last);
     }
 }
+
+// What tokens are ordered by, the largest first: a key each, -infinity for one that is dropped already. `best` is no
+// less than any, and `scale` times the distance from it is in nats.
+typedef struct {
+    const float *keys;
+    float best, scale;
+} Order;
 
 #define BINS 1024
 #define BINS_PER_NAT 32
 
-// A bin grows with the distance below the largest logit, in nats at this temperature; the last one holds the rest.
-INLINE int32_t bin_of(float below_largest, float inverse_temperature) {
-    float bin = -below_largest * inverse_temperature * BINS_PER_NAT;
+// A bin grows with the distance from the best key; the last one holds the rest.
+INLINE int32_t bin_of(Order order, int32_t token) {
+    float bin = -(order.keys[token] - order.best) * order.scale * BINS_PER_NAT;
     return bin < BINS - 1 ? (int32_t)bin : BINS - 1;
 }
 
-// Collect the tokens of one bin in `sorted`, largest logit first.
-static int32_t collect(Choosing *choosing, float largest, float inverse_temperature, int32_t bin) {
+// Collect the tokens of one bin in `sorted`, largest key first.
+static int32_t collect(Choosing *choosing, Order order, int32_t bin) {
     int32_t num_found = 0;
-    for (int32_t token = 0; token < choosing->vocab_size; token++) {
-        float logit = choosing->work[token];
-        if (logit > -INFINITY && bin_of(logit - largest, inverse_temperature) == bin)
-            choosing->sorted[num_found++] = token;
-    }
-    sort_by_logit(choosing->work, choosing->sorted, num_found);
+    for (int32_t token = 0; token < choosing->vocab_size; token++)
+        if (order.keys[token] > -INFINITY && bin_of(order, token) == bin) choosing->sorted[num_found++] = token;
+    sort_by_key(order.keys, choosing->sorted, num_found);
     return num_found;
 }
 
-static void drop_below(Choosing *choosing, float limit) {
+static void drop_below(Choosing *choosing, const float *keys, float limit) {
     f32x16 limits = splat(limit);
     for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
-        f32x16 logits = load16(choosing->work + column);
-        store16(choosing->work + column, select16(logits >= limits, logits, splat(-INFINITY)));
+        i32x16 is_kept = load16(keys + column) >= limits;
+        store16(choosing->work + column, select16(is_kept, load16(choosing->work + column), splat(-INFINITY)));
     }
 }
 
 // Keep the k likeliest and those equal to the k-th.
-static void keep_top_k(Choosing *choosing, int32_t top_k, float largest, float inverse_temperature) {
+static void keep_top_k(Choosing *choosing, int32_t top_k, Order order) {
     int32_t counts[BINS] = {0}, bin = 0, before = 0;
     for (int32_t token = 0; token < choosing->vocab_size; token++)
-        if (choosing->work[token] > -INFINITY)
-            counts[bin_of(choosing->work[token] - largest, inverse_temperature)]++;
+        if (order.keys[token] > -INFINITY) counts[bin_of(order, token)]++;
     while (bin < BINS && before + counts[bin] < top_k) before += counts[bin++];
     if (bin == BINS) return;  // fewer than k are left
-    collect(choosing, largest, inverse_temperature, bin);
-    drop_below(choosing, choosing->work[choosing->sorted[top_k - before - 1]]);
+    collect(choosing, order, bin);
+    drop_below(choosing, order.keys, order.keys[choosing->sorted[top_k - before - 1]]);
 }
 
-// Keep the likeliest tokens whose predecessors hold less than p of what is left; one at least.
-static void keep_top_p(Choosing *choosing, float top_p, float largest, float inverse_temperature) {
+// Keep the first tokens of an order whose predecessors hold less than `share` of what is left; one at least.
+static void keep_share(Choosing *choosing, float share, float largest, float inverse_temperature, Order order) {
     double masses[BINS] = {0}, total = 0, before = 0;
     for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
         f32x16 weights = at_temperature(load16(choosing->work + column) - largest, inverse_temperature);
         for (int lane = 0; lane < 16; lane++)
-            if (weights[lane] > 0)
-                masses[bin_of(choosing->work[column + lane] - largest, inverse_temperature)] += weights[lane];
+            if (weights[lane] > 0) masses[bin_of(order, column + lane)] += weights[lane];
     }
     for (int32_t bin = 0; bin < BINS; bin++) total += masses[bin];
-    double limit = top_p * total;
+    double limit = share * total;
     int32_t bin = 0;
     while (bin < BINS - 1 && before + masses[bin] < limit) before += masses[bin++];
-    int32_t num_found = collect(choosing, largest, inverse_temperature, bin), num_kept = 0;
-    for (; num_kept < num_found && (before < limit || (bin == 0 && num_kept == 0)); num_kept++)
+    int32_t num_found = collect(choosing, order, bin), num_kept = 0;
+    for (; num_kept < num_found && (before < limit || before == 0); num_kept++)
         before += exp_of((choosing->work[choosing->sorted[num_kept]] - largest) * inverse_temperature);
     if (num_kept == num_found) {  // whole bins are kept
         for (int32_t token = 0; token < choosing->vocab_size; token++)
-            if (choosing->work[token] > -INFINITY &&
-                bin_of(choosing->work[token] - largest, inverse_temperature) > bin)
-                choosing->work[token] = -INFINITY;
+            if (choosing->work[token] > -INFINITY && bin_of(order, token) > bin) choosing->work[token] = -INFINITY;
         return;
     }
-    float first_dropped = choosing->work[choosing->sorted[num_kept]];
+    float first_dropped = order.keys[choosing->sorted[num_kept]];
     for (int32_t i = num_kept; i < num_found; i++) choosing->work[choosing->sorted[i]] = -INFINITY;
-    drop_below(choosing, first_dropped);
+    drop_below(choosing, order.keys, first_dropped);
+}
+
+// Locally typical sampling (Meister, Pimentel, Wiher & Cotterell 2023, "Locally Typical Sampling", TACL 11): order what
+// is left by |-log p - H|, where H is its entropy, the mean of -log p. The logarithm of the sum of weights is part of
+// both, so that the difference is that of a logit from the mean logit, and no logarithm is taken.
+static Order order_by_nearness(Choosing *choosing, float largest, float inverse_temperature) {
+    double total = 0, weighted = 0;
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+        f32x16 nats = (load16(choosing->work + column) - largest) * inverse_temperature, weights = exp16(nats);
+        total += sum_of(weights);
+        weighted += sum_of(select16(weights > splat(0), weights * nats, splat(0)));
+    }
+    float mean = (float)(weighted / total);
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+        f32x16 nats = (load16(choosing->work + column) - largest) * inverse_temperature;
+        store16(choosing->nearness + column, min16(nats - mean, mean - nats));
+    }
+    return (Order){choosing->nearness, 0, 1};
 }
 
 // Invert the cumulative distribution at u: find the block, then the token; one of probability 0 is never drawn.
@@ -324,18 +343,24 @@ static int32_t draw_or_take(const Sequence *sequence, const float *logits, Block
 
 static int keeps_some(const Sequence *sequence, const Choosing *choosing) {
     return inverse_temperature_of(sequence) > 0 && ((sequence->top_k > 0 && sequence->top_k < choosing->vocab_size) ||
-                                         sequence->top_p < 1 || sequence->min_p > 0);
+                                         sequence->top_p < 1 || sequence->min_p > 0 || sequence->typical_p < 1);
 }
 
+// Each looks at what the one before it has left. Typical tokens come last, as in Hugging Face's transformers; there all
+// that are as near as the last one are kept, here the first of them.
 static void keep_some(const Sequence *sequence, Choosing *choosing) {
     float inverse_temperature = inverse_temperature_of(sequence), largest = -INFINITY;
     for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16)
         largest = fmaxf(largest, max_of(load16(choosing->work + column)));
+    Order by_logit = {choosing->work, largest, inverse_temperature};
     if (sequence->top_k > 0 && sequence->top_k < choosing->vocab_size)
-        keep_top_k(choosing, sequence->top_k, largest, inverse_temperature);
+        keep_top_k(choosing, sequence->top_k, by_logit);
     if (sequence->min_p > 0)
-        drop_below(choosing, (float)(largest + log_of(sequence->min_p) / inverse_temperature));
-    if (sequence->top_p < 1) keep_top_p(choosing, sequence->top_p, largest, inverse_temperature);
+        drop_below(choosing, choosing->work, (float)(largest + log_of(sequence->min_p) / inverse_temperature));
+    if (sequence->top_p < 1) keep_share(choosing, sequence->top_p, largest, inverse_temperature, by_logit);
+    if (sequence->typical_p < 1)
+        keep_share(choosing, sequence->typical_p, largest, inverse_temperature,
+                   order_by_nearness(choosing, largest, inverse_temperature));
 }
 
 // Sum up the changed logits.

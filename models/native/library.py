@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 
 def best_variant() -> str:
-    """Give the fastest variant that this processor runs: "avx512vnni", "avx2" or "portable"."""
+    """Return the fastest variant that this processor runs: "avx512vnni", "avx2" or "portable"."""
     if torch.cpu._is_avx512_supported() and torch.cpu._is_vnni_supported():
         return "avx512vnni"
     return "avx2" if torch.cpu._is_avx2_supported() else "portable"
@@ -45,7 +45,7 @@ def load_library(variant: str | None = None) -> ctypes.CDLL:
 def open_library(
     path: Path, layout: str, structures: Sequence[type[ctypes.Structure]]
 ) -> ctypes.CDLL:
-    """Open a compiled library whose function `layout` gives the sizes of these very structures.
+    """Open a compiled library whose function `layout` returns the sizes of these very structures.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 // The native part of Refrain: many sequences advance by many steps in one call that holds no lock of Python's.
 #include "cache.h"
 #include "candidates.h"
+#include "table.h"
 
 typedef struct {
     const Network *network;
@@ -207,6 +208,14 @@ int32_t refrain_products(Workspace *workspace, Sequence **sequences, int32_t num
                  &products);
     }
     return products.sink;
+}
+
+// Compute rows of the first layer's table, [num_tokens][num_columns], of embeddings [num_tokens][size], with weights
+// [num_columns / 64][size][64] and biases [num_columns]. Threads may share the tokens out in any way.
+void refrain_table(_Float16 *table, const float *embedding, int64_t num_tokens, int64_t size, const float *weight,
+                   const float *bias, int64_t num_columns) {
+    for (int64_t column = 0; column < num_columns; column += COLUMNS)
+        block_of_table(table + column, num_columns, embedding, num_tokens, size, weight + column * size, bias + column);
 }
 
 Threads *refrain_start_threads(int32_t num_threads) { return start_threads(num_threads); }

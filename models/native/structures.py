@@ -25,11 +25,11 @@ class Kind(IntEnum):
 
 
 class Purpose(IntEnum):
-    """What a sequence is read for: to be gone on with, scored, looked beyond, or branched in a search."""
+    """What a sequence is read for: to be continued, scored, its next token predicted, or branched in a search."""
 
     GENERATE = 0
     SCORE = 1
-    LOOK = 2
+    PREDICT = 2
     BRANCH = 3
 
 
@@ -135,6 +135,7 @@ class SequenceStruct(Structure):
         ("temperature", c_float),
         ("top_p", c_float),
         ("min_p", c_float),
+        ("typical_p", c_float),
         ("repetition_penalty", c_float),
         ("frequency_penalty", c_float),
         ("presence_penalty", c_float),
@@ -152,6 +153,7 @@ class ChoosingStruct(Structure):
         ("work", c_void_p),
         ("sums", c_void_p),
         ("seen", c_void_p),
+        ("nearness", c_void_p),
         ("sorted", c_void_p),
         ("masses", c_void_p),
         ("weights", c_void_p),
@@ -179,11 +181,11 @@ class WorkspaceStruct(Structure):
 
 
 STRUCTURES = (SequenceStruct, ChoosingStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
-"""Those whose sizes `refrain_layout` gives."""
+"""Those whose sizes `refrain_layout` returns."""
 
 
 def declare(library: ctypes.CDLL) -> None:
-    """Tell ctypes what each function takes and gives."""
+    """Declare to ctypes what each function takes and returns."""
     sequences = POINTER(POINTER(SequenceStruct))
     workspace = POINTER(WorkspaceStruct)
     library.refrain_run.argtypes = (workspace, sequences, c_int32, c_int32, POINTER(c_int32))
@@ -192,6 +194,10 @@ def declare(library: ctypes.CDLL) -> None:
     library.refrain_answer.restype = None
     library.refrain_products.argtypes = (workspace, sequences, c_int32, c_int32)
     library.refrain_products.restype = c_int32
+    library.refrain_table.argtypes = (
+        c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_int64
+    )  # fmt: skip
+    library.refrain_table.restype = None
     library.refrain_start_threads.argtypes = (c_int32,)
     library.refrain_start_threads.restype = c_void_p
     library.refrain_stop_threads.argtypes = (c_void_p,)

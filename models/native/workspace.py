@@ -19,7 +19,7 @@ VECTOR = 16
 
 
 def num_blocks_of(size: int) -> int:
-    """Give how many blocks hold so many columns."""
+    """Return how many blocks hold so many columns."""
     return -(-size // COLUMNS)
 
 
@@ -64,6 +64,7 @@ class Workspace:
                 work=self._memory(width, np.float32),
                 sums=self._sums(1, num_blocks),
                 seen=self._memory(vocab_size // 64 + 1, np.uint64),
+                nearness=self._memory(width, np.float32),
                 sorted=self._memory(vocab_size, np.int32),
                 masses=self._memory(num_blocks + VECTOR, np.float32),
                 weights=self._memory(MAX_ENTRIES, np.float32),
@@ -96,24 +97,24 @@ class Workspace:
         return sums.ctypes.data
 
     def _memory(self, size: int, dtype: type[np.generic]) -> int:
-        """Keep an array of zeros and give its address."""
+        """Keep an array of zeros and return its address."""
         array = np.zeros(size, dtype)
         self._kept.append(array)
         return array.ctypes.data
 
     def run(self, sequences: SequenceList, max_steps: int) -> int:
-        """Advance sequences until one is done or `interrupt` is set; gives the number of steps."""
-        assert len(sequences) <= self._max_rows
+        """Advance sequences until one is done or `interrupt` is set; return the number of steps."""
+        assert sequences.count <= self._max_rows
         num_steps: int = self._library.refrain_run(
-            self._struct, sequences.pointers, len(sequences), max_steps, self.interrupt
+            self._struct, sequences.pointers, sequences.count, max_steps, self.interrupt
         )
         return num_steps
 
     def answer(self, sequences: SequenceList) -> None:
         """Use `logits`, a row a sequence, as what follows the token that each sequence reads now."""
-        assert len(sequences) <= self._max_rows
-        self._library.refrain_answer(self._struct, sequences.pointers, len(sequences))
+        assert sequences.count <= self._max_rows
+        self._library.refrain_answer(self._struct, sequences.pointers, sequences.count)
 
     def products(self, sequences: SequenceList, num_steps: int) -> None:
         """Make the matrix products of so many steps and nothing else, for benchmarks."""
-        self._library.refrain_products(self._struct, sequences.pointers, len(sequences), num_steps)
+        self._library.refrain_products(self._struct, sequences.pointers, sequences.count, num_steps)

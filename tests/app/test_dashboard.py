@@ -10,6 +10,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+FRESH_SERVICE = True
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/refrain.json").read_text())
 ALERTS = yaml.safe_load((DEPLOY / "alerts.yml").read_text())

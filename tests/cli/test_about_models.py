@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from app.local import LocalModel
 from cli import bench
 from cli.main import main
+from inference.local import LocalModel
+from inference.operations.next_token import NextQuery
 
 
 def test_models_are_a_table(refrain) -> None:
@@ -62,7 +63,7 @@ def test_bench_types_token_by_token(checkpoints, name, text, num_tokens) -> None
     session, whole = model.session(), model.session(text)
     for token in typed:
         session.append(token)
-    assert session.next(top_k=3) == whole.next(top_k=3)
+    assert session.next(NextQuery(3)) == whole.next(NextQuery(3))
 
 
 @pytest.mark.parametrize("model", ["english", "counts"])

@@ -20,7 +20,7 @@ LEFT_OUT = ("refrain train", "refrain serve", "refrain bench")
 
 
 def examples() -> list[tuple[str, str]]:
-    """Give each command with what the page says it writes."""
+    """Return each command with what the page says it writes."""
     found: list[tuple[str, str]] = []
     for line in "".join(BLOCKS).splitlines():
         if line.startswith("$ "):
@@ -44,6 +44,7 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "expected"), examples(), ids=[command[:40] for command, _ in examples()]
 )

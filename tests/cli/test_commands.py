@@ -72,19 +72,14 @@ def test_datasets_lists_every_corpus_with_its_licence(tmp_path, capsys) -> None:
 
 
 def test_an_unfinished_run_is_resumed_by_the_command(tmp_path, text_file, monkeypatch) -> None:
-    from training.loop import TrainingLoop
+    from training.listeners import StopAtStep
 
     output = tmp_path / "cats"
     command = ["train", "--text", str(text_file), "--output", str(output)]
     settings = ["--set", *SMALL, "budget.snapshot_every=2", "budget.window=8"]
 
-    def stop(self, batch, step=TrainingLoop._step):
-        if self.progress.step == 5:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingLoop, "_step", stop)
+        patch.setattr("training.run.progress_display", lambda _: StopAtStep(5))
         assert main([*command, *settings]) == 130
     assert main([*command, *settings]) == 2
     assert main([*command, "--resume", *settings]) == 0

@@ -9,11 +9,11 @@ import tracemalloc
 import pytest
 
 import cli.document_files
-from app.local import LocalModel
 from cli import filter_documents
 from cli.document_files import Document, DocumentFile
 from cli.filter_documents import measured
 from cli.main import main
+from inference.local import LocalModel
 
 DOCUMENTS = [
     "The old cat sat on the mat.",

@@ -16,6 +16,7 @@ from models.checkpoint import save_checkpoint
 from models.config import LanguageModelConfig
 from models.language_model import LanguageModel
 from models.tokenizer import Tokenizer
+from tests.support.service import startup_of
 
 
 @pytest.fixture
@@ -48,22 +49,15 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     server = cli.serve.DrainingServer(config, app.state.registry.stop)
-    started, is_running = threading.Event(), threading.Event()
-    figures = app.state.registry.get("tiny").engine._engine.figures
-    count_opened = figures.count_opened
+    started, is_running = startup_of(server), threading.Event()
+    metrics = app.state.registry.get("tiny").driver.metrics
+    count_opened = metrics.count_opened
 
-    def count(course, now) -> None:
-        count_opened(course, now)
+    def count(timings, now) -> None:
+        count_opened(timings, now)
         is_running.set()
 
-    monkeypatch.setattr(figures, "count_opened", count)
-    startup = server.startup
-
-    async def start(sockets) -> None:
-        await startup(sockets)
-        started.set()
-
-    monkeypatch.setattr(server, "startup", start)
+    monkeypatch.setattr(metrics, "count_opened", count)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"

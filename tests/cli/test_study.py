@@ -17,6 +17,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_a_study_writes_its_figure_and_its_numbers(name, tmp_path, capsys) -> None:
     text = tmp_path / "reviews.txt"

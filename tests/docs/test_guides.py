@@ -1,12 +1,17 @@
-"""The Python of the guides runs as it stands, against the shipped models."""
+"""The Python of the pages runs as it stands, against the shipped models, and prints what they say."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from models.native.library import best_variant
+
 ROOT = Path(__file__).parents[2]
 GUIDES = ("docs/how-to/keyboard.md",)
+PAGES = ("README.md", "README.zh.md")
+LINES = r"((?:(?!```).*\n)*)"
+SHOWN = re.compile(rf"^```python\n{LINES}```\n+```text\n{LINES}```", re.MULTILINE)
 
 
 @pytest.mark.parametrize("guide", GUIDES)
@@ -20,3 +25,15 @@ def test_the_python_of_a_guide_runs(guide, monkeypatch, capsys) -> None:
     for block in blocks:
         exec(compile(block, guide, "exec"), names)
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_prints_what_stands_below_it(page, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = SHOWN.findall((ROOT / page).read_text("utf-8"))
+    assert shown
+    for block, expected in shown:
+        exec(compile(block, page, "exec"), {})
+        printed = capsys.readouterr().out
+        if best_variant() != "portable":  # there models run in float32, and the last digits differ
+            assert printed == expected

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "docs", folder / "docs")
     shutil.copy(ROOT / "zensical.toml", folder)
-    for package in ("app", "cli", "models", "refrain_client", "training", "deploy"):
+    for package in ("app", "cli", "inference", "models", "refrain_client", "training", "deploy"):
         (folder / package).symlink_to(ROOT / package)
     for command in (
         [sys.executable, "deploy/make_reference.py"],
@@ -50,7 +51,8 @@ def test_every_route_command_and_recipe_key_has_its_place(site) -> None:
     recipes = (site / "reference/recipes/index.html").read_text("utf-8")
     assert "num_sampled" in recipes
     python = (site / "reference/python/index.html").read_text("utf-8")
-    assert "LocalSession" in python
+    for name in ("LocalModel", "LocalSession", "WordScorer", "SamplingParams", "NextQuery"):
+        assert name in python
 
 
 def test_pages_ask_no_other_host_for_anything(site) -> None:

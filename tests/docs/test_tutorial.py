@@ -75,6 +75,7 @@ def lines_of(page: Path) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_every_line_of_the_tutorial_does_what_it_says(checkout, port) -> None:
     lines = lines_of(checkout / "docs/tutorial.md")

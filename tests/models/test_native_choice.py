@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from models.native.library import built_variants, load_library
-from models.native.sequence import NativeSequence, SamplingParams, SequenceList
+from models.native.library import best_variant, built_variants, load_library
+from models.native.sampling import SamplingParams
+from models.native.sequence import ModelShape, NativeSequence, SequenceList
 from models.native.structures import Purpose
 from models.native.workspace import Workspace
 
@@ -23,12 +24,10 @@ def choose(
         vocab_size=len(logits), boundary_id=BOUNDARY, max_rows=rows, num_threads=1, variant=variant
     )
     workspace.logits[:, : len(logits)] = logits
-    sequences = []
+    shape, sequences = ModelShape(len(logits), BOUNDARY), []
     for seed in seeds:
         sampling = SamplingParams(seed=seed, max_tokens=10, **params)
-        sequence = NativeSequence(
-            Purpose.GENERATE, list(tokens), vocab_size=len(logits), params=sampling
-        )
+        sequence = NativeSequence(Purpose.GENERATE, list(tokens), shape, sampling=sampling)
         sequence.struct.num_given -= num_written
         sequence.struct.num_read = len(tokens) - 1
         sequences.append(sequence)
@@ -37,7 +36,14 @@ def choose(
 
 
 def reference(
-    logits=LOGITS, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, logit_bias=(), allowed=None
+    logits=LOGITS,
+    temperature=1.0,
+    top_k=0,
+    top_p=1.0,
+    min_p=0.0,
+    typical_p=1.0,
+    logit_bias=(),
+    allowed=None,
 ) -> np.ndarray:
     """The distribution by its definition, in double precision, one row."""
     scores = logits.astype(float).copy()
@@ -49,14 +55,28 @@ def reference(
     probabilities /= probabilities.sum()
     order = np.argsort(-probabilities, kind="stable")
     if top_k:
-        probabilities[order[top_k:]] = 0
+        probabilities[probabilities < probabilities[order[top_k - 1]]] = 0
     probabilities /= probabilities.sum()
     probabilities[probabilities < min_p * probabilities.max()] = 0
     probabilities /= probabilities.sum()
+    if top_p < 1:
+        probabilities = first_of(order, probabilities, top_p)
+    if typical_p < 1:
+        left = np.flatnonzero(probabilities)
+        surprise = -np.log(probabilities[left])
+        entropy = (probabilities[left] * surprise).sum()
+        nearest = left[np.argsort(np.abs(surprise - entropy), kind="stable")]
+        probabilities = first_of(nearest, probabilities, typical_p)
+    return probabilities
+
+
+def first_of(order: np.ndarray, probabilities: np.ndarray, share: float) -> np.ndarray:
+    """The first tokens of an order whose predecessors hold less than `share`; one at least."""
     before = np.concatenate(([0], np.cumsum(probabilities[order])[:-1]))
-    dropped = order[before >= top_p]
-    probabilities[dropped[dropped != order[0]]] = 0
-    return probabilities / probabilities.sum()
+    kept = order[: max(1, int((before < share).sum()))]
+    found = np.zeros_like(probabilities)
+    found[kept] = probabilities[kept]
+    return found / found.sum()
 
 
 PARAMS = [
@@ -68,9 +88,13 @@ PARAMS = [
     {"top_p": 0.01},
     {"min_p": 0.3},
     {"top_k": 5, "top_p": 0.9, "min_p": 0.05, "temperature": 1.7},
+    {"typical_p": 0.5},
+    {"typical_p": 0.01, "temperature": 2.0},
+    {"typical_p": 0.6, "top_k": 6, "top_p": 0.95, "min_p": 0.01, "temperature": 1.3},
     {"logit_bias": ((2, -math.inf), (5, -math.inf))},
     {"logit_bias": ((0, 2.0), (0, 0.5), (1, -1.0))},
     {"logit_bias": ((2, -math.inf),), "top_p": 0.8},
+    {"logit_bias": ((2, -math.inf),), "typical_p": 0.6},
     {"allowed": np.array([0b10011001], np.uint64)},
 ]
 
@@ -102,6 +126,63 @@ def test_large_vocabularies_keep_exactly_what_the_definition_keeps(params) -> No
         assert tokens == set(kept.tolist())
 
 
+def drawn(probabilities: np.ndarray, seeds) -> tuple[np.ndarray, np.ndarray]:
+    """What each seed draws from a distribution, and whether its number lies clearly inside the token's share."""
+    ends = np.cumsum(probabilities)
+    numbers = np.array([load_library().refrain_uniform(seed, 1) for seed in seeds]) * ends[-1]
+    tokens = np.searchsorted(ends, numbers, side="right")
+    starts = np.concatenate(([0], ends))[tokens]
+    return tokens, np.minimum(numbers - starts, ends[tokens] - numbers) > 1e-5
+
+
+TYPICAL = {
+    "alone": {},
+    "top_k": {"top_k": 40},
+    "top_p": {"top_p": 0.8},
+    "min_p": {"min_p": 0.02},
+    "all": {"top_k": 60, "min_p": 0.001, "top_p": 0.95},
+    "biases": {"logit_bias": tuple((token, 1.5 - token % 5) for token in range(2, 200, 3))},
+}
+
+
+@pytest.mark.parametrize("kind", TYPICAL)
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("vocab_size", [211, 5003])
+def test_the_tokens_nearest_to_the_entropy_are_kept(kind, temperature, vocab_size) -> None:
+    logits = np.random.default_rng(vocab_size).normal(0, 3, vocab_size).astype(np.float32)
+    for typical_p in (0.02, 0.2, 0.6, 0.95, 0.999):
+        params = {**TYPICAL[kind], "temperature": temperature, "typical_p": typical_p}
+        expected = reference(logits, **params)
+        tokens, is_clear = drawn(expected, range(500))
+        found = np.array(choose(params, range(500), logits=logits))
+        assert is_clear.mean() > 0.8
+        assert (found == tokens)[is_clear].all()
+        assert (expected[found] > 0).all()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_of_tokens_as_near_to_the_entropy_the_first_are_kept(temperature) -> None:
+    logits = np.random.default_rng(3).normal(0, 2, 300).round().astype(np.float32)
+    for typical_p in np.linspace(0.05, 0.95, 10):
+        params = {"temperature": temperature, "typical_p": float(typical_p)}
+        expected = reference(logits, **params)
+        tokens, is_clear = drawn(expected, range(500))
+        assert (np.array(choose(params, range(500), logits=logits)) == tokens)[is_clear].all()
+    even = choose({"typical_p": 0.5, "temperature": temperature}, range(3000), logits=0 * logits)
+    assert set(even) == set(range(150))
+
+
+def test_the_likeliest_token_is_dropped_where_the_others_are_more_typical() -> None:
+    logits = np.full(601, math.log(0.001), np.float32)
+    logits[7] = math.log(0.4)
+    tokens = choose({"typical_p": 0.5}, range(500), logits=logits)
+    assert 7 not in tokens
+    assert set(tokens) <= set(range(502))
+    assert 7 in choose({"typical_p": 0.7}, range(50), logits=logits)
+    assert set(choose({"typical_p": 1e-9}, range(50), logits=logits)) == {0}
+    assert set(choose({"typical_p": 0.5, "temperature": 0}, range(5), logits=logits)) == {7}
+
+
 def test_the_likeliest_of_equals_is_the_first() -> None:
     logits = np.zeros(300, np.float32)
     logits[[70, 200]] = 1
@@ -109,7 +190,9 @@ def test_the_likeliest_of_equals_is_the_first() -> None:
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-5, 1e-37, 1e-39, 1e-44])
-@pytest.mark.parametrize("params", [{}, {"top_p": 0.9}, {"top_k": 3, "min_p": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "params", [{}, {"top_p": 0.9}, {"top_k": 3, "min_p": 0.1}, {"typical_p": 0.5}], ids=str
+)
 def test_tiny_temperatures_take_the_likeliest(temperature, params) -> None:
     logits = np.random.default_rng(2).normal(0, 3, 5003).astype(np.float32)
     chosen = choose({"temperature": temperature, **params}, range(20), logits=logits)
@@ -138,7 +221,7 @@ def test_ignoring_the_end_never_draws_it() -> None:
 
 def test_every_variant_chooses_the_same() -> None:
     logits = np.random.default_rng(2).normal(0, 3, 5003).astype(np.float32)
-    for params in PARAMS[:8]:
+    for params in (params for params in PARAMS if "allowed" not in params):
         chosen = {
             variant: choose(params, range(300), logits=logits, variant=variant)
             for variant in runnable_variants()
@@ -154,8 +237,6 @@ def runnable_variants() -> list[str]:
 
 
 def runs(variant: str) -> bool:
-    from models.native.library import best_variant
-
     order = ["portable", "avx2", "avx512vnni"]
     return order.index(variant) <= order.index(best_variant())
 

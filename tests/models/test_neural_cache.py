@@ -11,14 +11,14 @@ import torch
 from models.config import LanguageModelConfig
 from models.errors import ConfigError
 from models.int8 import Int8LanguageModel
-from models.int8_scoring import scored_texts
 from models.language_model import LanguageModel
-from models.native.sequence import CacheView, NativeSequence, SequenceList
+from models.native.sequence import CacheView, ModelShape, NativeSequence, SequenceList, Want
 from models.native.structures import Purpose
 from models.native.workspace import Workspace
 from models.neural_cache import NeuralCache, NeuralCacheConfig, next_trust, weight_of
 
 V, BOUNDARY = 150, 1
+SHAPE = ModelShape(V, BOUNDARY)
 
 
 def form(cell: str) -> Int8LanguageModel:
@@ -54,13 +54,24 @@ def expected_shares(entries, hidden: np.ndarray, flatness: float = 0.7) -> np.nd
 
 
 def score(model: Int8LanguageModel, ids: list[int], cache: CacheView | None) -> NativeSequence:
-    ((_, sequence),) = scored_texts(model, [ids], boundary_id=BOUNDARY, cache=cache)
+    """Score a text and its end from the beginning."""
+    return run(model, NativeSequence(Purpose.SCORE, [BOUNDARY, *ids, BOUNDARY], SHAPE, cache=cache))
+
+
+def run(model: Int8LanguageModel, sequence: NativeSequence) -> NativeSequence:
+    slot = np.zeros(model.layout.num_bytes, np.uint8)
+    model.layout.clear(slot)
+    sequence.struct.slot = slot.ctypes.data
+    workspace = Workspace(
+        vocab_size=V, boundary_id=BOUNDARY, max_rows=1, num_threads=1, network=model.struct
+    )
+    workspace.run(SequenceList([sequence]), 1000)
     return sequence
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman"])
 @pytest.mark.parametrize("entries", [0, 1, 15, 16, 200, 497, 500])
-def test_a_score_tells_what_the_cache_and_its_own_tokens_give(cell, entries) -> None:
+def test_a_score_reports_what_the_cache_and_its_own_tokens_give(cell, entries) -> None:
     model, ids = form(cell), [5, 9, 33, 5, 140, 2, 5, 9]
     cache = view(entries, model.layout.sizes[-1])
     found = score(model, ids, cache)
@@ -80,7 +91,7 @@ def test_a_text_remembered_in_pieces_is_the_text_of_one_piece_to_the_byte(sizes)
     config = NeuralCacheConfig(weight=0.3, flatness=0.7, window=25)
 
     def remember(pieces: list[list[int]]) -> tuple[NeuralCache, list[float]]:
-        cache, told, before = NeuralCache(config, model.layout.sizes[-1]), [], [BOUNDARY]
+        cache, blended, before = NeuralCache(config, model.layout.sizes[-1]), [], [BOUNDARY]
         slot = np.zeros(model.layout.num_bytes, np.uint8)
         model.layout.clear(slot)
         workspace = Workspace(
@@ -88,51 +99,41 @@ def test_a_text_remembered_in_pieces_is_the_text_of_one_piece_to_the_byte(sizes)
         )
         parity = 0
         for piece in pieces:
-            sequence = NativeSequence(
-                Purpose.SCORE, [before[-1], *piece], vocab_size=V, cache=cache.view()
-            )
+            tokens = [before[-1], *piece]
+            sequence = NativeSequence(Purpose.SCORE, tokens, SHAPE, cache=cache.view())
             sequence.struct.slot, sequence.struct.parity = slot.ctypes.data, parity
             workspace.run(SequenceList([sequence]), 1000)
             parity = sequence.struct.parity
             logprobs = sequence.logprobs.tolist()
-            told += cache.append(sequence.hidden, piece, logprobs, sequence.cache_probs)
+            blended += cache.append(sequence.hidden, piece, logprobs, sequence.cache_probs)
             before += piece
-        return cache, told
+        return cache, blended
 
     starts = np.cumsum([0, *sizes])
     pieces = [ids[a:b] for a, b in itertools.pairwise(starts)]
-    (whole, told), (cut, told_in_pieces) = remember([ids]), remember(pieces)
-    assert told == told_in_pieces
+    (whole, blended), (cut, blended_in_pieces) = remember([ids]), remember(pieces)
+    assert blended == blended_in_pieces
     assert whole.trust == cut.trust
     assert (whole.view().keys == cut.view().keys).all()
     assert (whole.view().values == cut.view().values).all()
     assert whole.trust != 0.5
 
 
-def test_a_look_sums_to_one_and_reports_the_top_of_the_blend() -> None:
+def test_a_prediction_sums_to_one_and_reports_the_top_of_the_blend() -> None:
     model = form("lstm")
     cache = view(50, model.layout.sizes[-1])
-    slot = np.zeros(model.layout.num_bytes, np.uint8)
-    model.layout.clear(slot)
-    look = NativeSequence(Purpose.LOOK, [BOUNDARY, 7], vocab_size=V, num_top=5, cache=cache)
-    look.struct.slot = slot.ctypes.data
-    workspace = Workspace(
-        vocab_size=V, boundary_id=BOUNDARY, max_rows=1, num_threads=1, network=model.struct
-    )
-    workspace.run(SequenceList([look]), 10)
-    plain = NativeSequence(Purpose.LOOK, [BOUNDARY, 7], vocab_size=V)
-    model.layout.clear(slot)
-    plain.struct.slot = slot.ctypes.data
-    workspace.run(SequenceList([plain]), 10)
+    tokens, want = [BOUNDARY, 7], Want(top=5)
+    found = run(model, NativeSequence(Purpose.PREDICT, tokens, SHAPE, want=want, cache=cache))
+    plain = run(model, NativeSequence(Purpose.PREDICT, tokens, SHAPE))
     hidden = score(model, [7, 3], cache).hidden[1]
     expected = 0.7 * np.exp(plain.log_probs.astype(float))
     expected += 0.3 * expected_shares(entries_of(cache), hidden)
-    probabilities = np.exp(look.log_probs.astype(float))
+    probabilities = np.exp(found.log_probs.astype(float))
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
     assert probabilities == pytest.approx(expected, rel=1e-4, abs=1e-8)
-    assert look.top_ids[0].tolist() == np.argsort(-look.log_probs, kind="stable")[:5].tolist()
-    entropy = -(probabilities * look.log_probs).sum()
-    assert look.struct.entropy == pytest.approx(entropy, abs=1e-4)
+    assert found.top_ids[0].tolist() == np.argsort(-found.log_probs, kind="stable")[:5].tolist()
+    entropy = -(probabilities * found.log_probs).sum()
+    assert found.struct.entropy == pytest.approx(entropy, abs=1e-4)
 
 
 def test_a_cache_of_a_window_keeps_the_last_tokens() -> None:

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from inference.engine.request import Request
 from models.config import LanguageModelConfig
-from models.int8 import Int8LanguageModel
-from models.int8_scoring import scored_texts
 from models.language_model import LanguageModel
+from models.native.structures import Purpose
 from models.neural_cache import NeuralCache, NeuralCacheConfig
+from tests.support.engines import BOUNDARY, engine_of
 from training.neural_cache import cache_probs, fit, perplexity, read_int8_texts, shuffled_lines
 
-V, BOUNDARY = 60, 1
+V = 60
 
 
-def form() -> Int8LanguageModel:
+def network() -> LanguageModel:
     torch.manual_seed(1)
     sizes = {"embedding_size": 8, "hidden_size": 16, "num_layers": 1}
-    return Int8LanguageModel(LanguageModel(LanguageModelConfig(vocab_size=V, **sizes)))
+    return LanguageModel(LanguageModelConfig(vocab_size=V, **sizes)).eval()
 
 
 def document(seed: int, length: int = 120) -> list[int]:
@@ -31,20 +32,19 @@ def document(seed: int, length: int = 120) -> list[int]:
 
 
 def test_a_fitted_perplexity_is_that_of_texts_read_token_by_token() -> None:
-    model, ids = form(), document(1)
+    model, ids = network(), document(1)
     config = NeuralCacheConfig(weight=0.3, flatness=0.5, window=50, doubt=0.01)
     texts = read_int8_texts(model, [ids], BOUNDARY)
     expected = perplexity(texts, [cache_probs(texts[0], 0.5, 50)], config)
-    cache = NeuralCache(config, model.layout.sizes[-1])
-    empty = cache.view()
-    ((_, sequence),) = scored_texts(model, [ids], boundary_id=BOUNDARY, cache=empty)
-    logprobs = sequence.logprobs.tolist()
-    blended = cache.append(sequence.hidden, [*ids, BOUNDARY], logprobs, sequence.cache_probs)
+    engine = engine_of(model)
+    cache, targets = NeuralCache(config, engine.shape.hidden_size), [*ids, BOUNDARY]
+    scored = engine.answer(Request(Purpose.SCORE, targets, cache=cache.view()))[1]
+    blended = cache.append(scored.hidden, targets, scored.logprobs, scored.cache_probs)
     assert math.exp(-math.fsum(blended) / len(blended)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_fit_finds_that_texts_come_back_to_their_words() -> None:
-    texts = read_int8_texts(form(), [document(seed) for seed in range(4)], BOUNDARY)
+    texts = read_int8_texts(network(), [document(seed) for seed in range(4)], BOUNDARY)
     config = fit(texts, 100)
     cached = [cache_probs(text, config.flatness, 100) for text in texts]
     plain = NeuralCacheConfig(weight=0, window=100)

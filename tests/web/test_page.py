@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from app.api.page import FOLDER
-from app.services.learning_curve import MAX_POINTS, RUN_LOG, read_learning_curve, thinned
+from app.services.learning_curve import MAX_POINTS, read_learning_curve, thinned
+from models.checkpoint import RUN_LOG
 from benchmarks.ladder import PAGE, kept_runs, page_rows
 
 ROOT = Path(__file__).parents[2]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def _texts(value: Any) -> Any:
@@ -52,8 +56,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
     @classmethod
-    def _is_inherited(cls, name: str) -> bool:
-        return name not in cls.__annotations__
+    def _distance(cls, name: str) -> int:
+        """Return how many bodies above this one a field is inherited from: its own fields are named first."""
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, Body)]
+        return next(i for i, kind in enumerate(kinds) if name in kind.__annotations__)
 
     @model_validator(mode="before")
     @classmethod
@@ -66,14 +72,16 @@ class Body(BaseModel):
                     for other in TEXT_FIELDS
                     if name in TEXT_FIELDS and other in cls.model_fields
                 ]
-                hint = (
-                    f"did you mean {near[0]}?"
-                    if near
-                    else f"there are {', '.join(sorted(cls.model_fields, key=cls._is_inherited))}"
-                )
+                known = sorted(cls.model_fields, key=cls._distance)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
                 context = {"name": name, "hint": hint}
                 raise PydanticCustomError("unknown_field", "unknown field {name}; {hint}", context)
         return values
+
+    def taken(self, kind: type[DataclassInstance]) -> dict[str, Any]:
+        """Return the values of the fields that a dataclass has too."""
+        known = type(self).model_fields
+        return {each.name: getattr(self, each.name) for each in fields(kind) if each.name in known}
 
 
 class TimedBody(Body):

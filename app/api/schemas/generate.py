@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
-from app.engine.beam_search import BeamParams
-from models.native.sequence import SamplingParams
+from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody, as_list
+from app.api.schemas.sampling import sampling_fields, sampling_of
+from inference.operations.generation import GenerationParams, check_search
+from models.errors import InvalidParameterError
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class GenerateBody(TimedBody):
+SamplingBody = create_model(
+    "SamplingBody", __base__=TimedBody, **sampling_fields(is_nullable=False)
+)
+"""A body that says how tokens are chosen: one field for each of `PARAMETERS`."""
+
+
+class GenerateBody(SamplingBody):
     """What to go on with, and how."""
 
     model_config = ConfigDict(
@@ -34,32 +41,6 @@ class GenerateBody(TimedBody):
 
     prompt: Texts = Field("", description="What to go on with; empty for the beginning of a text.")
     model: ModelName = None
-    max_tokens: int = Field(
-        64, ge=0, description="Most tokens to write; a poem's character is one."
-    )
-    temperature: float = Field(1.0, ge=0, le=100, description="0 takes the likeliest token.")
-    top_k: int = Field(
-        0, ge=0, le=1_000_000, description="Keep the k likeliest tokens; 0 keeps all."
-    )
-    top_p: float = Field(
-        1.0, gt=0, le=1, description="Keep the likeliest with this much probability."
-    )
-    min_p: float = Field(
-        0.0, ge=0, le=1, description="Keep tokens with this share of the likeliest's probability."
-    )
-    repetition_penalty: float = Field(
-        1.0,
-        ge=0.01,
-        le=100,
-        description="Above 1 makes tokens that the text has already less likely; of a text that goes on from a state "
-        "the tokens since then.",
-    )
-    frequency_penalty: float = Field(
-        0.0, ge=-100, le=100, description="Taken off a token's logit for each time it was written."
-    )
-    presence_penalty: float = Field(
-        0.0, ge=-100, le=100, description="Taken off a token's logit once it was written."
-    )
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = Field(
         default_factory=list, description="Strings that end the text; they are not returned."
     )
@@ -107,43 +88,21 @@ class GenerateBody(TimedBody):
     stream: bool = Field(default=False, description="Answer with server-sent events.")
     state: State = None
     return_state: ReturnState = False
-    ignore_eos: bool = Field(default=False, description="Never end before max_tokens.")
 
     @model_validator(mode="after")
     def _draw_or_search(self) -> GenerateBody:
-        if self.num_beams > 1:
-            for name in _DRAWN:
-                if name in self.model_fields_set:
-                    raise PydanticCustomError(
-                        "search",
-                        "a search draws nothing by chance: leave {name} out",
-                        {"name": name},
-                    )
-        elif "length_penalty" in self.model_fields_set:
-            message = "length_penalty belongs to a search: num_beams > 1"
-            raise PydanticCustomError("search", message, {"name": "length_penalty"})
+        try:
+            check_search(self.model_fields_set, self.num_beams)
+        except InvalidParameterError as error:
+            raise PydanticCustomError(
+                "search", "{why}", {"why": str(error), "name": error.param}
+            ) from error
         return self
 
-    def sampling(self) -> SamplingParams:
-        """Give how tokens are to be chosen, but for the seed, and what names tokens by their text."""
-        return SamplingParams(
-            max_tokens=self.max_tokens,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty,
-            frequency_penalty=self.frequency_penalty,
-            presence_penalty=self.presence_penalty,
-            ignore_eos=self.ignore_eos,
-        )
-
-    def beams(self) -> BeamParams | None:
-        """Give how to search, if this is a search."""
-        return BeamParams(self.num_beams, self.length_penalty) if self.num_beams > 1 else None
-
-
-_DRAWN = ("temperature", "top_k", "top_p", "min_p", "best_of", "stream")
+    def params(self) -> GenerationParams:
+        """Return what is wanted of each prompt."""
+        values = self.taken(GenerationParams) | {"stop": as_list(self.stop)}
+        return GenerationParams(sampling_of(self), **values)
 
 
 class TokenAlternative(Answer):

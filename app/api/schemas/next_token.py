@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from inference.operations.next_token import NextQuery
 
 
 def check_comparison(normalize: str, candidates: list[str] | None) -> None:
@@ -51,6 +52,10 @@ class NextBody(TimedBody):
     def _compare_what_is_given(self) -> NextBody:
         check_comparison(self.normalize, self.candidates)
         return self
+
+    def query(self) -> NextQuery:
+        """Return what is asked of the next token."""
+        return NextQuery(**self.taken(NextQuery))
 
 
 class PredictionAnswer(Answer):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from app.api.schemas.body import Answer, Body, ModelName, State, TimedBody
+from inference.operations.rescoring import Hypothesis, RescoringParams
 
 
 class HypothesisBody(Body):
@@ -57,6 +58,14 @@ class RescoreBody(TimedBody):
     )
     model: ModelName = None
     state: State = None
+
+    def proposed(self) -> list[Hypothesis]:
+        """Return what the recogniser proposes."""
+        return [Hypothesis(each.text, each.score) for each in self.hypotheses]
+
+    def params(self) -> RescoringParams:
+        """Return how hypotheses are compared."""
+        return RescoringParams(**self.taken(RescoringParams))
 
 
 class RescoredAnswer(Answer):

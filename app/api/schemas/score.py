@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
-from app.services.scoring import TokenScore
+from inference.operations.scoring import ScoreParams
 
 
 class ScoreBody(TimedBody):
@@ -43,6 +43,10 @@ class ScoreBody(TimedBody):
             raise PydanticCustomError("stride", message, {"name": "stride"})
         return self
 
+    def params(self) -> ScoreParams:
+        """Return how the texts are measured."""
+        return ScoreParams(**self.taken(ScoreParams))
+
 
 class TokenScoreAnswer(Answer):
     """One token and its place in the text, in characters."""
@@ -56,14 +60,6 @@ class TokenScoreAnswer(Answer):
         None,
         description="True of a token that the vocabulary lacks: its figures are those of any such word.",
     )
-
-    @classmethod
-    def of(cls, token: TokenScore) -> TokenScoreAnswer:
-        """Give a token as it is answered: marked only if it is unknown."""
-        values = {**vars(token)}
-        if values.pop("is_unknown"):
-            values["unknown"] = True
-        return cls(**values)
 
 
 class TextScoreAnswer(Answer):

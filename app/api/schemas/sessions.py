@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.api.schemas.body import Answer, ModelName, State, TimedBody
 from app.api.schemas.next_token import NextTokenAnswer, check_comparison
+from inference.operations.next_token import NextQuery
 
 
 class SessionBody(TimedBody):
@@ -57,6 +58,10 @@ class SessionNextBody(TimedBody):
     def _compare_what_is_given(self) -> SessionNextBody:
         check_comparison(self.normalize, self.candidates)
         return self
+
+    def query(self) -> NextQuery:
+        """Return what is asked of the next token."""
+        return NextQuery(**self.taken(NextQuery))
 
 
 class SessionAnswer(Answer):

@@ -4,58 +4,66 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from starlette.types import Scope
 
 from app.api.disconnect import DeadlineError
-from app.api.streaming import DONE, as_event, event_of_fault, pieces_in_time, usage_answer
-from app.api.v1.completion_choices import choice_values, logprob_values, padded
-from app.engine.errors import EngineError
-from app.services.choice import Piece
-from app.services.generation import Generation
+from app.api.errors import failure_of
+from app.api.streaming import DONE, as_event, deltas_in_time
+from app.api.v1.completion_choices import (
+    CompletionRequest,
+    choice_values,
+    logprob_values,
+    padded,
+)
+from app.services.generation import StartedGeneration
+from inference.errors import EngineError
+from inference.operation import Delta
 
-if TYPE_CHECKING:
-    from app.api.v1.completions import Completion
 
-
-async def chunks(completion: Completion, seconds: float | None) -> AsyncGenerator[str, None]:
-    """Give the events of a completion; a fault after the start is an event `{"error": ...}` without `[DONE]`."""
+async def chunks(
+    completion: CompletionRequest, seconds: float | None, scope: Scope
+) -> AsyncGenerator[str, None]:
+    """Yield the events of a completion; a fault after the start is an event `{"error": ...}` without `[DONE]`."""
     usage: dict[str, Any] = {"usage": None} if completion.includes_usage else {}
-    generation = completion.generation
-    num_told: Counter[int] = Counter()
+    started = completion.started
+    num_sent: Counter[int] = Counter()
     try:
-        for choice in _echoes(generation):
+        for choice in _echoes(started):
             yield as_event({**completion.head, "choices": [choice], **usage})
-        async for piece in pieces_in_time(generation, seconds):
-            if piece.text or piece.finish_reason or piece.logprobs:
-                choice = _addition(generation, piece, num_told[piece.index])
-                num_told[piece.index] += len(piece.logprobs)
+        async for delta in deltas_in_time(started, seconds):
+            if delta.text or delta.finish_reason or delta.logprobs:
+                choice = _addition(started, delta, num_sent[delta.index])
+                num_sent[delta.index] += len(delta.logprobs)
                 yield as_event({**completion.head, "choices": [choice], **usage})
         if completion.includes_usage:
-            counted = usage_answer(generation.usage).model_dump()
+            counted = (await started.answer()).usage.as_json()
             yield as_event({**completion.head, "choices": [], "usage": counted})
         yield DONE
     except (EngineError, DeadlineError) as error:
-        yield event_of_fault(error)
+        yield as_event(failure_of(error, scope))
 
 
-def _echoes(generation: Generation) -> Iterator[dict[str, Any]]:
-    """Give each choice its prompt, if that is wanted."""
-    if not generation.options.is_echoed:
+def _echoes(started: StartedGeneration) -> Iterator[dict[str, Any]]:
+    """Yield the prompt of each choice, if that is wanted."""
+    if not started.request.is_echoed:
         return
-    for place, prompt in enumerate(generation.prompts):
-        logprobs = logprob_values(generation.echoes[place]) if generation.echoes else None
-        for i in range(generation.options.n):
-            yield choice_values(place * generation.options.n + i, prompt.text, None, logprobs)
+    n = started.request.params.n
+    for number, prompt in enumerate(started.prompts):
+        logprobs = logprob_values(started.echoes[number]) if started.echoes else None
+        for i in range(n):
+            yield choice_values(number * n + i, prompt.text, None, logprobs)
 
 
-def _addition(generation: Generation, piece: Piece, num_told: int) -> dict[str, Any]:
-    """Give what a piece adds to its choice, of which so many tokens have been told."""
-    options, logprobs = generation.options, None
-    if options.num_logprobs is not None:
-        entries, offset = piece.logprobs, 0
-        if options.is_echoed:
-            offset = len(generation.prompts[piece.index // options.n].text)
-            if piece.finish_reason:
-                entries = padded(entries, options.sampling.max_tokens - num_told)
+def _addition(started: StartedGeneration, delta: Delta, num_sent: int) -> dict[str, Any]:
+    """Return what a piece adds to its choice, of which so many tokens have been sent."""
+    params, logprobs = started.request.params, None
+    if params.logprobs is not None:
+        entries, offset = delta.logprobs, 0
+        if started.request.is_echoed:
+            offset = len(started.prompts[delta.index // params.n].text)
+            if delta.finish_reason:
+                entries = padded(entries, params.sampling.max_tokens - num_sent)
         logprobs = logprob_values(entries, offset)
-    return choice_values(piece.index, piece.text, piece.finish_reason, logprobs)
+    return choice_values(delta.index, delta.text, delta.finish_reason, logprobs)

@@ -10,15 +10,15 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
 from app.api.disconnect import while_connected
-from app.api.router import caller_of, model_router
+from app.api.router import asked_by, model_router
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import EmbeddingsBody, as_prompts
-from app.services.embedding import EmbeddingService
-from app.services.registry import Registry
+from app.services.embedding import embed_all
+from app.services.serving import Serving
 
 
-def make_router(service: EmbeddingService, registry: Registry, prefix: str = "") -> APIRouter:
-    """Route to a service."""
+def make_router(serving: Serving, prefix: str = "") -> APIRouter:
+    """Route to the models."""
     router = model_router("openai")
 
     @router.post(
@@ -28,13 +28,13 @@ def make_router(service: EmbeddingService, registry: Registry, prefix: str = "")
     )
     async def embed(body: EmbeddingsBody, request: Request) -> Response:
         """Give each text a vector of unit length: the mean of a language model's hidden states."""
-        embedding = service.embed(
+        embedding = embed_all(
+            serving,
+            asked_by(request, model_of(request, body.model, serving.registry)),
             as_prompts(body.input),
-            model=model_of(request, body.model, registry),
             dimensions=body.dimensions,
             with_names=True,
             param="input",
-            caller=caller_of(request),
         )
         found = await while_connected(request, embedding)
         rows = [
@@ -46,7 +46,7 @@ def make_router(service: EmbeddingService, registry: Registry, prefix: str = "")
             for index, vector in enumerate(found.vectors)
         ]
         usage = {"prompt_tokens": found.num_tokens, "total_tokens": found.num_tokens}
-        name = found.model.checkpoint.name
+        name = found.loaded.name
         return JSONResponse({"object": "list", "data": rows, "model": name, "usage": usage})
 
     return router

@@ -38,12 +38,11 @@ def make_router(registry: Registry, prefix: str = "") -> APIRouter:
 
 
 def _answer(loaded: Loaded, started: int) -> dict[str, Any]:
-    checkpoint = loaded.checkpoint
     return {
-        "id": checkpoint.name,
+        "id": loaded.name,
         "object": "model",
         "created": started,
         "owned_by": "refrain",
-        "root": checkpoint.name,
-        "task": checkpoint.task,
+        "root": loaded.name,
+        "task": loaded.checkpoint.task,
     }

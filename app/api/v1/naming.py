@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from app.services.errors import UnknownModelError
 from app.services.registry import Registry
+from inference.errors import UnknownModelError
 
 NAMED = "/models/{name}"
 
 
 def model_of(request: Request, given: str | None, registry: Registry) -> str:
-    """Give a model's name, which may be none that is loaded.
+    """Return a model's name, which may be none that is loaded.
 
     Raises
     ------
@@ -24,5 +24,5 @@ def model_of(request: Request, given: str | None, registry: Registry) -> str:
     """
     name = request.path_params.get("name") or given or registry.default_name
     if name is None:
-        raise UnknownModelError("no language model is loaded", "model")
+        raise UnknownModelError("no language model is loaded")
     return str(name)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
+
+from app.api.schemas.sampling import sampling_fields, sampling_of
+from inference.operations.generation import GenerationParams
+from models.native.sampling import SamplingParams
 
 MAX_SEED = 2**63
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
@@ -68,7 +72,11 @@ def _as_stops(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class CompletionBody(OpenBody):
+SamplingBody = create_model("SamplingBody", __base__=OpenBody, **sampling_fields(is_nullable=True))
+"""A body that says how tokens are chosen: one field for each of `PARAMETERS`."""
+
+
+class CompletionBody(SamplingBody):
     """What to go on with, in OpenAI's words."""
 
     model_config = ConfigDict(
@@ -79,13 +87,7 @@ class CompletionBody(OpenBody):
 
     prompt: TextOrIds = Field("", description="Text or token ids to go on with, or a list of them.")
     max_tokens: int | None = Field(DEFAULT_MAX_TOKENS, ge=0)
-    temperature: float | None = Field(1.0, ge=0, le=100)
-    top_p: float | None = Field(1.0, gt=0, le=1)
     top_k: int | None = Field(0, ge=-1, le=1_000_000, description="0 and -1 keep all.")
-    min_p: float | None = Field(0.0, ge=0, le=1)
-    repetition_penalty: float | None = Field(1.0, ge=0.01, le=100)
-    frequency_penalty: float | None = Field(0.0, ge=-100, le=100)
-    presence_penalty: float | None = Field(0.0, ge=-100, le=100)
     n: int | None = Field(1, ge=1, le=128)
     best_of: int | None = Field(None, ge=1, le=128)
     stop: Annotated[
@@ -104,7 +106,6 @@ class CompletionBody(OpenBody):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     suffix: str | None = None
-    ignore_eos: bool | None = False
 
     @model_validator(mode="after")
     def _fit_together(self) -> CompletionBody:
@@ -126,6 +127,25 @@ class CompletionBody(OpenBody):
                 {"name": "logit_bias", "key": wrong[:50]},
             )
         return self
+
+    def sampling(self) -> SamplingParams:
+        """Return how tokens are to be chosen."""
+        top_k = max(0, self.top_k or 0)
+        max_tokens = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+        given = self.model_copy(update={"top_k": top_k, "max_tokens": max_tokens})
+        return sampling_of(given)
+
+    def params(self) -> GenerationParams:
+        """Return what is wanted of each prompt."""
+        return GenerationParams(
+            sampling=self.sampling(),
+            n=self.n or 1,
+            best_of=self.best_of,
+            stop=self.stop,
+            logit_bias={int(key): value for key, value in (self.logit_bias or {}).items()},
+            logprobs=self.logprobs,
+            stream=bool(self.stream),
+        )
 
 
 class EmbeddingsBody(OpenBody):

@@ -11,15 +11,14 @@ from fastapi.responses import JSONResponse, Response
 from app.api.router import model_router
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import DetokenizeBody, TokenizeBody
-from app.services.encoding import encode_with_names
-from app.services.prompts import require_known
-from app.services.registry import Registry
-from app.settings import Settings
+from app.services.serving import Serving, off_loop
+from inference.operations.encoding import encode, require_known
 from models.tokenizer import EOS, UNK
 
 
-def make_router(registry: Registry, settings: Settings, prefix: str = "") -> APIRouter:
-    """Route to the tokenizers of a registry's models."""
+def make_router(serving: Serving, prefix: str = "") -> APIRouter:
+    """Route to the tokenizers of the models."""
+    registry, settings = serving.registry, serving.settings
     router = model_router("openai")
     is_listed = prefix != NAMED
 
@@ -27,10 +26,17 @@ def make_router(registry: Registry, settings: Settings, prefix: str = "") -> API
     async def tokenize(body: TokenizeBody, request: Request) -> Response:
         """Turn a text to token ids; the name of a special token is its single id."""
         tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
-        encoding = await encode_with_names(
-            tokenizer, body.prompt, max_tokens=settings.max_score_tokens, param="prompt"
+        encoding = await off_loop(
+            len(body.prompt),
+            lambda: encode(
+                tokenizer,
+                body.prompt,
+                max_tokens=settings.max_score_tokens,
+                param="prompt",
+                with_names=True,
+            ),
         )
-        ids = [tokenizer.eos_id] * body.add_special_tokens + encoding.ids
+        ids = [tokenizer.eos_id] * body.add_special_tokens + list(encoding.ids)
         values: dict[str, Any] = {
             "count": len(ids),
             "max_model_len": settings.max_prompt_tokens,

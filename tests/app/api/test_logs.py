@@ -16,7 +16,7 @@ import uvicorn
 from app.log_format import REQUESTS, JSONFormatter, TextFormatter, configure_logging, places_of
 from app.main import create_app
 from app.settings import Settings
-from tests.app.conftest import wait_for
+from tests.support.service import startup_of
 
 MARKER = "Zaubernuss"
 KEPT = ("model", "language", "normalize", "unit", "form", "recipe")
@@ -70,8 +70,7 @@ def faulty(checkpoints) -> Iterator[tuple]:
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
-    started = threading.Event()
-    server.startup, startup = lambda sockets: wait_for(startup, sockets, started), server.startup
+    started = startup_of(server)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -132,8 +131,8 @@ def test_no_text_of_a_caller_is_in_any_log_line(faulty, written) -> None:
     def broken(*_: object) -> None:
         raise ValueError(MARKER)
 
-    app.state.registry.get("english").engine._engine.step = broken
-    app.state.registry.get("sentiment-en").engine._run_batch = broken
+    app.state.registry.get("english").driver.engine.step = broken
+    app.state.registry.get("sentiment-en").driver._run_batch = broken
     for path in ("/score", "/sentiment"):
         body = {"text": f"{MARKER} " * 30, "model": "english" if path == "/score" else None}
         answer = httpx.post(f"{client.base_url}{path}", json=body, timeout=60)

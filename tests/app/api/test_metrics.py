@@ -10,9 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.errors import CODES, TABLE
 from app.api.metrics import FigureCollector
-from app.engine.histogram import Histogram
 from app.main import create_app
 from app.settings import Settings
+from inference.engine.histogram import Histogram
+
+FRESH_SERVICE = True
 
 GAUGES = {"num_requests_running", "num_requests_waiting", "state_cache_usage_ratio"}
 COUNTERS = {

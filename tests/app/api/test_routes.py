@@ -10,9 +10,16 @@ from torch import nn
 
 from app.api.disconnect import DeadlineError
 from app.api.errors import TABLE, row_of
-from app.engine import errors as engine_errors
-from app.services import errors as service_errors
 from models.checkpoint import load_checkpoint
+from models.errors import (
+    CheckpointError,
+    ConfigError,
+    ExportError,
+    NativeLibraryError,
+    PrecisionError,
+    RefrainError,
+    TokenizerError,
+)
 
 
 async def post(client, path: str, **body):
@@ -294,10 +301,24 @@ def leaves(kind: type[Exception]) -> list[type[Exception]]:
     return [kind, *(leaf for child in kind.__subclasses__() for leaf in leaves(child))]
 
 
-def test_every_error_has_a_row_of_its_own() -> None:
-    kinds = leaves(engine_errors.EngineError) + leaves(service_errors.ServiceError)
-    assert {*kinds, DeadlineError} == set(TABLE)
+BEFORE_REQUESTS = {
+    ConfigError,
+    CheckpointError,
+    ExportError,
+    NativeLibraryError,
+    PrecisionError,
+    TokenizerError,
+}
+"""What only loading, training or exporting raises: no request meets it."""
+
+
+def test_every_error_that_a_request_may_meet_has_a_row_of_its_own() -> None:
+    below = ("models.", "inference.", "app.")
+    kinds = {kind for kind in leaves(RefrainError) if kind.__module__.startswith(below)}
+    assert kinds >= BEFORE_REQUESTS
+    assert (kinds - BEFORE_REQUESTS) | {DeadlineError} == set(TABLE)
     assert all(row_of(kind("x")).status not in (422, 501) for kind in kinds)
+    assert {row_of(kind("x")).code for kind in BEFORE_REQUESTS} == {"internal"}
 
 
 def test_a_text_goes_on_from_its_state_as_if_never_cut(serve) -> None:
@@ -339,8 +360,8 @@ def test_a_state_serves_every_route_and_every_server_that_shares_the_secret(serv
             t["logprob"] for t in tail
         ]
 
-    serve(give, state_secret="shared")
-    serve(take, state_secret="shared")
+    serve(give, state_secret="shared", is_fresh=True)
+    serve(take, state_secret="shared", is_fresh=True)
 
 
 def test_a_stop_string_leaves_a_state_right_after_it(serve) -> None:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.app.conftest import ENGLISH
+from tests.support.checkpoints import ENGLISH
 
 TEXT = " ".join([ENGLISH] * 30) + "\nThe last line, with ünknown wörds."
 POEM = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。" * 20

@@ -44,20 +44,20 @@ LEFT = {
 
 @pytest.mark.parametrize("path", LEFT)
 def test_whatever_was_asked_is_given_up_when_the_caller_leaves(service, path) -> None:
-    engine = service.registry.models["english"].engine
+    driver = service.registry.models["english"].driver
     with httpx.Client(base_url=service.address, timeout=20) as client:
         with socket.create_connection(("127.0.0.1", client.base_url.port)) as leaving:
             body = json.dumps(LEFT[path]).encode()
             head = f"POST {path} HTTP/1.1\r\nhost: me\r\ncontent-length: {len(body)}\r\n\r\n"
             leaving.sendall(head.encode() + body)
-            while not engine.num_running:
+            while not driver.load.num_running:
                 client.get("/health/live")
         for _ in range(100):
             client.get("/health/live")
-            if not engine.num_running and not engine.num_waiting:
+            if not driver.load.num_running and not driver.load.num_waiting:
                 break
-    assert not engine.num_running
-    assert not engine.num_waiting
+    assert not driver.load.num_running
+    assert not driver.load.num_waiting
 
 
 @pytest.mark.parametrize("is_sent_whole", [True, False])

@@ -16,6 +16,8 @@ from app.main import create_app
 from app.settings import Settings
 from models.errors import ConfigError
 
+FRESH_SERVICE = True
+
 MARKER = "Zaubernuss"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MARKED = {

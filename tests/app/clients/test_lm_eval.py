@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from models.checkpoint import load_checkpoint
-from tests.app.conftest import ENGLISH
+from tests.support.checkpoints import ENGLISH
 from training.corpus import TextCorpus
 from training.evaluate import evaluate_checkpoint
 

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import listening
+from tests.support.service import listening
 
 PROMPT = "The old cat"
 

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from app.services import learning_curve
-from app.services.learning_curve import RUN_LOG, LearningCurves, read_learning_curve
+from app.services.learning_curve import LearningCurves, read_learning_curve
+from models.checkpoint import RUN_LOG
 
 GOOD = '{"event": "step", "step": 2, "loss": 3.5}'
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from app.api.v1.completion_choices import logprob_values
-from app.services.echo import PromptToken
+from inference.operation import TokenAlternative, TokenLogprob
 from models.checkpoint import load_checkpoint
 
 
@@ -316,6 +316,7 @@ def test_a_path_may_name_the_model(serve) -> None:
 
 
 def test_a_logprob_of_nothing_is_a_very_small_number() -> None:
-    values = logprob_values([PromptToken("a", -math.inf, [("b", 0.0), ("c", -math.inf)], 0)])
+    top = [TokenAlternative("b", 0.0), TokenAlternative("c", -math.inf)]
+    values = logprob_values([TokenLogprob("a", -math.inf, top, 0)])
     assert values["token_logprobs"] == [-9999.0]
     assert values["top_logprobs"] == [{"b": 0.0, "c": -9999.0, "a": -9999.0}]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.services import embedding
+from inference.operations import embedding
 from models.checkpoint import load_checkpoint
 
 TEXTS = ["The cat sat on the mat.", "A lovely day!", "The dog"]

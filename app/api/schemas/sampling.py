@@ -1,0 +1,26 @@
+"""The fields of a body that say how tokens are chosen, made from the one table of parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from models.native.sampling import PARAMETERS, SamplingParams
+
+
+def sampling_fields(*, is_nullable: bool) -> dict[str, Any]:
+    """Return pydantic's definitions of the fields; where null stands for the default, they go without a description."""
+    fields: dict[str, Any] = {}
+    for name, parameter in PARAMETERS.items():
+        description = None if is_nullable else parameter.description
+        kind = parameter.kind | None if is_nullable else parameter.kind
+        field = Field(parameter.default, description=description, **parameter.bounds)
+        fields[name] = (kind, field)
+    return fields
+
+
+def sampling_of(body: BaseModel) -> SamplingParams:
+    """Return how tokens are to be chosen, but for the seed, and what names tokens by their text."""
+    given = {name: getattr(body, name) for name in PARAMETERS}
+    return SamplingParams(**{name: value for name, value in given.items() if value is not None})

@@ -1,1 +1,0 @@
-"""The engine: schedule, run, update. Knows nothing of HTTP."""

@@ -1,0 +1,80 @@
+"""What every service stands on: which model a request asks, from which state on, and within which limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from app.services.registry import LoadedLanguageModel, Registry
+from app.services.state_token import StateTokens
+from app.settings import Settings
+from inference.drivers.engine_thread import Caller
+from inference.engine.request import TextState
+from models.errors import InvalidParameterError
+
+R = TypeVar("R")
+LONG_TEXT = 2_000
+"""Characters, or tokens, above which a text is worked on by another thread."""
+
+
+async def off_loop(size: int, work: Callable[[], R]) -> R:
+    """Do work on a text of this size: on another thread if that takes long, else here and at once."""
+    return await asyncio.to_thread(work) if size > LONG_TEXT else work()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks, of which model, from which state on, as far as the request says so."""
+
+    caller: Caller
+    model: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What every service over texts stands on: the models, the states, and the limits."""
+
+    registry: Registry
+    states: StateTokens
+    settings: Settings
+
+    def find(self, asked: Asked, text: str) -> tuple[LoadedLanguageModel, TextState | None]:
+        """Find the model that is named, that the state came from, or that suits the text; and open the state.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the state is none of this service.
+        StaleStateError
+            If it came from another model, version or precision.
+        UnknownModelError, WrongTaskError
+            If the model cannot serve this.
+        """
+        if asked.state is None:
+            return self.registry.language_model(asked.model, text, asked.caller), None
+        signed = self.states.decode(asked.state)
+        name = asked.model or signed.model_name
+        loaded = self.registry.language_model(name, text, asked.caller)
+        return loaded, signed.open(loaded.model)
+
+    def with_state(
+        self, values: dict[str, object], loaded: LoadedLanguageModel, state: TextState | None
+    ) -> dict[str, object]:
+        """Return an answer with the state that goes with it, signed; as it is where there is none."""
+        if state is None:
+            return values
+        return {**values, "state": self.states.encode(loaded.model, state)}
+
+    def require_few(self, num_texts: int, what: str, param: str) -> None:
+        """Refuse more texts than one request may have.
+
+        Raises
+        ------
+        InvalidParameterError
+            If there are more.
+        """
+        if num_texts > self.settings.max_texts:
+            raise InvalidParameterError(f"at most {self.settings.max_texts} {what}", param)

@@ -1,0 +1,153 @@
+"""Batches for models that read a whole text and give one answer: classifiers now, taggers later."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from inference.drivers.engine_thread import Caller, EngineThread, Load
+from inference.engine.metrics import EngineMetrics, Timings
+from inference.errors import EngineError, EngineFailureError, QueueFullError, RequestTooLargeError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(eq=False)
+class _Job(Generic[Item, Answer]):
+    item: Item
+    future: asyncio.Future[Answer]
+    num_tokens: int
+    timings: Timings = field(default_factory=Timings)
+
+
+class MicroBatcher(EngineThread, Generic[Item, Answer]):
+    """A thread that takes whatever is queued, runs it as one batch, and resolves the futures.
+
+    Parameters
+    ----------
+    run_batch
+        Returns one answer an item, in order. Where it breaks, the jobs of its batch fail and the thread goes on.
+    max_batch, max_queue
+        Items that run at once, and items that may wait.
+    num_tokens_of
+        Returns how many tokens an item has.
+    """
+
+    def __init__(
+        self,
+        run_batch: Callable[[list[Item]], list[Answer]],
+        *,
+        max_batch: int,
+        max_queue: int,
+        num_tokens_of: Callable[[Item], int],
+    ) -> None:
+        super().__init__("micro-batcher")
+        self._metrics = EngineMetrics()
+        self._num_tokens_of = num_tokens_of
+        self._num_running = 0
+        self._run_batch = run_batch
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._queue: deque[_Job[Item, Answer]] = deque()
+
+    @property
+    def metrics(self) -> EngineMetrics:
+        return self._metrics
+
+    @property
+    def load(self) -> Load:
+        return Load(self._num_running, len(self._queue), self._max_batch, self._max_queue)
+
+    async def run(self, items: Sequence[Item], caller: Caller | None = None) -> list[Answer]:
+        """Run items, all or none, in whatever batches they fall; answers in their order."""
+        loop, now = asyncio.get_running_loop(), time.perf_counter()
+        jobs = [
+            _Job[Item, Answer](item, loop.create_future(), self._num_tokens_of(item), Timings(now))
+            for item in items
+        ]
+        with self._condition:
+            self._check_room(len(jobs))
+            self._queue.extend(jobs)
+            self._wake()
+        try:
+            return await asyncio.gather(*(job.future for job in jobs))
+        finally:
+            if caller:
+                for job in jobs:
+                    caller.stats.add(job.timings, job.timings.num_prompt, 0)
+
+    def admit(self, num_slots: int) -> None:
+        with self._condition:
+            self._check_room(num_slots)
+
+    def _check_room(self, num_items: int) -> None:
+        """Refuse items that there is no room for; called with the lock."""
+        self._check_alive()
+        if num_items > self._max_queue:
+            raise RequestTooLargeError(
+                f"{num_items} texts at once; there is room for {self._max_queue}"
+            )
+        if len(self._queue) + num_items > self._max_queue:
+            raise QueueFullError(f"{len(self._queue)} texts wait already; come back later")
+
+    def _serve(self) -> None:
+        while jobs := self._take():
+            started = time.perf_counter()
+            try:
+                answers = self._run_batch([job.item for job in jobs])
+                answered = list(zip(jobs, answers, strict=True))
+            except Exception as error:
+                failure = EngineFailureError(f"a batch broke: {error!r}")
+                failure.__cause__ = error
+                self._deliver([(job, failure) for job in jobs])
+            else:
+                self._count(jobs, started)
+                self._deliver(answered)
+
+    def _count(self, jobs: list[_Job[Item, Answer]], started: float) -> None:
+        """Count a batch that has been run."""
+        now = time.perf_counter()
+        self._metrics.count_steps(len(jobs), 1, now - started)
+        for job in jobs:
+            job.timings.num_prompt = job.num_tokens
+            self._metrics.count_opened(job.timings, started)
+            self._metrics.count_tokens(job.num_tokens, 0, now)
+
+    def _end_all(self, error: EngineError) -> None:
+        self._deliver([(job, error) for job in self._queue])
+
+    def _take(self) -> list[_Job[Item, Answer]]:
+        """Wait for jobs; none when it is time to stop."""
+        with self._condition:
+            while True:
+                self._num_running = 0
+                self._condition.wait_for(lambda: self._is_stopping or self._queue)
+                if self._is_stopping:
+                    return []
+                jobs = [
+                    self._queue.popleft() for _ in range(min(self._max_batch, len(self._queue)))
+                ]
+                if alive := [job for job in jobs if not job.future.cancelled()]:
+                    self._num_running = len(alive)
+                    return alive
+
+    @staticmethod
+    def _deliver(answers: Sequence[tuple[_Job[Item, Answer], Answer | EngineError]]) -> None:
+        for job, answer in answers:
+            with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+                job.future.get_loop().call_soon_threadsafe(_resolve, job.future, answer)
+
+
+def _resolve(future: asyncio.Future[Answer], answer: Answer | EngineError) -> None:
+    if future.done():
+        return
+    if isinstance(answer, EngineError):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

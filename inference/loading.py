@@ -1,0 +1,32 @@
+"""A checkpoint's language model with the engine that serves it."""
+
+from __future__ import annotations
+
+from inference.engine.config import EngineConfig
+from inference.engine.engine import Engine
+from inference.errors import WrongTaskError
+from inference.operations.text_model import TextModel, WordIndex
+from inference.runners.precision import Precision, make_runner, version_of
+from models.checkpoint import Checkpoint
+from models.classifier import Classifier
+
+
+def load_engine(
+    checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "auto"
+) -> tuple[TextModel, Engine]:
+    """Prepare a language model to be asked, and its engine, which no driver serves yet.
+
+    Raises
+    ------
+    WrongTaskError
+        If the checkpoint holds a classifier.
+    PrecisionError
+        If the model has no form of that precision.
+    """
+    if isinstance(checkpoint.model, Classifier):
+        raise WrongTaskError(f"{checkpoint.name} is a classifier, no language model")
+    boundary_id = checkpoint.tokenizer.eos_id
+    chosen, runner = make_runner(checkpoint.model, precision, config, boundary_id=boundary_id)
+    version = version_of(checkpoint, chosen, runner.shape)
+    words = WordIndex.of(checkpoint.tokenizer)
+    return TextModel(checkpoint, runner.shape, chosen, version, words), Engine(runner, config)

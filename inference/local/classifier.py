@@ -1,0 +1,43 @@
+"""A classifier in one's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from inference.errors import WrongTaskError
+from inference.operations.classification import Sentiment, sentiment_of
+from inference.runners.classifier_runner import MAX_BATCH, class_probabilities
+from models.checkpoint import load_checkpoint
+from models.classifier import Classifier
+
+
+class LocalClassifier:
+    """A classifier's checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is not a checkpoint, or not whole.
+    WrongTaskError
+        If it holds something else.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self.checkpoint = load_checkpoint(Path(directory))
+        if not isinstance(self.checkpoint.model, Classifier):
+            raise WrongTaskError(f"{self.checkpoint.name} is a language model, no classifier")
+        self._model = self.checkpoint.model
+
+    def classify(self, text: str) -> Sentiment:
+        """Judge a text."""
+        return next(self.classify_all([text]))
+
+    def classify_all(self, texts: Iterable[str]) -> Iterator[Sentiment]:
+        """Judge texts, in their order, in batches such as the service makes of a list."""
+        tokenizer, remaining = self.checkpoint.tokenizer, iter(texts)
+        while batch := list(islice(remaining, MAX_BATCH)):
+            ids = [tokenizer.encode(text).ids for text in batch]
+            for row in class_probabilities(self._model, ids, tokenizer.eos_id):
+                yield sentiment_of(self._model.config, row, self.checkpoint.name)

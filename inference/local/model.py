@@ -1,0 +1,215 @@
+"""A language model in one's own process."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.drivers.blocking import BlockingDriver
+from inference.engine.config import EngineConfig
+from inference.engine.request import Predicted, Request, TextState
+from inference.loading import load_engine
+from inference.local.session import LocalSession
+from inference.operation import Delta, predicted, read
+from inference.operations.embedding import Pooling, embed
+from inference.operations.encoding import encode, require_something_to_read, with_space
+from inference.operations.generation import Generation, GenerationParams, generate
+from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
+from inference.operations.prompt import read_prompt
+from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
+from inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
+from inference.operations.session import GrowingText
+from inference.runners.precision import Precision
+from models.checkpoint import load_checkpoint
+from models.native.sampling import GREEDY, SamplingParams
+from models.native.sequence import Want
+from models.native.structures import Purpose
+from models.pieces import PieceMemo, last_border, pieces
+from models.tokenizer import Encoding
+
+UNBOUNDED = 1 << 30
+"""Texts that may wait: whoever asks in process waits for nobody else's."""
+BLOCK = 4_194_304
+"""Characters of a text that are cut to tokens in one go."""
+
+
+class LocalModel:
+    """A language model's checkpoint and an engine of its own.
+
+    Several threads may ask at once; each is answered with what the service would.
+
+    Parameters
+    ----------
+    directory
+        A checkpoint.
+    precision
+        "auto" (int8 where it is fast), "int8", "bf16" or "fp32".
+    num_threads
+        Threads that share a step. One is best for one text at a time.
+    max_slots
+        Texts that advance together.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is not a checkpoint, or not whole.
+    WrongTaskError
+        If it holds a classifier.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        precision: Precision = "auto",
+        num_threads: int = 1,
+        max_slots: int = 64,
+    ) -> None:
+        self.checkpoint = load_checkpoint(Path(directory))
+        self.tokenizer = self.checkpoint.tokenizer
+        config = EngineConfig(max_slots=max_slots, max_queue=UNBOUNDED, num_threads=num_threads)
+        self.model, engine = load_engine(self.checkpoint, config, precision)
+        self.precision = self.model.precision
+        self.driver = BlockingDriver(engine)
+        self._memo = PieceMemo(lambda piece: tuple(self.tokenizer.encode(piece).ids))
+
+    def generate(
+        self, prompt: str = "", params: SamplingParams = GREEDY, state: TextState | None = None
+    ) -> str:
+        """Continue a prompt; `<unk>` is never written. Its seed is that of `params`."""
+        prompts = [read_prompt(self.tokenizer, prompt, state)]
+        operation = generate(self.model, prompts, GenerationParams(params), params.seed)
+        return self.driver.run(operation).choices[0].text
+
+    def generate_all(
+        self,
+        prompts: Iterable[str],
+        params: GenerationParams,
+        seeds: Iterable[int] | None = None,
+    ) -> Iterator[Generation]:
+        """Continue prompts side by side; answers come in their order, as soon as they are there.
+
+        `seeds` has one for each prompt; without it all have that of `params.sampling`.
+        """
+        seeds = repeat(params.sampling.seed) if seeds is None else seeds
+        return self.driver.run_all(
+            generate(self.model, [read_prompt(self.tokenizer, prompt)], params, seed)
+            for prompt, seed in zip(prompts, seeds, strict=False)
+        )
+
+    def stream(
+        self, prompt: str, params: GenerationParams, state: TextState | None = None
+    ) -> Generator[Delta, None, Generation]:
+        """Continue a prompt; yield each piece of text as it is written, and return the whole."""
+        prompts = [read_prompt(self.tokenizer, prompt, state)]
+        return self.driver.stream(generate(self.model, prompts, params, params.sampling.seed))
+
+    def score(self, text: str, state: TextState | None = None) -> TextScore:
+        """Measure how likely a text is, and each of its tokens; the state to go on from comes along."""
+        params = ScoreParams(per_token=True, return_state=True)
+        encoding = self.tokenizer.encode(text)
+        return self.driver.run(score_text(self.model, text, encoding, params, state))
+
+    def score_all(
+        self,
+        texts: Iterable[str],
+        params: ScoreParams = PLAIN_SCORE,
+        may_take: Callable[[], bool] = lambda: True,
+    ) -> Iterator[TextScore]:
+        """Measure texts side by side; answers come in their order, as soon as they are there.
+
+        Texts are taken from their iterator when there is room: at most some thousands beyond the oldest one that has no
+        answer yet, and none while `may_take` says no.
+        """
+        encoded = self.tokenizer.encode if params.per_token else self._encode_whole
+        scores = (score_text(self.model, text, encoded(text), params) for text in texts)
+        return self.driver.run_all(scores, may_take)
+
+    def next(
+        self, prefix: str = "", query: NextQuery = TEN_LIKELIEST, state: TextState | None = None
+    ) -> NextToken:
+        """Predict what follows a prefix: the likeliest tokens, and the candidates that are asked about."""
+        prompt = read_prompt(self.tokenizer, prefix, state, param="prefix")
+        return self.driver.run(predict_next(self.model, prompt, query))
+
+    def next_all(self, prefixes: Iterable[str], query: NextQuery) -> Iterator[NextToken]:
+        """Predict what follows prefixes, side by side: tokens and candidates; answers come in their order."""
+        return self.driver.run_all(
+            predict_next(self.model, read_prompt(self.tokenizer, prefix, param="prefix"), query)
+            for prefix in prefixes
+        )
+
+    def rescore(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        params: RescoringParams | None = None,
+        *,
+        context: str = "",
+        state: TextState | None = None,
+    ) -> list[Rescored]:
+        """Order what a recogniser proposes by its own score and by how it reads, best first."""
+        read_before = encode(self.tokenizer, context, param="context").ids
+        is_inside = bool(read_before) or state is not None
+        encoded = [
+            (
+                each,
+                encode(self.tokenizer, with_space(self.tokenizer, each.text, is_inside=is_inside)),
+            )
+            for each in hypotheses
+        ]
+        operation = rescore(self.model, read_before, encoded, params or RescoringParams(), state)
+        return self.driver.run(operation)
+
+    def embed(self, text: str, pooling: Pooling = "mean") -> NDArray[np.float32]:
+        """Return a text's vector of unit length: what the model remembers of it."""
+        return next(self.embed_all([text], pooling))
+
+    def embed_all(
+        self, texts: Iterable[str], pooling: Pooling = "mean"
+    ) -> Iterator[NDArray[np.float32]]:
+        """Return the vectors of texts, in their order."""
+        return self.driver.run_all(
+            embed(self.model, self.tokenizer.encode(text).ids, pooling) for text in texts
+        )
+
+    def predict(self, ids: Sequence[int], state: TextState | None = None) -> Predicted:
+        """Return the log-probability of every token after these, and the state to go on from."""
+        require_something_to_read(state, ids, "prefix")
+        request = Request(Purpose.PREDICT, ids, state, want=Want(state=True))
+        return self.driver.run(predicted(request))
+
+    def read(self, ids: Sequence[int], state: TextState | None = None) -> TextState:
+        """Read tokens and return the state to go on from; nothing is predicted."""
+        require_something_to_read(state, ids, "text")
+        return self.driver.run(read(ids, state))
+
+    def session(self, text: str = "", *, adaptive: bool = False) -> LocalSession:
+        """Begin a text that grows; an adaptive one makes words that it has had likelier.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the model cannot adapt: only those in int8 can.
+        """
+        cache = self.model.new_cache() if adaptive else None
+        session = LocalSession(self.model, self.driver, GrowingText(cache=cache))
+        session.append(text)
+        return session
+
+    def _encode_whole(self, text: str) -> Encoding:
+        """Turn a text to token ids without looking into a word twice, a block at a time; without offsets."""
+        ids, first = array("i"), 0
+        while first < len(text):
+            block = text[first : first + BLOCK]
+            end = last_border(block) if first + BLOCK < len(text) else len(block)
+            cut = pieces(block[:end], by_character=self.tokenizer.kind == "characters")
+            ids.extend(self._memo.over(cut))
+            first += end
+        # An array takes an eighth of a list's memory, and does what is asked of one here.
+        return Encoding(cast("list[int]", ids), [], ids.count(self.tokenizer.unk_id))

@@ -1,0 +1,40 @@
+"""A text that grows, for a keyboard."""
+
+from __future__ import annotations
+
+from inference.drivers.blocking import BlockingDriver
+from inference.engine.request import TextState
+from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken
+from inference.operations.prompt import read_prompt
+from inference.operations.session import GrowingText, append, predict_after, split_tail
+from inference.operations.text_model import TextModel
+
+
+class LocalSession:
+    """A text that grows: what was read is not read again."""
+
+    def __init__(self, model: TextModel, driver: BlockingDriver, text: GrowingText) -> None:
+        self._model = model
+        self._driver = driver
+        self._text = text
+
+    @property
+    def state(self) -> TextState | None:
+        """The memory of the text up to the word under way; it may be kept, sent, and gone on from."""
+        return self._text.state
+
+    def append(self, text: str) -> None:
+        """Add what was typed; a word may be cut anywhere."""
+        tokenizer = self._model.tokenizer
+        settled, tail = split_tail(tokenizer, self._text.tail + text)
+        self._text = self._driver.run(append(self._text, tokenizer.encode(settled).ids, tail))
+
+    def next(self, query: NextQuery = TEN_LIKELIEST) -> NextToken:
+        """Predict what comes next, as `LocalModel.next` does."""
+        text = self._text
+        tail = read_prompt(self._model.tokenizer, text.tail, text.state, param="text")
+        return self._driver.run(predict_after(self._model, text, tail, query))
+
+    def fork(self) -> LocalSession:
+        """Return a session that goes on from here by itself."""
+        return LocalSession(self._model, self._driver, self._text.fork())

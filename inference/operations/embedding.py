@@ -1,0 +1,78 @@
+"""Texts to vectors: the mean, or the last, of a language model's hidden states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.engine.request import Request, TextState, Written
+from inference.errors import WrongTaskError
+from inference.operation import Operation
+from inference.operations.text_model import TextModel
+from models.errors import InvalidParameterError
+from models.int8 import ZERO_POINT
+
+Pooling = Literal["mean", "last"]
+STRIDE = 1_024
+"""Tokens of a text whose states are in memory together."""
+
+
+def require_embeddings(model: TextModel) -> None:
+    """Refuse a model that reports no hidden states.
+
+    Raises
+    ------
+    WrongTaskError
+        If it is such a model.
+    """
+    if not model.shape.hidden_size:
+        raise WrongTaskError(
+            f"{model.name} is served in {model.precision}; only recurrent models in int8 embed texts"
+        )
+
+
+def embed(
+    model: TextModel, ids: Sequence[int], pooling: Pooling = "mean", param: str = "text"
+) -> Operation[NDArray[np.float32]]:
+    """Embed a text by what a language model remembers of it: float32 [units], of unit length.
+
+    The hidden states are those of the last layer, 8-bit integers, so that a text has one vector, whatever is served
+    beside it.
+
+    Raises
+    ------
+    WrongTaskError
+        If the model reports no hidden states.
+    InvalidParameterError
+        If there is no token.
+    """
+    require_embeddings(model)
+    if not ids:
+        raise InvalidParameterError("an empty text has no embedding", param)
+    size, state = model.num_units, None
+    # Whole numbers, so the sum is exact; what pads a state to whole blocks is left out.
+    total = np.zeros(size, np.int64)
+    for first in range(0, len(ids), STRIDE):
+        states, state = yield from _read_states(ids[first : first + STRIDE], state)
+        kept = states[-1:] if pooling == "last" else states
+        found = kept[:, :size].sum(axis=0, dtype=np.int64) - ZERO_POINT * len(kept)
+        total = found if pooling == "last" else total + found
+    vector = total.astype(np.float64)
+    unit: NDArray[np.float32] = (vector / max(float(np.linalg.norm(vector)), 1e-30)).astype(
+        np.float32
+    )
+    return unit
+
+
+def _read_states(
+    ids: Sequence[int], start: TextState | None
+) -> Operation[tuple[NDArray[np.uint8], TextState | None]]:
+    """Read tokens; return the last layer's state after each, [N, hidden_size], and the state to go on from."""
+    found = yield Request.read(ids, start, hidden=True)
+    assert isinstance(found, Written)
+    assert found.hidden is not None
+    # Before them stands the boundary, or the last token of the block before.
+    return found.hidden[1:], found.state

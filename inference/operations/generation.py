@@ -1,0 +1,315 @@
+"""Prompts in, texts out: drawn token by token, or searched for."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from inference.engine.request import BeamParams, FinishReason, Request, Searched, TextState, Written
+from inference.operation import MORE, Delta, Operation, TokenLogprob, gather, read, scored
+from inference.operations.constraints import Biases, constrained
+from inference.operations.incremental_text import IncrementalText, token_logprob
+from inference.operations.prompt import Prompt
+from inference.operations.text_model import TextModel
+from inference.plain import Plain
+from models.errors import InvalidParameterError
+from models.native.sampling import GREEDY, PARAMETERS, SamplingParams
+from models.native.sequence import Want
+from models.native.structures import Purpose
+from models.tokenizer import EOS
+
+DRAWN = ("temperature", "top_k", "top_p", "min_p", "typical_p", "best_of", "stream")
+"""What a search has no use for, by the names of `POST /generate`: it draws nothing by chance."""
+
+
+def check_search(given: Collection[str], num_beams: int) -> None:
+    """Refuse parameters that do not go together, by the names of `POST /generate` that a caller has given.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a search is to draw, or what is no search has a length penalty.
+    """
+    if num_beams > 1:
+        for name in DRAWN:
+            if name in given:
+                raise InvalidParameterError(
+                    f"a search draws nothing by chance: leave {name} out", name
+                )
+    elif "length_penalty" in given:
+        raise InvalidParameterError(
+            "length_penalty belongs to a search: num_beams > 1", "length_penalty"
+        )
+
+
+@dataclass(frozen=True)
+class GenerationParams(Plain):
+    """What is wanted of each prompt, by the names of `POST /generate`.
+
+    Attributes
+    ----------
+    sampling
+        How to choose tokens; `generate` is given the seed.
+    n
+        Texts for each prompt.
+    best_of
+        Texts to write, of which the n likeliest by the mean token are kept; None for n.
+    num_beams, length_penalty
+        Above 1 beams the likeliest texts are searched for, not drawn; see `BeamParams`.
+    stop
+        Strings that end a text; they are no part of it.
+    logit_bias, allowed
+        See `constrained`.
+    logprobs
+        To report each token's log-probability and so many alternatives; None reports none.
+    stream
+        Whether text is read as it is written.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they do not go together.
+    """
+
+    hidden = frozenset({"sampling"})
+
+    sampling: SamplingParams = GREEDY
+    n: int = 1
+    best_of: int | None = None
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    stop: Sequence[str] = ()
+    logit_bias: Biases = field(default_factory=dict)
+    allowed: Sequence[str] | None = None
+    logprobs: int | None = None
+    return_state: bool = False
+    stream: bool = False
+
+    def __post_init__(self) -> None:
+        if self.beams and self.num_beams < self.n:
+            raise InvalidParameterError(
+                f"num_beams {self.num_beams} is less than n {self.n}", "num_beams"
+            )
+        if self.beams and not self.sampling.max_tokens:
+            raise InvalidParameterError("a search writes one token at least", "max_tokens")
+        if self.num_tried < self.n:
+            raise InvalidParameterError(
+                f"best_of {self.best_of} is less than n {self.n}", "best_of"
+            )
+        if self.num_tried > self.n and self.stream:
+            raise InvalidParameterError(
+                "the best of several is known only at the end: best_of does not stream", "best_of"
+            )
+
+    def as_json(self) -> dict[str, object]:
+        """Return them as a body of `POST /generate`."""
+        sampling = {name: getattr(self.sampling, name) for name in PARAMETERS}
+        usual = {name: each.default for name, each in PARAMETERS.items()}
+        given = {name: value for name, value in sampling.items() if value != usual[name]}
+        return {**given, **super().as_json()}
+
+    @property
+    def beams(self) -> BeamParams | None:
+        """How to search, if this is a search."""
+        return BeamParams(self.num_beams, self.length_penalty) if self.num_beams > 1 else None
+
+    @property
+    def num_tried(self) -> int:
+        """Texts that are written for each prompt."""
+        return self.best_of or self.n
+
+    @property
+    def num_slots(self) -> int:
+        """Slots that each prompt takes."""
+        return self.num_beams if self.beams else self.num_tried
+
+
+@dataclass(frozen=True)
+class Completion(Plain):
+    """One finished text; `index` is prompt x n + i."""
+
+    hidden = frozenset({"state", "mean_logprob", "num_tokens"})
+
+    index: int
+    text: str
+    finish_reason: FinishReason
+    logprobs: list[TokenLogprob] | None = None
+    state: TextState | None = None
+    mean_logprob: float = 0.0
+    num_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Usage(Plain):
+    """Tokens read and written."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True)
+class Generation(Plain):
+    """The texts of all prompts, the seed that gives them again, and what they cost."""
+
+    choices: list[Completion]
+    seed: int
+    usage: Usage
+
+
+def generate(
+    model: TextModel, prompts: Sequence[Prompt], params: GenerationParams, seed: int = 0
+) -> Operation[Generation]:
+    """Continue prompts side by side; a search draws nothing by chance.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a biased or allowed text is not one token of the model.
+    """
+    sampling = constrained(params.sampling, model.tokenizer, params.logit_bias, params.allowed)
+    if params.beams:
+        found = yield from gather([_search(model, each, params, sampling) for each in prompts])
+        tried = kept = _numbered([each for found_here in found for each in found_here])
+    else:
+        wanted = [prompt for prompt in prompts for _ in range(params.num_tried)]
+        operations = []
+        for index, prompt in enumerate(wanted):
+            seeded = replace(sampling, seed=seed_of(seed, index) if index else seed)
+            operations.append(_write(model, prompt, params, seeded, index))
+        tried = kept = yield from gather(operations)
+        if params.num_tried > params.n:
+            kept = _best(tried, params)
+    num_prompt = sum([prompt.num_given for prompt in prompts])
+    num_written = sum([each.num_tokens for each in tried])
+    return Generation(kept, seed, Usage(num_prompt, num_written, num_prompt + num_written))
+
+
+def read_back(
+    model: TextModel, prompt: Prompt, num_top: int
+) -> Operation[tuple[list[TokenLogprob], Prompt]]:
+    """Score the tokens of a prompt, each after those before it; return what is left to go on from, too.
+
+    The first token of a text has no log-probability: nothing stands before it.
+    """
+    tokenizer = model.tokenizer
+    if not prompt.ids:
+        found, left = [], prompt
+    else:
+        want = Want(top=num_top, state=True)
+        result = yield from scored(Request(Purpose.SCORE, prompt.ids, want=want))
+        tops = result.top or [[] for _ in prompt.ids]
+        rows = zip(prompt.ids, result.logprobs, tops, prompt.offsets, strict=True)
+        found = [token_logprob(tokenizer, *row) for row in rows]
+        left = prompt.after(result.state)
+    if prompt.names_boundary:
+        return [TokenLogprob(EOS, None, [], 0), *found], left
+    if found:
+        found[0] = TokenLogprob(found[0].token, None, [], found[0].offset)
+    return found, left
+
+
+def new_seed() -> int:
+    """Draw a seed for who names none, of a size that every reader of JSON counts exactly."""
+    return secrets.randbits(53)
+
+
+def seed_of(seed: int, index: int) -> int:
+    """Return the seed of a text by its index: the request's own for the first, a hash of both for the others."""
+    if index == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _write(
+    model: TextModel,
+    prompt: Prompt,
+    params: GenerationParams,
+    sampling: SamplingParams,
+    index: int,
+) -> Operation[Completion]:
+    """Write one text, with a delta for each piece of it."""
+    text = _text(model, prompt, params)
+    is_streamed = params.stream or bool(params.stop)
+    written = yield Request(
+        Purpose.GENERATE, prompt.ids, prompt.start, sampling, _want(params), is_streamed=is_streamed
+    )
+    parts: list[Delta] = []
+    while True:
+        assert isinstance(written, Written)
+        piece, reason, logprobs = text.take(written)
+        state = written.state
+        if text.is_stopped:
+            # The engine may have written on, so what counts of the text is read once more.
+            state = (yield from _read_again(prompt, text)) if params.return_state else None
+        parts.append(Delta(index, piece, reason, logprobs, state))
+        yield parts[-1]
+        if reason:
+            return _completion(parts, text, params)
+        written = yield MORE
+
+
+def _read_again(prompt: Prompt, text: IncrementalText) -> Operation[TextState]:
+    return (yield from read([*prompt.ids, *text.token_ids], prompt.start))
+
+
+def _search(
+    model: TextModel, prompt: Prompt, params: GenerationParams, sampling: SamplingParams
+) -> Operation[list[Completion]]:
+    """Find the likeliest texts."""
+    searched = yield Request(
+        Purpose.BRANCH, prompt.ids, prompt.start, sampling, _want(params), beams=params.beams
+    )
+    assert isinstance(searched, Searched)
+    found = []
+    for each in searched.hypotheses[: params.n]:
+        text, state = _text(model, prompt, params), each.state
+        written = Written(each.token_ids, each.logprobs, each.top, each.finish_reason)
+        piece, reason, logprobs = text.take(written)
+        if text.is_stopped and params.return_state:
+            state = yield from _read_again(prompt, text)
+        found.append(_completion([Delta(0, piece, reason, logprobs, state)], text, params))
+    return found
+
+
+def _want(params: GenerationParams) -> Want:
+    return Want(top=params.logprobs or 0, state=params.return_state)
+
+
+def _text(model: TextModel, prompt: Prompt, params: GenerationParams) -> IncrementalText:
+    wants_logprobs = params.logprobs is not None
+    return IncrementalText(model.tokenizer, prompt, params.stop, wants_logprobs=wants_logprobs)
+
+
+def _completion(
+    parts: Sequence[Delta], written: IncrementalText, params: GenerationParams
+) -> Completion:
+    """Put the pieces of a text together."""
+    last = parts[-1]
+    assert last.finish_reason is not None
+    logprobs = [each for part in parts for each in part.logprobs]
+    return Completion(
+        last.index,
+        "".join([part.text for part in parts]),
+        last.finish_reason,
+        None if params.logprobs is None else logprobs,
+        last.state,
+        written.sum_logprobs / max(1, len(written.token_ids)),
+        len(written.token_ids),
+    )
+
+
+def _best(completions: list[Completion], params: GenerationParams) -> list[Completion]:
+    """Keep the n likeliest of each prompt's texts, by the mean token."""
+    kept: list[Completion] = []
+    for first in range(0, len(completions), params.num_tried):
+        tried = completions[first : first + params.num_tried]
+        kept += sorted(tried, key=lambda each: -each.mean_logprob)[: params.n]
+    return _numbered(kept)
+
+
+def _numbered(completions: Iterable[Completion]) -> list[Completion]:
+    return [replace(each, index=index) for index, each in enumerate(completions)]

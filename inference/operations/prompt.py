@@ -1,0 +1,115 @@
+"""What a text goes on from: a string or token ids, checked, as tokens and as characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from inference.engine.request import TextState
+from inference.operations.encoding import (
+    NO_LIMIT,
+    cut_blanks,
+    encode,
+    require_known,
+    require_short,
+    require_something_to_read,
+)
+from models.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt, perhaps after a state.
+
+    Attributes
+    ----------
+    ids
+        Tokens to read, after the boundary that every text begins with, or after the state.
+    drops_space
+        Whether the space before the first word to come is in the prompt already.
+    num_given
+        Tokens that were given, a boundary at the beginning counted.
+    text
+        The prompt as it was given, or as its token ids spell it, if that was asked for.
+    offsets
+        Where each token but a boundary at the beginning begins in it, in characters.
+    names_boundary
+        Whether the boundary at the beginning was given too.
+    """
+
+    ids: Sequence[int]
+    start: TextState | None = None
+    drops_space: bool = False
+    num_given: int = 0
+    text: str = ""
+    offsets: Sequence[int] = ()
+    names_boundary: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether anything comes before what is written."""
+        return bool(self.ids) or self.start is not None
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether a word to come stands inside a text, so that a space belongs before it."""
+        return self.has_text or self.drops_space
+
+    def after(self, state: TextState | None) -> Prompt:
+        """Return what is left to read after a state in which all of it has been scored."""
+        return self if state is None else replace(self, ids=[], start=state)
+
+
+def read_prompt(
+    tokenizer: Tokenizer,
+    given: str | Sequence[int],
+    start: TextState | None = None,
+    *,
+    max_tokens: int = NO_LIMIT,
+    with_names: bool = False,
+    spells: bool = False,
+    param: str = "prompt",
+) -> Prompt:
+    """Check a prompt, and tokenize it if it is a string; token ids are spelled if that is asked for.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a token id is not in the vocabulary, or nothing is given where a text has ended.
+    TextTooLongError
+        If there are more than `max_tokens` tokens.
+    """
+    drops_space, text = False, ""
+    offsets: list[tuple[int, int]] = []
+    if isinstance(given, str):
+        text = given
+        shorter, drops_space = cut_blanks(tokenizer, given)
+        encoding = encode(
+            tokenizer, shorter, max_tokens=max_tokens, param=param, with_names=with_names
+        )
+        ids, offsets = list(encoding.ids), encoding.offsets
+    else:
+        require_short(len(given), max_tokens=max_tokens, param=param)
+        require_known(tokenizer, given, param)
+        ids = list(given)
+        if spells:
+            text, offsets = spell(tokenizer, ids)
+    num_given = len(ids)
+    names_boundary = start is None and ids[:1] == [tokenizer.eos_id]
+    if names_boundary:
+        ids, offsets = ids[1:], offsets[1:]
+    require_something_to_read(start, ids, param)
+    begins = [first for first, _ in offsets]
+    return Prompt(ids, start, drops_space, num_given, text, begins, names_boundary)
+
+
+def spell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+    """Return the text that token ids spell, and where in it each of them stands; the boundary spells nothing."""
+    stream = tokenizer.stream()
+    pieces, offsets, begin = [], [], 0
+    for token_id in ids:
+        piece = stream.push([token_id])
+        pieces.append(piece)
+        offsets.append((begin, begin + len(piece)))
+        begin += len(piece)
+    return "".join(pieces) + stream.finish(), offsets

@@ -1,0 +1,93 @@
+"""Texts that grow: what was read is not read again, and a word under way may be cut anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from inference.engine.request import TextState
+from inference.operation import Operation, read
+from inference.operations.next_token import NextQuery, NextToken, predict_next
+from inference.operations.prompt import Prompt
+from inference.operations.scoring import score_ids
+from inference.operations.text_model import TextModel
+from models.native.sequence import Want
+from models.neural_cache import NeuralCache
+from models.tokenizer import Tokenizer
+
+REMEMBERED_AT_ONCE = 256
+"""Tokens of an adaptive text that are read in one go."""
+MAX_WORD = 200
+"""Letters after which a word is taken as it is, however it goes on."""
+MAX_BLANKS = 200
+"""Blanks before a word that may still become part of its token."""
+
+
+@dataclass(frozen=True)
+class GrowingText:
+    """One text under way, as far as it has come.
+
+    Attributes
+    ----------
+    state
+        The memory of the text up to the word under way; None at the beginning of a text.
+    tail
+        The word under way, with the space before it: what comes may yet change how it is cut to tokens.
+    num_tokens
+        Tokens that the state stands for.
+    cache
+        What the text has had, if it adapts to that.
+    """
+
+    state: TextState | None = None
+    tail: str = ""
+    num_tokens: int = 0
+    cache: NeuralCache | None = None
+
+    def fork(self) -> GrowingText:
+        """Return one that goes on from here by itself."""
+        return replace(self, cache=self.cache.copy() if self.cache else None)
+
+
+def append(text: GrowingText, ids: Sequence[int], tail: str) -> Operation[GrowingText]:
+    """Read tokens that are settled; whoever leaves half-way leaves the text as it was."""
+    state, cache = text.state, text.cache
+    if cache:
+        if len(ids) > REMEMBERED_AT_ONCE:
+            cache = cache.copy()
+        for first in range(0, len(ids), REMEMBERED_AT_ONCE):
+            some = ids[first : first + REMEMBERED_AT_ONCE]
+            found = yield from score_ids(some, state, Want(state=True), cache.view())
+            assert found.hidden is not None
+            assert found.cache_probs is not None
+            cache.append(found.hidden, some, found.logprobs, found.cache_probs)
+            state = found.state
+    elif ids:
+        state = yield from read(ids, state)
+    return GrowingText(state, tail, text.num_tokens + len(ids), cache)
+
+
+def predict_after(
+    model: TextModel, text: GrowingText, tail: Prompt, query: NextQuery
+) -> Operation[NextToken]:
+    """Predict what follows a text, whose word under way is given as tokens."""
+    cache = text.cache.view() if text.cache else None
+    return (yield from predict_next(model, tail, query, cache))
+
+
+def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
+    """Split a text to what no letter to come can change any more, and the word under way with the blanks before it.
+
+    A word of more than `MAX_WORD` letters is taken as it is; of more blanks than `MAX_BLANKS` the last few count.
+    """
+    if tokenizer.kind == "characters":
+        return text, ""
+    word = len(text)
+    while word and not text[word - 1].isspace():
+        word -= 1
+        if len(text) - word > MAX_WORD:
+            return text, ""
+    blanks = word
+    while blanks and text[blanks - 1].isspace() and word - blanks < MAX_BLANKS:
+        blanks -= 1
+    return text[:blanks], text[blanks:]

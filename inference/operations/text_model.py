@@ -1,0 +1,85 @@
+"""What an operation knows of the language model that it asks: its tokenizer, its words, its sizes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from models.checkpoint import Checkpoint
+from models.errors import InvalidParameterError
+from models.language_model import LanguageModel
+from models.native.sequence import ModelShape
+from models.neural_cache import NeuralCache, NeuralCacheConfig
+from models.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class WordIndex:
+    """The words of a vocabulary in the order of their surfaces, without the space before each."""
+
+    surfaces: list[str]
+    token_ids: list[int]
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> WordIndex:
+        """Sort a vocabulary."""
+        special = (tokenizer.unk_id, tokenizer.eos_id)
+        words = [i for i in range(tokenizer.vocab_size) if i not in special]
+        pairs = sorted((tokenizer.surface(i).lstrip(" "), i) for i in words)
+        return cls([surface for surface, _ in pairs], [token_id for _, token_id in pairs])
+
+    def starting_with(self, letters: str) -> list[int]:
+        """Return the ids of the tokens that begin with these letters."""
+        first = bisect_left(self.surfaces, letters)
+        last = bisect_left(self.surfaces, letters + "\U0010ffff")
+        return self.token_ids[first:last]
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A next-token model that is ready to be asked.
+
+    Attributes
+    ----------
+    precision
+        "int8", "bf16" or "fp32".
+    version
+        A hash of all that a state depends on: a state fits this version alone.
+    """
+
+    checkpoint: Checkpoint
+    shape: ModelShape
+    precision: str
+    version: bytes
+    words: WordIndex = field(repr=False)
+    name: str = field(init=False)
+    tokenizer: Tokenizer = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.checkpoint.name)
+        object.__setattr__(self, "tokenizer", self.checkpoint.tokenizer)
+
+    @property
+    def num_units(self) -> int:
+        """Units of the last layer, without the padding of `shape.hidden_size`."""
+        assert isinstance(self.checkpoint.model, LanguageModel)
+        return self.checkpoint.model.output_matrix.shape[1]
+
+    @property
+    def cache_config(self) -> NeuralCacheConfig:
+        """How far a neural cache is heeded: as was fitted, or as is usual."""
+        return self.checkpoint.neural_cache or NeuralCacheConfig()
+
+    def new_cache(self) -> NeuralCache:
+        """Make the neural cache of a text that adapts.
+
+        Raises
+        ------
+        InvalidParameterError
+            If what runs the model reports no hidden states.
+        """
+        if not self.shape.hidden_size:
+            raise InvalidParameterError(
+                f"{self.name} runs in {self.precision}: only models in int8 adapt", "adaptive"
+            )
+        return NeuralCache(self.cache_config, self.shape.hidden_size)

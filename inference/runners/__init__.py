@@ -1,0 +1,1 @@
+"""What runs a model's steps: the integer form in native code, or torch."""

@@ -1,0 +1,53 @@
+"""The loaded models, by name and by language."""
+
+import pytest
+
+from app.services.registry import LoadedClassifier, LoadedLanguageModel, Registry
+from inference.drivers.engine_thread import Caller
+from inference.errors import UnknownModelError, WrongTaskError
+from tests.support.serving import serve
+
+
+def test_a_model_is_found_by_name_or_by_the_language_of_the_text(checkpoints) -> None:
+    async def body(serving) -> None:
+        registry, caller = serving.registry, Caller()
+        assert registry.language_model("tang", "The", caller).name == "tang"
+        assert registry.language_model(None, "The cat", caller).name == "english"
+        assert registry.language_model(None, "春", caller).name == "tang"
+        assert registry.classifier(None, None, "春", caller).name == "sentiment-zh"
+        assert registry.classifier(None, "en", "春", caller).name == "sentiment-en"
+        assert registry.default_name == "english"
+        assert caller.stats.models == ["english", "tang", "sentiment-zh", "sentiment-en"]
+
+    serve(checkpoints, body)
+
+
+def test_a_name_that_is_none_is_refused_with_those_that_are(checkpoints) -> None:
+    async def body(serving) -> None:
+        with pytest.raises(UnknownModelError, match="did you mean english"):
+            serving.registry.get("englsh")
+        with pytest.raises(WrongTaskError, match="takes one, and loaded are: english, bytes"):
+            serving.registry.language_model("sentiment-en", "", Caller())
+        with pytest.raises(WrongTaskError, match="sentiment-en is no language model"):
+            serving.registry.language_model("sentiment-en", "", Caller())
+        with pytest.raises(WrongTaskError, match="english is no classifier"):
+            serving.registry.classifier("english", None, "", Caller())
+        with pytest.raises(UnknownModelError, match="no classifier is loaded"):
+            Registry([], []).classifier(None, None, "", Caller())
+
+    serve(checkpoints, body)
+
+
+def test_every_model_has_one_driver_that_lives_while_the_registry_does(checkpoints) -> None:
+    async def body(serving) -> None:
+        registry = serving.registry
+        kinds = {name: type(each) for name, each in registry.models.items()}
+        assert kinds["counts"] is LoadedLanguageModel
+        assert kinds["sentiment-en"] is LoadedClassifier
+        assert registry.models["counts"].precision == "fp32"
+        assert registry.models["english"].precision == "int8"
+        assert registry.is_ready
+        await registry.stop()
+        assert not registry.is_ready
+
+    serve(checkpoints, body)

@@ -1,0 +1,360 @@
+"""An operation under way, sent results made by hand: what is asked, in which order, and who goes on with what."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.drivers.execution import Execution, Submitted
+from inference.engine.request import Predicted, Request, Scored, Written
+from inference.operation import MORE, Delta, gather
+from models.native.structures import Purpose
+
+
+class Engine:
+    """Numbers what is submitted from 1 on, and remembers what is aborted; a sequence is its number here."""
+
+    def __init__(self, *, answers_at_once: bool = False) -> None:
+        self.submitted: list[list[tuple[int, ...]]] = []
+        self.done: list[str] = []
+        self._answers_at_once = answers_at_once
+        self._count = 0
+
+    @property
+    def aborted(self) -> list[str]:
+        return [each for each in self.done if each.startswith("abort")]
+
+    def submit(self, requests) -> list[Submitted]:
+        self.submitted.append([tuple(request.token_ids) for request in requests])
+        found = []
+        for request in requests:
+            self._count += 1
+            self.done.append(f"submit {self._count}")
+            result = scored(*request.token_ids) if self._answers_at_once else None
+            found.append(Submitted(self._count, result))
+        return found
+
+    def abort(self, sequence: int) -> None:
+        self.done.append(f"abort {sequence}")
+
+
+def begin(operation, engine: Engine) -> Execution:
+    execution = Execution(operation)
+    execution.start(engine.submit)
+    return execution
+
+
+def scored(*logprobs: float) -> Scored:
+    return Scored(list(logprobs), [])
+
+
+def written(*ids: int, reason=None) -> Written:
+    return Written(list(ids), [0.0] * len(ids), [], reason)
+
+
+def request(*ids: int, is_streamed: bool = False) -> Request:
+    return Request(Purpose.GENERATE if is_streamed else Purpose.SCORE, ids, is_streamed=is_streamed)
+
+
+def total(*ids: int):
+    found = yield request(*ids)
+    return sum(found.logprobs)
+
+
+def write(index: int, num_wanted: int):
+    """Hear so many results of a stream."""
+    found = yield request(index, is_streamed=True)
+    heard = 0
+    while True:
+        heard += 1
+        yield Delta(index, str(found.token_ids), found.finish_reason)
+        if found.finish_reason or heard == num_wanted:
+            return heard
+        found = yield MORE
+
+
+def test_requests_of_all_parts_are_submitted_together_and_answers_come_in_order() -> None:
+    engine = Engine()
+    execution = begin(gather([total(1), gather([total(2), total(3)]), total(4)]), engine)
+    assert engine.submitted == [[(1,), (2,), (3,), (4,)]]
+    for sequence, logprob in ((3, 30.0), (1, 10.0), (4, 40.0)):
+        execution.resume(sequence, scored(logprob), engine.submit, engine.abort)
+        assert not execution.is_done
+    execution.resume(2, scored(20.0), engine.submit, engine.abort)
+    assert execution.is_done
+    assert execution.answer == [10.0, [20.0, 30.0], 40.0]
+    assert not execution.waiting
+
+
+def test_a_part_asks_again_as_soon_as_it_is_answered() -> None:
+    def twice():
+        first = yield from total(1)
+        second = yield from total(2)
+        return first, second
+
+    engine = Engine()
+    execution = begin(gather([twice(), total(9)]), engine)
+    execution.resume(1, scored(5.0), engine.submit, engine.abort)
+    assert engine.submitted[-1] == [(2,)]
+    execution.resume(3, scored(6.0), engine.submit, engine.abort)
+    execution.resume(2, scored(7.0), engine.submit, engine.abort)
+    assert execution.answer == [(5.0, 6.0), 7.0]
+
+
+def test_parts_that_gather_in_their_turn_ask_together_with_the_others() -> None:
+    def tree(depth: int):
+        yield Delta(depth, "begins", None)
+        if not depth:
+            return (yield from total(7))
+        found = yield from gather(tree(depth - 1) for _ in range(2))
+        yield Delta(depth, "ends", None)
+        return found
+
+    engine = Engine()
+    execution = begin(tree(3), engine)
+    assert [len(batch) for batch in engine.submitted] == [8]
+    for sequence in range(8, 0, -1):
+        execution.resume(sequence, scored(float(sequence)), engine.submit, engine.abort)
+    assert execution.answer == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+    begun = [delta.index for delta in execution.deltas if delta.text == "begins"]
+    ended = [delta.index for delta in execution.deltas if delta.text == "ends"]
+    assert begun == [3, 2, 1, 0, 0, 1, 0, 0, 2, 1, 0, 0, 1, 0, 0]
+    assert ended == [1, 1, 2, 1, 1, 2, 3]
+
+
+def test_what_is_gathered_after_what_was_gathered_waits_for_it() -> None:
+    def stages():
+        first = yield from gather([total(1), total(2)])
+        second = yield from gather([total(3), total(4)])
+        return first + second
+
+    engine = Engine()
+    execution = begin(stages(), engine)
+    execution.resume(2, scored(2.0), engine.submit, engine.abort)
+    assert engine.submitted == [[(1,), (2,)]]
+    execution.resume(1, scored(1.0), engine.submit, engine.abort)
+    assert engine.submitted == [[(1,), (2,)], [(3,), (4,)]]
+    execution.resume(3, scored(3.0), engine.submit, engine.abort)
+    execution.resume(4, scored(4.0), engine.submit, engine.abort)
+    assert execution.answer == [1.0, 2.0, 3.0, 4.0]
+
+
+TREES = st.recursive(st.integers(1, 9), lambda parts: st.lists(parts, max_size=4), max_leaves=12)
+
+
+@settings(deadline=None)
+@given(tree=TREES, seed=st.integers(0, 99))
+def test_whatever_is_gathered_is_answered_in_its_order_whichever_result_comes_first(
+    tree, seed
+) -> None:
+    """A number is a leaf that makes so many requests, one after the other."""
+
+    def run(part):
+        if isinstance(part, list):
+            return (yield from gather(map(run, part)))
+        found = 0.0
+        for _ in range(part):
+            found += yield from total(1)
+        return int(found)
+
+    engine = Engine()
+    execution = begin(run(tree), engine)
+    pick = random.Random(seed)
+    while execution.waiting:
+        sequence = pick.choice(list(execution.waiting))
+        execution.resume(sequence, scored(1.0), engine.submit, engine.abort)
+    assert execution.answer == tree
+    assert engine.aborted == []
+
+
+def test_what_is_answered_at_once_goes_on_at_once() -> None:
+    execution = begin(gather([total(1), total(2)]), Engine(answers_at_once=True))
+    assert execution.answer == [1.0, 2.0]
+    assert not execution.waiting
+
+
+def test_thousands_of_requests_answered_at_once_are_no_deep_recursion() -> None:
+    def count(number: int):
+        found = 0.0
+        for _ in range(number):
+            found += yield from total(1)
+        return found
+
+    def nested(depth: int):
+        return (yield from gather([nested(depth - 1)])) if depth else (yield from total(1))
+
+    assert begin(count(5_000), Engine(answers_at_once=True)).answer == 5_000
+    answer = begin(nested(2_000), Engine(answers_at_once=True)).answer
+    for _ in range(2_000):
+        (answer,) = answer
+    assert answer == 1.0
+
+
+def test_who_gathers_nothing_goes_on() -> None:
+    def nothing():
+        answers = yield from gather([])
+        return answers, (yield from gather([gather([]), gather([gather([])])]))
+
+    engine = Engine()
+    assert begin(nothing(), engine).answer == ([], [[], [[]]])
+    assert engine.submitted == []
+
+
+def test_who_asks_nothing_is_done_at_once_with_what_it_has_written() -> None:
+    def speak():
+        yield Delta(0, "one", None)
+        yield Delta(0, "two", "stop")
+        return "said"
+
+    execution = begin(speak(), Engine())
+    assert execution.answer == "said"
+    assert [delta.text for delta in execution.deltas] == ["one", "two"]
+
+
+def test_deltas_come_in_the_order_of_their_results() -> None:
+    engine = Engine()
+    execution = begin(gather([write(0, 99), write(1, 99)]), engine)
+    for sequence in (2, 1, 1, 2):
+        execution.resume(sequence, written(sequence), engine.submit, engine.abort)
+    assert [delta.index for delta in execution.deltas] == [1, 0, 0, 1]
+    for sequence in (1, 2):
+        execution.resume(sequence, written(9, reason="length"), engine.submit, engine.abort)
+    assert execution.answer == [3, 3]
+    assert engine.aborted == []
+
+
+def test_who_has_heard_enough_of_a_stream_has_it_aborted_and_hears_no_more() -> None:
+    engine = Engine()
+    execution = begin(gather([write(0, 2), write(1, 99)]), engine)
+    for _ in range(3):
+        execution.resume(1, written(1), engine.submit, engine.abort)
+    assert engine.aborted == ["abort 1"]
+    assert len(execution.deltas) == 2
+    assert list(execution.waiting) == [2]
+
+
+def test_a_stream_is_aborted_before_what_comes_next_is_submitted() -> None:
+    def stop_and_go_on():
+        yield request(1, is_streamed=True)
+        yield from total(2)
+
+    engine = Engine()
+    execution = begin(stop_and_go_on(), engine)
+    execution.resume(1, written(5), engine.submit, engine.abort)
+    assert engine.done == ["submit 1", "abort 1", "submit 2"]
+
+
+def test_the_last_result_of_a_stream_is_no_reason_to_abort_it() -> None:
+    engine = Engine()
+    execution = begin(write(0, 99), engine)
+    execution.resume(1, written(5), engine.submit, engine.abort)
+    execution.resume(1, written(reason="stop"), engine.submit, engine.abort)
+    assert execution.answer == 2
+    assert engine.aborted == []
+
+
+def test_a_part_that_breaks_ends_the_whole_and_what_still_runs_is_returned() -> None:
+    def broken():
+        yield request(1)
+        raise ValueError("broken")
+
+    closed = []
+
+    def patient():
+        try:
+            yield request(2)
+        finally:
+            closed.append("patient")
+
+    engine = Engine()
+    execution = begin(gather([broken(), patient()]), engine)
+    with pytest.raises(ValueError, match="broken"):
+        execution.resume(1, scored(1.0), engine.submit, engine.abort)
+    assert execution.close() == [2]
+    del execution
+    assert closed == ["patient"]
+
+
+def test_a_stream_whose_reader_breaks_still_runs_until_it_is_aborted() -> None:
+    def broken():
+        yield request(1, is_streamed=True)
+        raise ValueError("broken")
+
+    engine = Engine()
+    execution = begin(gather([broken(), total(2)]), engine)
+    with pytest.raises(ValueError, match="broken"):
+        execution.resume(1, written(5), engine.submit, engine.abort)
+    assert sorted([*execution.close(), *engine.aborted]) == [1, 2]
+
+
+def test_a_part_that_breaks_before_anything_is_asked_has_nothing_submitted() -> None:
+    def broken():
+        raise ValueError("broken")
+        yield
+
+    engine = Engine()
+    execution = Execution(gather([total(1), broken(), total(2)]))
+    with pytest.raises(ValueError, match="broken"):
+        execution.start(engine.submit)
+    assert engine.submitted == []
+    assert execution.close() == []
+
+
+def test_a_refused_submission_leaves_nothing_waiting() -> None:
+    batches = []
+
+    def refuse(requests):
+        batches.append(len(requests))
+        raise ValueError("no room")
+
+    execution = Execution(gather([total(1), total(2)]))
+    with pytest.raises(ValueError, match="no room"):
+        execution.start(refuse)
+    assert batches == [2]
+    assert execution.close() == []
+
+
+def test_a_refusal_half_way_returns_what_still_runs() -> None:
+    def refuse(_requests):
+        raise ValueError("no room")
+
+    def twice():
+        yield from total(1)
+        yield from total(2)
+
+    engine = Engine()
+    execution = begin(gather([twice(), total(3)]), engine)
+    with pytest.raises(ValueError, match="no room"):
+        execution.resume(1, scored(1.0), refuse, engine.abort)
+    assert execution.close() == [2]
+
+
+def test_what_is_closed_ends_and_hears_no_more() -> None:
+    closed = []
+
+    def patient():
+        try:
+            yield from gather([total(1), total(2)])
+        finally:
+            closed.append("patient")
+
+    engine = Engine()
+    execution = begin(patient(), engine)
+    assert execution.close() == [1, 2]
+    assert closed == ["patient"]
+    execution.resume(1, scored(1.0), engine.submit, engine.abort)
+    assert execution.close() == []
+    assert not execution.is_done
+
+
+@pytest.mark.parametrize("result", [Predicted(None, 2.5, []), scored(1.0), written(reason="stop")])
+def test_what_has_one_result_is_over_with_it(result) -> None:
+    def ask():
+        return (yield request(1))
+
+    engine = Engine()
+    execution = begin(ask(), engine)
+    execution.resume(1, result, engine.submit, engine.abort)
+    assert execution.answer is result
+    assert engine.aborted == []

@@ -1,0 +1,94 @@
+"""What a sequence is asked: the slots and tokens that it takes, and which results end it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from inference.engine.request import (
+    BeamParams,
+    Predicted,
+    Request,
+    Scored,
+    Searched,
+    TextState,
+    Written,
+    is_final,
+    require_open,
+)
+from inference.errors import EndedTextError
+from models.native.sampling import SamplingParams
+from models.native.structures import Purpose
+
+STATE = TextState(b"secret", 12, (7, 8))
+WRITING, READING = SamplingParams(max_tokens=3), SamplingParams(max_tokens=0)
+
+
+def test_only_a_search_takes_more_than_one_slot() -> None:
+    for purpose in (Purpose.GENERATE, Purpose.SCORE, Purpose.PREDICT):
+        assert Request(purpose, [3]).num_slots == 1
+    assert Request(Purpose.BRANCH, [3], beams=BeamParams(4)).num_slots == 4
+
+
+@pytest.mark.parametrize(
+    ("purpose", "sampling", "is_written"),
+    [
+        (Purpose.GENERATE, WRITING, True),
+        (Purpose.GENERATE, READING, False),
+        (Purpose.BRANCH, WRITING, True),
+        (Purpose.SCORE, WRITING, False),
+        (Purpose.PREDICT, WRITING, False),
+    ],
+)
+def test_a_text_is_written_by_a_generation_of_some_length_or_a_search(
+    purpose, sampling, is_written
+) -> None:
+    assert Request(purpose, [3], sampling=sampling).is_written == is_written
+
+
+def test_what_is_unread_is_the_boundary_or_the_rest_of_the_state_and_the_text() -> None:
+    assert Request(Purpose.PREDICT, [3, 4, 5]).num_unread == 4
+    assert Request(Purpose.PREDICT, []).num_unread == 1
+    assert Request(Purpose.PREDICT, [3], STATE).num_unread == 3
+    assert Request(Purpose.PREDICT, [3], TextState(b"", 4, ())).num_unread == 1
+
+
+@pytest.mark.parametrize("start", [None, STATE])
+def test_reading_asks_for_a_state_and_for_no_prediction(start) -> None:
+    request = Request.read([3, 4], start)
+    assert (request.purpose, request.token_ids) == (Purpose.GENERATE, [3, 4])
+    assert request.start is start
+    assert request.sampling.max_tokens == 0
+    assert (request.want.state, request.want.hidden, request.want.top) == (True, False, 0)
+    assert not request.is_written
+    assert Request.read([3], hidden=True).want.hidden
+
+
+def test_a_request_cannot_be_changed_once_it_is_asked() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Request(Purpose.PREDICT, [3]).token_ids = [4]
+
+
+def test_a_state_goes_on_with_a_token_that_is_not_read_yet() -> None:
+    longer = STATE.extended(9)
+    assert longer == TextState(b"secret", 12, (7, 8, 9))
+    assert STATE.unread == (7, 8)
+
+
+def test_what_a_state_remembers_is_not_printed() -> None:
+    assert "secret" not in repr(STATE)
+
+
+def test_nothing_is_scored_after_an_end() -> None:
+    require_open(None)
+    require_open(STATE)
+    with pytest.raises(EndedTextError, match="has ended"):
+        require_open(TextState(b"", 4, ()))
+
+
+def test_written_tokens_are_the_last_with_a_reason_and_every_other_result_is() -> None:
+    assert not is_final(Written([3], [-1.0], []))
+    for reason in ("stop", "length"):
+        assert is_final(Written([3], [-1.0], [], reason))
+    for result in (Scored([-1.0], []), Predicted(np.zeros(3), 0.0, []), Searched([])):
+        assert is_final(result)
