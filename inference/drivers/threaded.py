@@ -210,6 +210,7 @@ class Running(Generic[R]):
     async def _hear(self) -> None:
         """Wait for results, and let the operation go on with them."""
         waiting = self._execution.waiting
+        assert waiting, "nothing comes for who has left"
         if not self.inbox:
             if unready := [s for s in waiting if s.is_streamed and not s.is_reader_ready]:
                 self._driver.await_more(unready)

@@ -18,14 +18,7 @@ from inference.operations.scoring import score_ids
 from models.errors import StateError
 from models.native.sampling import SamplingParams
 from models.native.structures import Purpose
-from tests.support.fake_runner import (
-    BREAKING,
-    LIMIT,
-    FakeRunner,
-    Gate,
-    fake_engine,
-    fake_log_probs,
-)
+from tests.support.fake_runner import BREAKING, LIMIT, FakeRunner, Gate, fake_engine, fake_log_probs
 from tests.support.token_operations import ENDLESS, ids_of, predict, up_to, write
 
 TEXTS = ["The old cat sat on the mat.", "", "A lovely day!", "The dog", "it " * 40] * 30

@@ -52,6 +52,7 @@ def test_names_of_special_tokens_stand_for_them_only_where_that_is_asked_for(mak
         tokenizer.eos_id,
         *tokenizer.encode("sat").ids,
     ]
+    # Byte pairs read the names always: the library itself looks for them.
     assert tokenizer.kind == "bpe" or tokenizer.eos_id not in plain.ids
     place = asked.ids.index(tokenizer.eos_id)
     assert asked.offsets[place] == (7, 12)
