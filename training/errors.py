@@ -1,22 +1,4 @@
-"""Everything that training can refuse.
-
-* RefrainError (models.errors)
-  - RecipeError            a recipe or an override that makes no sense
-  - OutputError            the output folder cannot be written, or another run holds it
-    - OutputExistsError    it holds something worth keeping
-  - SnapshotError          a snapshot that does not fit the run
-  - DivergedError          the loss, its gradient or a validation figure is no number any more
-  - MissingPackageError    an optional package that is not installed; says how to get it
-  - TrackingError          an MLflow server or folder that does not answer
-  - HubError               the hub does not give or take a repository; says why
-  - LicenceError           a checkpoint that may not be given away
-  - CorpusError
-    - EmptyCorpusError     a text with nothing in it
-    - NotUtf8Error         a text file in another encoding; says the byte
-    - UnknownDatasetError  no such name in the registry
-    - MissingDatasetError  files that are not there; says how to get them
-    - CorruptDatasetError  files that are not what they should be
-"""
+"""What training refuses; models/errors.py draws the whole tree."""
 
 from models.errors import RefrainError
 

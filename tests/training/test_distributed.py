@@ -21,6 +21,8 @@ from training.precision import autocast
 from training.recipe import OptimizerRecipe, make_recipe
 from training.run import train
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("distributed_worker.py")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

@@ -18,6 +18,7 @@ from training.snapshot import Progress, find_snapshot, load_snapshot, save_snaps
 DRIVER = Path(__file__).with_name("kill_driver.py")
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_change_no_bit_of_the_weights(tmp_path) -> None:
     done = subprocess.run(
         [sys.executable, str(DRIVER), str(tmp_path)],

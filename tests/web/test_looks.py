@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.slow
+
 TABS = ("write", "next", "surprise", "sentiment", "models", "load")
 CONTROLS = {"button", "textbox", "combobox", "slider", "spinbutton", "checkbox", "tab", "link"}
 CONTROLS |= {"tabpanel", "tablist", "img", "meter"}

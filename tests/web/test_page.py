@@ -8,8 +8,8 @@ import pytest
 
 from app.api.page import FOLDER
 from app.services.learning_curve import MAX_POINTS, read_learning_curve, thinned
-from models.checkpoint import RUN_LOG
 from benchmarks.ladder import PAGE, kept_runs, page_rows
+from models.checkpoint import RUN_LOG
 
 ROOT = Path(__file__).parents[2]
 

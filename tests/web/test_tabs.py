@@ -5,6 +5,8 @@ from itertools import combinations
 import pytest
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.slow
+
 ARRIVALS = """() => {
     window.seen = [];
     const count = () => document.querySelectorAll('#panel-write .token').length;

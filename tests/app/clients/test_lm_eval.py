@@ -14,6 +14,8 @@ from tests.support.checkpoints import ENGLISH
 from training.corpus import TextCorpus
 from training.evaluate import evaluate_checkpoint
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = [ENGLISH, "The cat sat. The old dog saw a mat.", "A day! A lovely mat."]
 QUESTIONS = [
     {"context": "The old cat", "choices": [" sat", " dog", " on the mat"], "answer": 0},

@@ -11,6 +11,8 @@ import pytest
 from app.settings import Settings
 from tests.support.service import listening
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "The old cat"
 
 
