@@ -11,7 +11,6 @@ from cli.answers.choice import answers_of
 from cli.answers.options import (
     add_answer_options,
     add_sampling_options,
-    check_bounds,
     checked,
     only,
 )
@@ -20,7 +19,7 @@ from cli.output import write_json
 from cli.texts import is_typed, text_batches
 from inference.operations.generation import GenerationParams, check_search
 from models.errors import InvalidParameterError
-from models.native.sampling import PARAMETERS, Bounds, SamplingParams
+from models.native.sampling import PARAMETERS, Bounds, SamplingParams, check_bounds
 
 EXAMPLES = """examples:
   refrain generate "The river flows through the" --temperature 0.7 --top-p 0.9 --seed 4
@@ -32,15 +31,7 @@ EXAMPLES = """examples:
 Without a PROMPT the lines of standard input are the prompts; at a terminal a text is written from its beginning.
 The same seed gives the same text, here and on a server; every prompt is a request of its own.
 """
-BOUNDS: dict[str, Bounds] = {
-    "n": {"ge": 1, "le": 128},
-    "best_of": {"ge": 1, "le": 128},
-    "num_beams": {"ge": 1, "le": 32},
-    "length_penalty": {"ge": -10, "le": 10},
-    "logprobs": {"ge": 0, "le": 20},
-    "seed": {"ge": 0, "le": 2**63 - 1},
-}
-"""Of the numbers that say which texts are wanted, as `POST /generate` has them."""
+SEED: Bounds = {"ge": 0, "le": 2**63 - 1}
 BIAS: Bounds = {"ge": -1000, "le": 1000}
 
 
@@ -120,10 +111,9 @@ def _params(options: argparse.Namespace) -> GenerationParams:
         For flags that do not go together, or a value that cannot be.
     """
     given = vars(options)
-    check_bounds(given, BOUNDS)
+    if options.seed is not None:
+        check_bounds("seed", options.seed, SEED)
     check_search(given, options.num_beams)
-    if "" in options.stop:
-        raise InvalidParameterError("an empty string would end every text at once", "stop")
     return GenerationParams(
         SamplingParams(**only(given, *PARAMETERS)),
         n=options.n,
@@ -141,7 +131,7 @@ def _bias(text: str) -> tuple[str, float]:
         raise InvalidParameterError(
             f"a token and a number, such as ' the=-5', not {text!r}", "logit_bias"
         ) from error
-    check_bounds({"logit_bias": value}, {"logit_bias": BIAS})
+    check_bounds("logit_bias", value, BIAS)
     return token, value
 
 

@@ -6,12 +6,11 @@ import argparse
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import add_answer_options, check_bounds, checked
+from cli.answers.options import add_answer_options, checked
 from cli.answers.protocol import Answer
 from cli.output import shortened, write_json
 from cli.texts import is_typed, text_batches
 from inference.operations.next_token import NextQuery
-from models.native.sampling import Bounds
 
 EXAMPLES = """examples:
   refrain next "The capital of the United" --top-k 3
@@ -20,8 +19,6 @@ EXAMPLES = """examples:
   refrain next 春眠不觉 --model tang
   refrain next --json --top-k 1 < prefixes.txt | jq -r '.predictions[0].token'
 """
-BOUNDS: dict[str, Bounds] = {"top_k": {"ge": 0, "le": 1_000_000}}
-"""As `POST /next` has them."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,7 +76,6 @@ def _query(options: argparse.Namespace) -> NextQuery:
     InvalidParameterError
         For flags that do not go together, or a value that cannot be.
     """
-    check_bounds(vars(options), BOUNDS)
     return NextQuery(options.top_k, options.starts_with, options.candidates, options.normalize)
 
 

@@ -8,11 +8,10 @@ import math
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import add_answer_options, check_bounds, checked
+from cli.answers.options import add_answer_options, checked
 from cli.output import shortened, write_json
 from cli.texts import InputError, is_typed, text_batches
 from inference.operations.rescoring import Hypothesis, RescoringParams
-from models.native.sampling import Bounds
 
 EXAMPLES = """examples:
   refrain rescore "inn nineteen ten" "in 1910" --context "The ship was built"
@@ -22,8 +21,6 @@ EXAMPLES = """examples:
 Without a HYPOTHESIS they are the lines of standard input: a text each, or an object of JSON with its "text" and the
 recogniser's own "score", a natural logarithm. The likeliest comes first.
 """
-BOUNDS: dict[str, Bounds] = {"weight": {"ge": -100, "le": 100}}
-"""As `POST /rescore` has them."""
 AT_ONCE = 1 << 20
 """Lines that are taken together."""
 
@@ -88,7 +85,6 @@ def _params(options: argparse.Namespace) -> RescoringParams:
     InvalidParameterError
         For a weight that cannot be.
     """
-    check_bounds(vars(options), BOUNDS)
     return RescoringParams(
         options.weight,
         options.length_normalize,

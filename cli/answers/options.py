@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cli.texts import InputError
 from models.errors import InvalidParameterError
-from models.native.sampling import PARAMETERS, Bounds, Parameter
+from models.native.sampling import PARAMETERS
 
 T = TypeVar("T")
 
@@ -95,19 +95,6 @@ def _with_flag(message: str, param: str | None) -> str:
     if message.startswith(f"{param} "):
         return flag + message.removeprefix(param)
     return f"{flag}: {message}"
-
-
-def check_bounds(values: Mapping[str, Any], bounds: Mapping[str, Bounds]) -> None:
-    """Refuse numbers that the service refuses too; what is not given has no bounds.
-
-    Raises
-    ------
-    InvalidParameterError
-        Naming the first of them.
-    """
-    for name, each in bounds.items():
-        if (value := values.get(name)) is not None:
-            Parameter(name, type(value), value, "", each).check(value)
 
 
 def num_threads_of(options: argparse.Namespace) -> int:

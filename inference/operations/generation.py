@@ -15,13 +15,23 @@ from inference.operations.prompt import Prompt
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
 from models.errors import InvalidParameterError
-from models.native.sampling import GREEDY, PARAMETERS, SamplingParams
+from models.native.sampling import GREEDY, PARAMETERS, Bounds, SamplingParams, check_fields
 from models.native.sequence import Want
 from models.native.structures import Purpose
 from models.tokenizer import EOS
 
 DRAWN = ("temperature", "top_k", "top_p", "min_p", "typical_p", "best_of", "stream")
 """What a search has no use for, by the names of `POST /generate`: it draws nothing by chance."""
+
+
+BOUNDS: dict[str, Bounds] = {
+    "n": {"ge": 1, "le": 128},
+    "best_of": {"ge": 1, "le": 128},
+    "num_beams": {"ge": 1, "le": 32},
+    "length_penalty": {"ge": -10, "le": 10},
+    "logprobs": {"ge": 0, "le": 20},
+}
+"""Of the numbers that say which texts are wanted."""
 
 
 def check_search(given: Collection[str], num_beams: int) -> None:
@@ -70,7 +80,7 @@ class GenerationParams(Plain):
     Raises
     ------
     InvalidParameterError
-        If they do not go together.
+        If one is out of its bounds, or they do not go together.
     """
 
     hidden = frozenset({"sampling"})
@@ -88,6 +98,9 @@ class GenerationParams(Plain):
     stream: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self, BOUNDS)
+        if "" in self.stop:
+            raise InvalidParameterError("an empty string would end every text at once", "stop")
         if self.beams and self.num_beams < self.n:
             raise InvalidParameterError(
                 f"num_beams {self.num_beams} is less than n {self.n}", "num_beams"

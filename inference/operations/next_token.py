@@ -16,6 +16,7 @@ from inference.operations.prompt import Prompt
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
 from models.errors import InvalidParameterError
+from models.native.sampling import Bounds, check_fields
 from models.native.sequence import CacheView, Want
 from models.native.structures import Purpose
 from models.tokenizer import Tokenizer
@@ -24,6 +25,8 @@ MAX_TOP = 128
 """Most of the likeliest tokens that the engine itself puts in order."""
 MAX_CANDIDATE = 1_000
 """Longest candidate, in characters."""
+
+BOUNDS: dict[str, Bounds] = {"top_k": {"ge": 0, "le": 1_000_000}}
 
 Spellings = list[list[int]]
 """The ways a candidate may stand there as tokens."""
@@ -73,7 +76,7 @@ class NextQuery(Plain):
     Raises
     ------
     InvalidParameterError
-        If candidates are to be compared and none are given, or one is too long.
+        If `top_k` is out of bounds, candidates are to be compared and none are given, or one is too long.
     """
 
     top_k: int = 10
@@ -83,6 +86,7 @@ class NextQuery(Plain):
     return_state: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self, BOUNDS)
         if self.normalize == "candidates" and self.candidates is None:
             message = "normalize among candidates needs candidates"
             raise InvalidParameterError(message, "candidates")

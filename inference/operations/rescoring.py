@@ -11,8 +11,11 @@ from inference.engine.request import Request, TextState
 from inference.operation import Operation, gather, read, scored
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
+from models.native.sampling import Bounds, check_fields
 from models.native.structures import Purpose
 from models.tokenizer import Encoding
+
+BOUNDS: dict[str, Bounds] = {"weight": {"ge": -100, "le": 100}}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class RescoringParams(Plain):
         Whether the end of the text counts after each.
     normalize
         "hypotheses": every word's probability is that among the words of all hypotheses alone.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the weight is out of bounds.
     """
 
     weight: float = 1.0
@@ -61,6 +69,9 @@ class RescoringParams(Plain):
     bos: bool = True
     eos: bool = False
     normalize: Literal["vocabulary", "hypotheses"] = "vocabulary"
+
+    def __post_init__(self) -> None:
+        check_fields(self, BOUNDS)
 
 
 def rescore(

@@ -7,6 +7,7 @@ defaults, bounds and descriptions from here.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
@@ -84,7 +85,7 @@ class SamplingParams:
     def __post_init__(self) -> None:
         for parameter in PARAMETERS.values():
             if (value := getattr(self, parameter.name)) != parameter.default:
-                parameter.check(value)
+                check_bounds(parameter.name, value, parameter.bounds)
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,27 @@ class Parameter:
     description: str
     bounds: Bounds
 
-    def check(self, value: float) -> None:
-        """Refuse a value out of bounds; NaN is out of every bound."""
-        bounds, inf = self.bounds, math.inf
-        is_low = not (value >= bounds.get("ge", -inf) and value > bounds.get("gt", -inf))
-        if is_low or not value <= bounds.get("le", inf):
-            words = {"ge": "at least", "gt": "above", "le": "at most"}
-            said = " and ".join(f"{words[name]} {bound:g}" for name, bound in bounds.items())
-            raise InvalidParameterError(f"{self.name} must be {said}", self.name)
+
+def check_bounds(name: str, value: float, bounds: Bounds) -> None:
+    """Refuse a value out of bounds; NaN is out of every bound.
+
+    Raises
+    ------
+    InvalidParameterError
+        Naming the parameter.
+    """
+    is_low = not (value >= bounds.get("ge", -math.inf) and value > bounds.get("gt", -math.inf))
+    if is_low or not value <= bounds.get("le", math.inf):
+        words = {"ge": "at least", "gt": "above", "le": "at most"}
+        said = " and ".join(f"{words[kind]} {bound:,}" for kind, bound in bounds.items())
+        raise InvalidParameterError(f"{name} must be {said}", name)
+
+
+def check_fields(params: object, bounds: Mapping[str, Bounds]) -> None:
+    """Refuse parameters of which a field is out of its bounds; None has none."""
+    for name, each in bounds.items():
+        if (value := getattr(params, name)) is not None:
+            check_bounds(name, value, each)
 
 
 _KINDS = {"int": int, "float": float, "bool": bool}

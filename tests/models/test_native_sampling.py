@@ -6,7 +6,7 @@ import math
 import pytest
 
 from models.errors import InvalidParameterError
-from models.native.sampling import GREEDY, PARAMETERS, SamplingParams
+from models.native.sampling import GREEDY, PARAMETERS, SamplingParams, check_bounds
 from models.native.structures import SequenceStruct
 
 AT_THE_BOUNDS = [
@@ -31,7 +31,7 @@ BEYOND_THEM = [
     ("temperature", -0.1, "at least 0 and at most 100"),
     ("temperature", 100.1, "at least 0 and at most 100"),
     ("top_k", -1, "at least 0"),
-    ("top_k", 1_000_001, "at most 1e"),
+    ("top_k", 1_000_001, "at most 1,000,000"),
     ("top_p", 0, "above 0 and at most 1"),
     ("top_p", 1.01, "above 0 and at most 1"),
     ("min_p", -0.01, "at least 0 and at most 1"),
@@ -66,7 +66,7 @@ def test_a_value_out_of_bounds_is_refused_in_a_copy_too() -> None:
 
 def test_every_default_keeps_to_its_own_bounds_and_says_what_it_does() -> None:
     for parameter in PARAMETERS.values():
-        parameter.check(parameter.default)
+        check_bounds(parameter.name, parameter.default, parameter.bounds)
         assert isinstance(parameter.default, parameter.kind)
         assert parameter.description.endswith(".")
 

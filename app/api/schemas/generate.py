@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody, as_list
 from app.api.schemas.sampling import sampling_fields, sampling_of
-from inference.operations.generation import GenerationParams, check_search
+from inference.operations.generation import BOUNDS, GenerationParams, check_search
 from models.errors import InvalidParameterError
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
@@ -50,24 +50,21 @@ class GenerateBody(SamplingBody):
         lt=2**63,
         description="The same seed gives the same text; without one, a new one.",
     )
-    n: int = Field(1, ge=1, le=128, description="Texts for each prompt.")
+    n: int = Field(1, **BOUNDS["n"], description="Texts for each prompt.")
     best_of: int | None = Field(
         None,
-        ge=1,
-        le=128,
+        **BOUNDS["best_of"],
         description="Texts to write for each prompt, of which the n likeliest (by the mean token) are returned.",
     )
     num_beams: int = Field(
         1,
-        ge=1,
-        le=32,
+        **BOUNDS["num_beams"],
         description="Above 1: search for the likeliest texts with this many hypotheses (beam search) and return the n "
         "best; nothing is drawn by chance, and nothing streams.",
     )
     length_penalty: float = Field(
         1.0,
-        ge=-10,
-        le=10,
+        **BOUNDS["length_penalty"],
         description="Of a search: texts are ranked by log-probability over length to this power.",
     )
     logit_bias: dict[str, Annotated[float, Field(ge=-1000, le=1000)]] = Field(
@@ -81,8 +78,7 @@ class GenerateBody(SamplingBody):
     )
     logprobs: int | None = Field(
         None,
-        ge=0,
-        le=20,
+        **BOUNDS["logprobs"],
         description="Report each token's log-probability and this many alternatives.",
     )
     stream: bool = Field(default=False, description="Answer with server-sent events.")

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
-from inference.operations.next_token import NextQuery
+from inference.operations.next_token import BOUNDS, NextQuery
 
 
 def check_comparison(normalize: str, candidates: list[str] | None) -> None:
@@ -29,8 +29,7 @@ class NextBody(TimedBody):
     model: ModelName = None
     top_k: int = Field(
         10,
-        ge=0,
-        le=1_000_000,
+        **BOUNDS["top_k"],
         description="How many predictions to report; `<unk>`, all words that the vocabulary lacks together, is among "
         "them only where the whole vocabulary is asked for.",
     )

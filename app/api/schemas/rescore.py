@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from app.api.schemas.body import Answer, Body, ModelName, State, TimedBody
-from inference.operations.rescoring import Hypothesis, RescoringParams
+from inference.operations.rescoring import BOUNDS, Hypothesis, RescoringParams
 
 
 class HypothesisBody(Body):
@@ -41,7 +41,7 @@ class RescoreBody(TimedBody):
     context: str = Field("", description="What stands before every hypothesis.")
     hypotheses: Annotated[list[HypothesisBody], Field(min_length=1, max_length=1000)]
     weight: float = Field(
-        1.0, ge=-100, le=100, description="Of the language model's log-likelihood."
+        1.0, **BOUNDS["weight"], description="Of the language model's log-likelihood."
     )
     length_normalize: bool = Field(
         default=False, description="Take the log-likelihood of the mean token, not of the whole."

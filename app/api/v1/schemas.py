@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.sampling import sampling_fields, sampling_of
-from inference.operations.generation import GenerationParams
+from inference.operations.generation import BOUNDS, GenerationParams
 from models.native.sampling import SamplingParams
 
 MAX_SEED = 2**63
@@ -88,8 +88,8 @@ class CompletionBody(SamplingBody):
     prompt: TextOrIds = Field("", description="Text or token ids to go on with, or a list of them.")
     max_tokens: int | None = Field(DEFAULT_MAX_TOKENS, ge=0)
     top_k: int | None = Field(0, ge=-1, le=1_000_000, description="0 and -1 keep all.")
-    n: int | None = Field(1, ge=1, le=128)
-    best_of: int | None = Field(None, ge=1, le=128)
+    n: int | None = Field(1, **BOUNDS["n"])
+    best_of: int | None = Field(None, **BOUNDS["best_of"])
     stop: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=200)]],
         BeforeValidator(_as_stops),
@@ -97,7 +97,7 @@ class CompletionBody(SamplingBody):
     ] = Field(default_factory=list, description="A string or strings that end the text.")
     seed: int | None = Field(None, ge=-MAX_SEED, lt=MAX_SEED)
     logprobs: int | None = Field(
-        None, ge=0, le=20, description="Report this many alternatives to each token."
+        None, **BOUNDS["logprobs"], description="Report this many alternatives to each token."
     )
     echo: bool | None = Field(default=False, description="Give the prompt back before the text.")
     logit_bias: dict[str, Annotated[float, Field(ge=-1000, le=1000)]] | None = Field(

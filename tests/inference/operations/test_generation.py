@@ -387,3 +387,21 @@ def test_reading_nothing_back_asks_nothing() -> None:
     tokens, left = run_by_hand(read_back(MODEL, named, 2), replies()).answer
     assert [each.token for each in tokens] == ["<eos>"]
     assert left is named
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"n": 0},
+        {"n": 129},
+        {"best_of": 0},
+        {"num_beams": 0},
+        {"num_beams": 2, "length_penalty": float("nan")},
+        {"logprobs": -1},
+        {"stop": ("",)},
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_its_name(wanted) -> None:
+    with pytest.raises(InvalidParameterError) as refused:
+        GenerationParams(**wanted)
+    assert refused.value.param == list(wanted)[-1]

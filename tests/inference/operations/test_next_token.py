@@ -360,3 +360,9 @@ def test_a_blend_with_a_cache_is_the_models_distribution_and_the_entries_written
     two, one = found.candidates
     assert one.probability == pytest.approx(expected[sat], rel=1e-4)
     assert two.probability == pytest.approx(expected[sat] * then, rel=1e-4)
+
+
+@pytest.mark.parametrize("top_k", [-1, 1_000_001])
+def test_a_number_of_predictions_out_of_bounds_is_refused(top_k) -> None:
+    with pytest.raises(InvalidParameterError, match="top_k must be at least 0 and at most 1,000,"):
+        NextQuery(top_k=top_k)

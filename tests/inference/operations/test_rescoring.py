@@ -10,6 +10,7 @@ from inference.engine.request import Request
 from inference.loading import load_engine
 from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
 from models.checkpoint import load_checkpoint
+from models.errors import InvalidParameterError
 from models.native.structures import Purpose
 from models.tokenizer import Encoding
 from tests.support.by_hand import read_state, replies, run_by_hand, scores, state, text_model
@@ -168,3 +169,9 @@ def test_the_figures_are_those_of_the_network_itself(checkpoints) -> None:
                 rows = rows.log_softmax(-1)
             expected = sum(rows[place, token_id].item() for place, token_id in enumerate(ids))
             assert by_text[text] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("weight", [101.0, -101.0, float("nan")])
+def test_a_weight_out_of_bounds_is_refused(weight) -> None:
+    with pytest.raises(InvalidParameterError, match="weight must be at least -100"):
+        RescoringParams(weight)
