@@ -26,7 +26,6 @@ from inference.engine.request import (
     FinishReason,
     Predicted,
     Request,
-    Result,
     Scored,
     TextState,
     Written,
@@ -95,12 +94,6 @@ def gather(operations: Iterable[Operation[R]]) -> Operation[list[R]]:
     """Run operations side by side; return their answers in order. The first fault ends all of them."""
     answers: list[R] = yield Gather(list(operations))
     return answers
-
-
-def ask(request: Request) -> Operation[Result]:
-    """Run one request to its end."""
-    result: Result = yield request
-    return result
 
 
 def scored(request: Request) -> Operation[Scored]:

@@ -132,7 +132,12 @@ class ScoreStream:
             async with aclosing(self._split()) as lines:
                 async for line in lines:
                     number += 1
-                    await tasks.put(asyncio.create_task(self._score_line(number, line)))
+                    task = asyncio.create_task(self._score_line(number, line))
+                    try:
+                        await tasks.put(task)
+                    except asyncio.CancelledError:
+                        task.cancel()
+                        raise
         except Exception:
             await tasks.put(None)
             raise

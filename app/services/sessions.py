@@ -153,8 +153,8 @@ class SessionService:
         return cache
 
     def _forget(self, session: Session) -> None:
-        del self._sessions[session.id]
-        self._cache_bytes -= session.cache_bytes
+        if self._sessions.pop(session.id, None) is not None:
+            self._cache_bytes -= session.cache_bytes
 
     def _expire(self) -> None:
         oldest = self._clock() - self._serving.settings.session_idle_seconds

@@ -79,7 +79,7 @@ class LocalAnswers:
     def stream(self, prompt: str, params: GenerationParams, seed: int | None) -> Iterator[str]:
         """Continue one prompt."""
         sampling = replace(params.sampling, seed=_seed(params, seed))
-        wanted = replace(params, sampling=sampling, stream=True)
+        wanted = replace(params, sampling=sampling)
         for delta in self.language_model(prompt).stream(prompt, wanted):
             yield delta.text
 

@@ -11,6 +11,7 @@ from inference.drivers.execution import Execution, Submitted
 from inference.engine.engine import Engine
 from inference.engine.request import Request, Result
 from inference.engine.sequence import Sequence as EngineSequence
+from inference.errors import EngineError, EngineFailureError
 from inference.operation import Delta, Operation
 
 R = TypeVar("R")
@@ -33,6 +34,7 @@ class BlockingDriver:
         self._engine = engine
         self._lock = threading.Lock()
         self._inboxes: dict[EngineSequence, _Asked] = {}
+        self._left: deque[EngineSequence] = deque()
 
     @property
     def engine(self) -> Engine:
@@ -82,16 +84,22 @@ class BlockingDriver:
     ) -> list[Submitted]:
         """Queue requests for who asked."""
         with self._lock:
+            self._free_left()
             sequences = self._engine.add(requests, is_admitted=is_admitted)
             self._inboxes.update(dict.fromkeys(sequences, asked))
         return [Submitted(sequence) for sequence in sequences]
 
     def remove(self, sequences: Iterable[EngineSequence]) -> None:
-        """Free what nobody waits for any more."""
-        with self._lock:
-            for sequence in sequences:
-                if self._inboxes.pop(sequence, None) is not None:
-                    self._engine.remove(sequence)
+        """Free what nobody waits for any more: now, or before the next step if one is under way.
+
+        It never waits for the lock: the collector may close a forgotten stream in the thread that holds it.
+        """
+        self._left += sequences
+        if self._lock.acquire(blocking=False):
+            try:
+                self._free_left()
+            finally:
+                self._lock.release()
 
     def forget(self, sequence: EngineSequence) -> None:
         """Expect nothing more of a sequence that has ended."""
@@ -104,19 +112,41 @@ class BlockingDriver:
     def _step(self, asked: _Asked) -> None:
         """Advance everybody, unless who waits has something to do first."""
         with self._lock:
+            self._free_left()
             if asked.has_work or not self._engine.scheduler.is_busy:
                 return
-            self._engine.admit()
-            for sequence, result in self._engine.step():
+            try:
+                self._engine.admit()
+                found = self._engine.step()
+            except BaseException as error:
+                self._end_all(error)
+                raise
+            for sequence, result in found:
                 if (whose := self._inboxes.get(sequence)) is not None:
                     whose.inbox.append((sequence, result))
+
+    def _free_left(self) -> None:
+        """Remove what its callers have left; called with the lock."""
+        while self._left:
+            sequence = self._left.popleft()
+            if self._inboxes.pop(sequence, None) is not None:
+                self._engine.remove(sequence)
+
+    def _end_all(self, error: BaseException) -> None:
+        """Remove everything after a step that broke: what it had found out is lost, and nobody may wait for that."""
+        failure = EngineFailureError(f"a step of the engine broke: {error!r}")
+        failure.__cause__ = error
+        for sequence, asked in list(self._inboxes.items()):
+            self._engine.remove(sequence)
+            asked.inbox.append((sequence, failure))
+        self._inboxes.clear()
 
 
 class _Asked:
     """What one caller has under way."""
 
     def __init__(self, driver: BlockingDriver) -> None:
-        self.inbox: deque[tuple[EngineSequence, Result]] = deque()
+        self.inbox: deque[tuple[EngineSequence, Result | EngineError]] = deque()
         self._driver = driver
         self._open: dict[EngineSequence, Execution[Any]] = {}
 
@@ -133,6 +163,8 @@ class _Asked:
         """Let operations go on with what was found out for them."""
         while self.inbox:
             sequence, result = self.inbox.popleft()
+            if isinstance(result, EngineError):
+                raise result
             if (execution := self._open.get(sequence)) is not None:
                 self._resume(execution, sequence, result)
 

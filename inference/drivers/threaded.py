@@ -16,7 +16,6 @@ from inference.engine.request import Request, Result, is_final
 from inference.engine.sequence import Sequence as EngineSequence
 from inference.errors import EngineError
 from inference.operation import Delta, Operation
-from models.errors import RefrainError
 
 R = TypeVar("R")
 Message = tuple[EngineSequence, Result | EngineError]
@@ -78,9 +77,10 @@ class ThreadedDriver(EngineThread):
         caller = running.caller.name
         with self._condition:
             self._check_alive()
-            if self._is_idle and self._is_quick(requests):
-                return [self._answer_at_once(requests[0], caller)]
+            is_quick = self._is_idle and self._is_quick(requests)
             sequences = self.engine.add(requests, caller, is_admitted=is_admitted)
+            if is_quick:
+                return [self._answer_at_once(sequences[0])]
             for sequence in sequences:
                 self._open[sequence] = running
             if self.engine.free_slots:
@@ -109,13 +109,13 @@ class ThreadedDriver(EngineThread):
         is_free = not self._aborted and not self.engine.scheduler.is_busy
         return len(requests) == 1 and is_short and is_free and self.engine.is_quick
 
-    def _answer_at_once(self, request: Request, caller: str) -> Submitted:
+    def _answer_at_once(self, sequence: EngineSequence) -> Submitted:
         try:
-            return Submitted(*self.engine.answer(request, caller))
-        except RefrainError:
-            raise
+            return Submitted(sequence, self.engine.finish(sequence))
         except Exception as error:
-            raise self._break(error) from error
+            failure = self._break(error)
+            self._wake()
+            raise failure from error
 
     def _wake(self) -> None:
         self.engine.interrupt.value = 1

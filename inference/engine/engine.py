@@ -221,11 +221,15 @@ class Engine:
     def answer(self, request: Request, caller: str = "") -> tuple[Sequence, Result]:
         """Serve one request to its end; for who has an idle engine to himself."""
         (sequence,) = self.add([request], caller)
+        return sequence, self.finish(sequence)
+
+    def finish(self, sequence: Sequence) -> Result:
+        """Run the only sequence of an idle engine to its end."""
         self.admit()
         while True:
-            for _, result in self.step():
-                if is_final(result):
-                    return sequence, result
+            for found, result in self.step():
+                if found is sequence and is_final(result):
+                    return result
 
     def _rows(self, sequences: list[Sequence]) -> list[Sequence]:
         """Return what steps: of a search all of its live hypotheses."""

@@ -24,12 +24,19 @@ class Scheduler:
         self.running: list[Sequence] = []
         self._swapped_out: list[Sequence] = []
         self.num_waiting = 0
-        self.num_taken = 0
+        # Requests come in on one thread while texts end on another, so each counter has one writer at a time.
+        self._num_added = 0
+        self._num_removed = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether anybody runs or waits."""
         return bool(self.running or self.num_waiting or self._swapped_out)
+
+    @property
+    def num_taken(self) -> int:
+        """Slots that texts hold or wait for."""
+        return self._num_added - self._num_removed
 
     @property
     def has_somebody_to_move(self) -> bool:
@@ -71,7 +78,7 @@ class Scheduler:
             raise RequestTooLargeError(
                 f"a search of {largest} hypotheses; there are {self._config.max_slots} slots"
             )
-        self.num_taken += sum(sizes)
+        self._num_added += sum(sizes)
         for sequence in sequences:
             self._enqueue(sequence)
 
@@ -143,17 +150,17 @@ class Scheduler:
         """Take a sequence out; return whether it held a slot."""
         if sequence in self.running:
             self.running.remove(sequence)
-            self.num_taken -= sequence.num_slots
+            self._num_removed += sequence.num_slots
             return True
         if sequence in self._swapped_out:
             self._swapped_out.remove(sequence)
-            self.num_taken -= sequence.num_slots
+            self._num_removed += sequence.num_slots
             return False
         queue = self._queues.get(sequence.caller)
         if queue and sequence in queue:
             queue.remove(sequence)
             self.num_waiting -= 1
-            self.num_taken -= sequence.num_slots
+            self._num_removed += sequence.num_slots
             if not queue:
                 del self._queues[sequence.caller]
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import cast
@@ -106,9 +107,18 @@ class LocalModel:
     def stream(
         self, prompt: str, params: GenerationParams, state: TextState | None = None
     ) -> Generator[Delta, None, Generation]:
-        """Continue a prompt; yield each piece of text as it is written, and return the whole."""
-        prompts = [read_prompt(self.tokenizer, prompt, state)]
-        return self.driver.stream(generate(self.model, prompts, params, params.sampling.seed))
+        """Continue a prompt; yield each piece of text as it is written, and return the whole.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the text is known only at the end: that of a search, or the best of several.
+        """
+        prompts, streamed = (
+            [read_prompt(self.tokenizer, prompt, state)],
+            replace(params, stream=True),
+        )
+        return self.driver.stream(generate(self.model, prompts, streamed, params.sampling.seed))
 
     def score(self, text: str, state: TextState | None = None) -> TextScore:
         """Measure how likely a text is, and each of its tokens; the state to go on from comes along."""

@@ -107,6 +107,10 @@ class GenerationParams(Plain):
             )
         if self.beams and not self.sampling.max_tokens:
             raise InvalidParameterError("a search writes one token at least", "max_tokens")
+        if self.beams and self.stream:
+            raise InvalidParameterError(
+                "the likeliest text is known only at the end: a search does not stream", "num_beams"
+            )
         if self.num_tried < self.n:
             raise InvalidParameterError(
                 f"best_of {self.best_of} is less than n {self.n}", "best_of"
@@ -190,7 +194,7 @@ def generate(
         wanted = [prompt for prompt in prompts for _ in range(params.num_tried)]
         operations = []
         for index, prompt in enumerate(wanted):
-            seeded = replace(sampling, seed=seed_of(seed, index) if index else seed)
+            seeded = replace(sampling, seed=seed_of(seed, index))
             operations.append(_write(model, prompt, params, seeded, index))
         tried = kept = yield from gather(operations)
         if params.num_tried > params.n:

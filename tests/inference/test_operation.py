@@ -9,7 +9,6 @@ from inference.operation import (
     Gather,
     TokenAlternative,
     TokenLogprob,
-    ask,
     gather,
     predicted,
     read,
@@ -43,7 +42,6 @@ def test_gathered_operations_may_gather_themselves() -> None:
 
 def test_one_request_is_asked_and_its_result_comes_back() -> None:
     for question, request, result in (
-        (ask(SCORE), SCORE, scores(-1.0, -2.0)),
         (scored(SCORE), SCORE, scores(-1.0, -2.0)),
         (predicted(PREDICTION), PREDICTION, PREDICTED),
     ):

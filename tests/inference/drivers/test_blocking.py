@@ -10,7 +10,7 @@ from inference.drivers.blocking import BlockingDriver
 from inference.engine.config import EngineConfig
 from inference.engine.engine import Engine
 from inference.engine.request import Request, TextState
-from inference.errors import QueueFullError, RequestTooLargeError
+from inference.errors import EngineFailureError, QueueFullError, RequestTooLargeError
 from inference.local import LocalModel
 from inference.operation import gather
 from inference.operations.generation import GenerationParams
@@ -282,6 +282,29 @@ def test_a_broken_step_ends_what_was_asked_and_the_next_is_answered() -> None:
         list(driver.run_all([score_ids([3] * 9), score_ids([3, BREAKING, 3]), predict([3])]))
     assert_nothing_is_left(driver)
     assert len(driver.run(score_ids([3] * 9)).logprobs) == 9
+
+
+def test_a_broken_step_ends_what_others_wait_for_too() -> None:
+    driver = driver_of(breaks_on=BREAKING)
+    waiting = driver.stream(write([2], ENDLESS))
+    next(waiting)
+    with pytest.raises(ValueError, match="token 29"):
+        driver.run(score_ids([3, BREAKING, 3]))
+    with pytest.raises(EngineFailureError, match="token 29"):
+        listen(waiting)
+    assert_nothing_is_left(driver)
+    assert len(driver.run(score_ids([3] * 9)).logprobs) == 9
+
+
+def test_a_stream_that_is_forgotten_within_a_step_waits_for_no_lock() -> None:
+    driver = driver_of()
+    streaming = driver.stream(write([2], ENDLESS))
+    next(streaming)
+    with driver._lock:  # as where the collector closes it in the thread that holds the lock
+        streaming.close()
+    assert driver.engine.scheduler.num_taken == 1
+    assert driver.run(predict([4])).log_probs.shape == (30,)
+    assert_nothing_is_left(driver)
 
 
 def test_what_the_engine_refuses_leaves_nothing_behind() -> None:

@@ -187,7 +187,7 @@ def test_a_bias_of_what_is_no_token_is_refused(english) -> None:
 
 
 def test_a_stream_is_the_text_piece_by_piece_and_returns_the_whole(english) -> None:
-    params = GenerationParams(DRAWN, stream=True, logprobs=0)
+    params = GenerationParams(DRAWN, logprobs=0)
     deltas, generation = generation_of(english.stream("The", params))
     assert "".join(delta.text for delta in deltas) == english.generate("The", DRAWN)
     assert len(deltas) >= 12
@@ -195,6 +195,12 @@ def test_a_stream_is_the_text_piece_by_piece_and_returns_the_whole(english) -> N
     (whole,) = english.generate_all(["The"], GenerationParams(DRAWN, logprobs=0))
     assert generation == whole
     assert [each for delta in deltas for each in delta.logprobs] == whole.choices[0].logprobs
+
+
+@pytest.mark.parametrize("wanted", [{"num_beams": 2}, {"best_of": 2}])
+def test_what_is_known_only_at_the_end_does_not_stream(english, wanted) -> None:
+    with pytest.raises(InvalidParameterError, match="known only at the end"):
+        english.stream("The", GenerationParams(DRAWN, **wanted))
 
 
 def test_a_stream_of_several_texts_tells_them_apart_by_their_index(english) -> None:

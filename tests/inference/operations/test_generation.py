@@ -304,7 +304,7 @@ def test_parameters_that_do_not_go_together_are_refused_by_name(params, param) -
 def test_parameters_that_do_go_together_are_taken() -> None:
     assert GenerationParams(n=2, best_of=2, stream=True).num_slots == 2
     assert GenerationParams(n=2, best_of=5).num_slots == 5
-    assert GenerationParams(n=2, num_beams=4, stream=True).num_slots == 4
+    assert GenerationParams(n=2, num_beams=4).num_slots == 4
     assert GenerationParams(SamplingParams(max_tokens=0)).num_slots == 1
 
 
