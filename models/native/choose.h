@@ -225,16 +225,22 @@ typedef struct {
 #define BINS_PER_NAT 32
 
 // A bin grows with the distance from the best key; the last one holds the rest.
-INLINE int32_t bin_of(Order order, int32_t token) {
-    float bin = -(order.keys[token] - order.best) * order.scale * BINS_PER_NAT;
-    return bin < BINS - 1 ? (int32_t)bin : BINS - 1;
+INLINE i32x16 bins_of(Order order, int32_t column) {
+    f32x16 bins = -(load16(order.keys + column) - order.best) * order.scale * splat(BINS_PER_NAT);
+    return __builtin_convertvector(min16(bins, splat(BINS - 1)), i32x16);
 }
+
+INLINE i32x16 are_left(Order order, int32_t column) { return load16(order.keys + column) > splat(-INFINITY); }
 
 // Collect the tokens of one bin in `sorted`, largest key first.
 static int32_t collect(Choosing *choosing, Order order, int32_t bin) {
     int32_t num_found = 0;
-    for (int32_t token = 0; token < choosing->vocab_size; token++)
-        if (order.keys[token] > -INFINITY && bin_of(order, token) == bin) choosing->sorted[num_found++] = token;
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+        i32x16 are_found = (bins_of(order, column) == bin) & are_left(order, column);
+        if (__builtin_reduce_min(are_found) == 0) continue;
+        for (int lane = 0; lane < 16; lane++)
+            if (are_found[lane]) choosing->sorted[num_found++] = column + lane;
+    }
     sort_by_key(order.keys, choosing->sorted, num_found);
     return num_found;
 }
@@ -250,8 +256,10 @@ static void drop_below(Choosing *choosing, const float *keys, float limit) {
 // Keep the k likeliest and those equal to the k-th.
 static void keep_top_k(Choosing *choosing, int32_t top_k, Order order) {
     int32_t counts[BINS] = {0}, bin = 0, before = 0;
-    for (int32_t token = 0; token < choosing->vocab_size; token++)
-        if (order.keys[token] > -INFINITY) counts[bin_of(order, token)]++;
+    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+        i32x16 bins = bins_of(order, column), are_counted = are_left(order, column);
+        for (int lane = 0; lane < 16; lane++) counts[bins[lane]] -= are_counted[lane];
+    }
     while (bin < BINS && before + counts[bin] < top_k) before += counts[bin++];
     if (bin == BINS) return;  // fewer than k are left
     collect(choosing, order, bin);
@@ -263,8 +271,8 @@ static void keep_share(Choosing *choosing, float share, float largest, float inv
     double masses[BINS] = {0}, total = 0, before = 0;
     for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
         f32x16 weights = at_temperature(load16(choosing->work + column) - largest, inverse_temperature);
-        for (int lane = 0; lane < 16; lane++)
-            if (weights[lane] > 0) masses[bin_of(order, column + lane)] += weights[lane];
+        i32x16 bins = bins_of(order, column);
+        for (int lane = 0; lane < 16; lane++) masses[bins[lane]] += weights[lane];
     }
     for (int32_t bin = 0; bin < BINS; bin++) total += masses[bin];
     double limit = share * total;
@@ -274,8 +282,10 @@ static void keep_share(Choosing *choosing, float share, float largest, float inv
     for (; num_kept < num_found && (before < limit || before == 0); num_kept++)
         before += exp_of((choosing->work[choosing->sorted[num_kept]] - largest) * inverse_temperature);
     if (num_kept == num_found) {  // whole bins are kept
-        for (int32_t token = 0; token < choosing->vocab_size; token++)
-            if (choosing->work[token] > -INFINITY && bin_of(order, token) > bin) choosing->work[token] = -INFINITY;
+        for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+            f32x16 logits = load16(choosing->work + column);
+            store16(choosing->work + column, select16(bins_of(order, column) > bin, splat(-INFINITY), logits));
+        }
         return;
     }
     float first_dropped = order.keys[choosing->sorted[num_kept]];

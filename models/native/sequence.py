@@ -286,14 +286,9 @@ def _known_ids(ids: Ids[int], vocab_size: int) -> NDArray[np.int32]:
 
     Native code would read foreign memory where it has none.
     """
-    try:
-        array = np.asarray(ids, np.int64)
-        is_known = array.view(np.uint64).max(initial=0) < vocab_size
-    except OverflowError:
-        is_known = False
-    if not is_known:
+    if len(ids) and not (min(ids) >= 0 and max(ids) < vocab_size):
         raise InvalidParameterError(f"token ids go from 0 to {vocab_size - 1:,}")
-    return array.astype(np.int32)
+    return np.array(ids, np.int32)
 
 
 class SequenceList:
