@@ -17,7 +17,7 @@ from benchmarks.report import median, save, table
 from inference.engine.config import EngineConfig
 from inference.engine.engine import Engine
 from inference.engine.metrics import EngineMetrics, Timings
-from inference.engine.request import Request, is_final
+from inference.engine.request import Request
 from inference.engine.sequence import Sequence
 from inference.runners.int8_runner import Int8Runner
 from models.checkpoint import load_checkpoint
@@ -71,7 +71,7 @@ def seconds_of(engine: Engine, num_rows: int, *, is_streamed: bool) -> float:
     num_done = 0
     while engine.scheduler.is_busy:
         engine.admit()
-        num_done += sum(is_final(result) for _, result in engine.step())
+        num_done += sum(result.finish_reason is not None for _, result in engine.step())
     assert num_done == num_rows
     return time.thread_time() - start
 

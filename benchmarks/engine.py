@@ -20,7 +20,7 @@ from benchmarks.report import median, save, table
 from benchmarks.servers.tutorial import TorchModel
 from inference.engine.config import EngineConfig
 from inference.engine.engine import Engine
-from inference.engine.request import Request, is_final
+from inference.engine.request import Request
 from inference.runners.int8_runner import Int8Runner
 from models.checkpoint import load_checkpoint
 from models.int8 import Int8LanguageModel
@@ -77,7 +77,7 @@ def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) 
     num_done = 0
     while engine.scheduler.is_busy:
         engine.admit()
-        num_done += sum(is_final(result) for _, result in engine.step())
+        num_done += sum(result.finish_reason is not None for _, result in engine.step())
     assert num_done == num_rows
     return (time.perf_counter() - start) / TOKENS
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from inference.engine.request import Request, Result, is_final
+from inference.engine.request import Request, Result
 from inference.engine.sequence import Sequence as EngineSequence
 from inference.operation import MORE, Delta, Gather, Operation
 
@@ -68,13 +68,13 @@ class Execution(Generic[R]):
         part = self.waiting.get(sequence)
         if part is None:
             return
-        if is_final(result):
+        if result.finish_reason:
             del self.waiting[sequence]
         asked = self._advance(part, result)  # who breaks here has left a stream running
         if asked and asked[0][1] is MORE:
-            assert not is_final(result)
+            assert result.finish_reason is None
             return
-        if not is_final(result):
+        if result.finish_reason is None:
             del self.waiting[sequence]
             abort(sequence)  # its slot may be the one that what comes next waits for
         self._submit(asked, submit)

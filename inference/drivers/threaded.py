@@ -12,7 +12,7 @@ from inference.drivers.engine_thread import Caller, EngineThread, Load
 from inference.drivers.execution import Execution, Submitted
 from inference.engine.engine import Engine
 from inference.engine.metrics import EngineMetrics
-from inference.engine.request import Request, Result, is_final
+from inference.engine.request import Request, Result
 from inference.engine.sequence import Sequence as EngineSequence
 from inference.errors import EngineError
 from inference.operation import Delta, Operation
@@ -152,7 +152,7 @@ class ThreadedDriver(EngineThread):
         with self._condition:
             for message in messages:
                 sequence, found = message
-                is_last = isinstance(found, EngineError) or is_final(found)
+                is_last = isinstance(found, EngineError) or found.finish_reason
                 running = self._open.pop(sequence, None) if is_last else self._open.get(sequence)
                 if running is not None:
                     by_loop[running.loop].append((running, message))
@@ -223,7 +223,7 @@ class Running(Generic[R]):
             sequence, found = self.inbox.popleft()
             if isinstance(found, EngineError):
                 raise found
-            if is_final(found) and sequence in waiting:
+            if found.finish_reason and sequence in waiting:
                 self._count(sequence)
             self._execution.resume(sequence, found, self._submit, self._drop)
 

@@ -16,7 +16,6 @@ from inference.engine.request import (
     Searched,
     TextState,
     Written,
-    is_final,
     require_open,
 )
 from inference.engine.runner import Runner
@@ -228,7 +227,7 @@ class Engine:
         self.admit()
         while True:
             for found, result in self.step():
-                if found is sequence and is_final(result):
+                if found is sequence and result.finish_reason:
                     return result
 
     def _rows(self, sequences: list[Sequence]) -> list[Sequence]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,7 @@ class Scored:
     cache alone gave each, [N].
     """
 
+    finish_reason: ClassVar[FinishReason] = "stop"
     logprobs: Ids[float]
     ranks: Ids[int]
     top: list[Alternatives] = field(default_factory=list)
@@ -166,6 +167,7 @@ class Predicted:
     wanted it is None.
     """
 
+    finish_reason: ClassVar[FinishReason] = "stop"
     log_probs: NDArray[np.float32] | None
     entropy: float
     top: Alternatives
@@ -188,12 +190,9 @@ class Hypothesis:
 class Searched:
     """What a search has found, best first."""
 
+    finish_reason: ClassVar[FinishReason] = "stop"
     hypotheses: list[Hypothesis]
 
 
 Result = Written | Scored | Predicted | Searched
-
-
-def is_final(result: Result) -> bool:
-    """Return whether a result is the last of its sequence."""
-    return not isinstance(result, Written) or result.finish_reason is not None
+"""Its finish_reason is None while more is to come of the same request."""

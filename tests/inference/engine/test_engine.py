@@ -10,7 +10,7 @@ import torch
 
 from inference.engine.config import EngineConfig
 from inference.engine.engine import Engine
-from inference.engine.request import BeamParams, Request, TextState, is_final
+from inference.engine.request import BeamParams, Request, TextState
 from inference.engine.sequence import Sequence
 from inference.errors import EndedTextError, QueueFullError, RequestTooLargeError
 from models.errors import InvalidParameterError, StateError
@@ -317,7 +317,7 @@ def test_callers_take_turns_at_the_slots() -> None:
     order = []
     while engine.scheduler.is_busy:
         engine.admit()
-        order += [sequence for sequence, result in engine.step() if is_final(result)]
+        order += [sequence for sequence, result in engine.step() if result.finish_reason]
     assert order.index(modest) == 1
     assert [sequence for sequence in order if sequence is not modest] == greedy
 
@@ -467,7 +467,7 @@ def test_an_answer_is_the_last_result_with_the_sequence_that_ran() -> None:
     engine = engine_of(recurrent())
     request = Request(Purpose.GENERATE, [3], sampling=SamplingParams(max_tokens=5))
     sequence, result = engine.answer(request, "me")
-    assert is_final(result)
+    assert result.finish_reason
     assert (sequence.request, sequence.caller) == (request, "me")
     assert (
         result.token_ids == sequence.native.tokens[2 : sequence.native.struct.num_tokens].tolist()

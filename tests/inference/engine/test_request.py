@@ -13,7 +13,6 @@ from inference.engine.request import (
     Searched,
     TextState,
     Written,
-    is_final,
     require_open,
 )
 from inference.errors import EndedTextError
@@ -87,8 +86,8 @@ def test_nothing_is_scored_after_an_end() -> None:
 
 
 def test_written_tokens_are_the_last_with_a_reason_and_every_other_result_is() -> None:
-    assert not is_final(Written([3], [-1.0], []))
+    assert Written([3], [-1.0], []).finish_reason is None
     for reason in ("stop", "length"):
-        assert is_final(Written([3], [-1.0], [], reason))
+        assert Written([3], [-1.0], [], reason).finish_reason
     for result in (Scored([-1.0], []), Predicted(np.zeros(3), 0.0, []), Searched([])):
-        assert is_final(result)
+        assert result.finish_reason
