@@ -5,10 +5,11 @@ from __future__ import annotations
 from inference.engine.config import EngineConfig
 from inference.engine.engine import Engine
 from inference.errors import WrongTaskError
-from inference.operations.text_model import TextModel, WordIndex
+from inference.operations.text_model import TextModel
 from inference.runners.precision import Precision, make_runner, version_of
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
+from models.word_index import WordIndex
 
 
 def load_engine(

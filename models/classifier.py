@@ -5,11 +5,14 @@ Shapes: B rows, T times, E embedding, H outputs of the stack (both directions), 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from models.config import ClassifierConfig, Pooling
 from models.embedding import TokenEmbedding
+from models.padding import pad_texts
 from models.recurrent import BidirectionalStack, RecurrentStack, locked_dropout
 from models.state import RecurrentState
 
@@ -38,6 +41,15 @@ class Classifier(nn.Module):
         dropped_BP = nn.functional.dropout(pooled_BP, self.config.output_dropout, self.training)
         logits_BK: Tensor = self.output(dropped_BP)
         return logits_BK
+
+    @torch.inference_mode()
+    def probabilities(self, texts: Sequence[Sequence[int]], boundary_id: int) -> list[list[float]]:
+        """Classify one batch of texts, as token ids: probabilities [texts][classes]."""
+        device = self.output.weight.device
+        tokens_BT, lengths_B = pad_texts(texts, boundary_id)
+        logits_BK = self(tokens_BT.to(device), lengths_B.to(device))
+        rows: list[list[float]] = logits_BK.softmax(dim=1).tolist()
+        return rows
 
     def _outputs(self, vectors_BTE: Tensor, lengths_B: Tensor) -> Tensor:
         if isinstance(self.stack, BidirectionalStack):

@@ -14,6 +14,8 @@ T = TypeVar("T")
 _SPACE, _OTHER = r"[^\S\x1c-\x1f]", r"[\S\x1c-\x1f]"
 _PIECE = re.compile(f"{_SPACE}*{_OTHER}+|{_SPACE}+")
 _BORDER = re.compile(f"(?<={_OTHER})(?={_SPACE})")
+BLOCK = 4_194_304
+"""Characters of a text that are cut in one go."""
 LONGEST_KEPT = 64
 """Characters above which a piece is not remembered: it hardly comes again."""
 LONGEST_LOOKED_BACK = 10_000
@@ -31,6 +33,16 @@ def pieces(text: str, *, by_character: bool) -> Iterable[str]:
     What follows a run of white space stays with it, since a word's token may bring the space before it.
     """
     return text if by_character else _PIECE.findall(text)
+
+
+def pieces_by_block(text: str, *, by_character: bool) -> Iterator[str]:
+    """Cut a text of any length as `pieces` does, a block of it at a time: the pieces are never all in memory."""
+    first = 0
+    while first < len(text):
+        block = text[first : first + BLOCK]
+        end = last_border(block) if first + BLOCK < len(text) else len(block)
+        yield from pieces(block[:end], by_character=by_character)
+        first += end
 
 
 def last_border(text: str) -> int:

@@ -16,8 +16,8 @@ from inference.drivers.threaded import ThreadedDriver
 from inference.engine.config import EngineConfig
 from inference.errors import UnknownModelError, WrongTaskError
 from inference.loading import load_engine
+from inference.operations.classification import MAX_BATCH
 from inference.operations.text_model import TextModel
-from inference.runners.classifier_runner import MAX_BATCH, class_probabilities
 from inference.runners.precision import Precision
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
@@ -64,7 +64,7 @@ def load(checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "a
     if isinstance(checkpoint.model, Classifier):
         eos_id = checkpoint.tokenizer.eos_id
         batcher = MicroBatcher[Sequence[int], list[float]](
-            partial(class_probabilities, checkpoint.model, boundary_id=eos_id),
+            partial(checkpoint.model.probabilities, boundary_id=eos_id),
             max_batch=MAX_BATCH,
             max_queue=config.max_queue,
             num_tokens_of=len,

@@ -15,9 +15,9 @@ from app.services.registry import LoadedLanguageModel
 from app.services.serving import Asked, Serving, off_loop
 from inference.drivers.engine_thread import Caller
 from inference.operations.encoding import encode
-from inference.operations.next_token import NextQuery, NextToken
+from inference.operations.next_token import NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append, predict_after, split_tail
+from inference.operations.session import GrowingText, append, split_tail
 from models.neural_cache import NeuralCache
 
 
@@ -124,7 +124,7 @@ class SessionService:
             tail = read_prompt(
                 model.tokenizer, text.tail, text.state, max_tokens=limit, param="prefix"
             )
-            operation = predict_after(model, text, tail, query)
+            operation = predict_next(model, tail, query, text.cache_view)
             found = await session.loaded.driver.run(operation, caller)
         return session, found
 

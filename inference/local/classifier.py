@@ -7,8 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from inference.errors import WrongTaskError
-from inference.operations.classification import Sentiment, sentiment_of
-from inference.runners.classifier_runner import MAX_BATCH, class_probabilities
+from inference.operations.classification import MAX_BATCH, Sentiment, sentiment_of
 from models.checkpoint import load_checkpoint
 from models.classifier import Classifier
 
@@ -39,5 +38,5 @@ class LocalClassifier:
         tokenizer, remaining = self.checkpoint.tokenizer, iter(texts)
         while batch := list(islice(remaining, MAX_BATCH)):
             ids = [tokenizer.encode(text).ids for text in batch]
-            for row in class_probabilities(self._model, ids, tokenizer.eos_id):
+            for row in self._model.probabilities(ids, tokenizer.eos_id):
                 yield sentiment_of(self._model.config, row, self.checkpoint.name)

@@ -31,13 +31,11 @@ from models.checkpoint import load_checkpoint
 from models.native.sampling import GREEDY, SamplingParams
 from models.native.sequence import Want
 from models.native.structures import Purpose
-from models.pieces import PieceMemo, last_border, pieces
+from models.pieces import PieceMemo, pieces_by_block
 from models.tokenizer import Encoding
 
 UNBOUNDED = 1 << 30
 """Texts that may wait: whoever asks in process waits for nobody else's."""
-BLOCK = 4_194_304
-"""Characters of a text that are cut to tokens in one go."""
 
 
 class LocalModel:
@@ -213,13 +211,8 @@ class LocalModel:
         return session
 
     def _encode_whole(self, text: str) -> Encoding:
-        """Turn a text to token ids without looking into a word twice, a block at a time; without offsets."""
-        ids, first = array("i"), 0
-        while first < len(text):
-            block = text[first : first + BLOCK]
-            end = last_border(block) if first + BLOCK < len(text) else len(block)
-            cut = pieces(block[:end], by_character=self.tokenizer.kind == "characters")
-            ids.extend(self._memo.over(cut))
-            first += end
+        """Turn a text to token ids without looking into a word twice; without offsets."""
+        cut = pieces_by_block(text, by_character=self.tokenizer.kind == "characters")
+        ids = array("i", self._memo.over(cut))
         # An array takes an eighth of a list's memory, and does what is asked of one here.
         return Encoding(cast("list[int]", ids), [], ids.count(self.tokenizer.unk_id))

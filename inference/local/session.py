@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from inference.drivers.blocking import BlockingDriver
 from inference.engine.request import TextState
-from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken
+from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append, predict_after, split_tail
+from inference.operations.session import GrowingText, append, split_tail
 from inference.operations.text_model import TextModel
 
 
@@ -33,7 +33,7 @@ class LocalSession:
         """Predict what comes next, as `LocalModel.next` does."""
         text = self._text
         tail = read_prompt(self._model.tokenizer, text.tail, text.state, param="text")
-        return self._driver.run(predict_after(self._model, text, tail, query))
+        return self._driver.run(predict_next(self._model, tail, query, text.cache_view))
 
     def fork(self) -> LocalSession:
         """Return a session that goes on from here by itself."""

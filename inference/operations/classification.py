@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from inference.plain import Plain
 from models.config import ClassifierConfig
 
+MAX_BATCH = 32
+"""Texts that a classifier reads together."""
+
 
 @dataclass(frozen=True)
 class Sentiment(Plain):

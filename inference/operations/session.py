@@ -7,11 +7,8 @@ from dataclasses import dataclass, replace
 
 from inference.engine.request import TextState
 from inference.operation import Operation, read
-from inference.operations.next_token import NextQuery, NextToken, predict_next
-from inference.operations.prompt import Prompt
 from inference.operations.scoring import score_ids
-from inference.operations.text_model import TextModel
-from models.native.sequence import Want
+from models.native.sequence import CacheView, Want
 from models.neural_cache import NeuralCache
 from models.tokenizer import Tokenizer
 
@@ -44,6 +41,11 @@ class GrowingText:
     num_tokens: int = 0
     cache: NeuralCache | None = None
 
+    @property
+    def cache_view(self) -> CacheView | None:
+        """What the text has had, to predict by."""
+        return self.cache.view() if self.cache else None
+
     def fork(self) -> GrowingText:
         """Return one that goes on from here by itself."""
         return replace(self, cache=self.cache.copy() if self.cache else None)
@@ -65,14 +67,6 @@ def append(text: GrowingText, ids: Sequence[int], tail: str) -> Operation[Growin
     elif ids:
         state = yield from read(ids, state)
     return GrowingText(state, tail, text.num_tokens + len(ids), cache)
-
-
-def predict_after(
-    model: TextModel, text: GrowingText, tail: Prompt, query: NextQuery
-) -> Operation[NextToken]:
-    """Predict what follows a text, whose word under way is given as tokens."""
-    cache = text.cache.view() if text.cache else None
-    return (yield from predict_next(model, tail, query, cache))
 
 
 def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:

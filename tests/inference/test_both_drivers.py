@@ -27,7 +27,7 @@ from inference.operations.next_token import NextQuery, predict_next
 from inference.operations.prompt import read_prompt
 from inference.operations.rescoring import Hypothesis, RescoringParams, rescore
 from inference.operations.scoring import ScoreParams, score_ids, score_text
-from inference.operations.session import GrowingText, append, predict_after, split_tail
+from inference.operations.session import GrowingText, append, split_tail
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
 from inference.runners.precision import Precision
@@ -184,7 +184,7 @@ def session(model: TextModel, *, adaptive: bool = False) -> Operation[Any]:
         settled, tail = split_tail(tokenizer, text.tail + typed)
         text = yield from append(text, tokenizer.encode(settled).ids, tail)
         under_way = read_prompt(tokenizer, text.tail, text.state)
-        found.append((yield from predict_after(model, text, under_way, query)))
+        found.append((yield from predict_next(model, under_way, query, text.cache_view)))
         found.append(text.fork())
     return found
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import pieces as module
-from models.pieces import PieceMemo, count_tokens, last_border, pieces
+from models.pieces import PieceMemo, count_tokens, last_border, pieces, pieces_by_block
 from models.tokenizer import Tokenizer
 
 SIGNS = st.sampled_from(
@@ -33,6 +33,17 @@ def test_a_text_in_pieces_has_the_ids_of_the_whole(kind, text) -> None:
 @given(text=TEXTS)
 def test_pieces_put_one_behind_the_other_are_the_text(text) -> None:
     assert "".join(pieces(text, by_character=False)) == text
+
+
+@pytest.mark.parametrize("by_character", [False, True])
+@pytest.mark.parametrize("block", [3, 7, 1_000])
+@given(words=st.lists(st.sampled_from(["a", "bc"]), max_size=30))
+def test_a_text_cut_block_by_block_has_the_pieces_of_the_whole(block, by_character, words) -> None:
+    text = " ".join(words)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "BLOCK", block)
+        found = [*pieces_by_block(text, by_character=by_character)]
+    assert found == [*pieces(text, by_character=by_character)]
 
 
 def test_a_memo_answers_long_pieces_and_never_grows_past_its_bound(monkeypatch) -> None:

@@ -11,12 +11,13 @@ import torch
 
 from inference.engine.request import Predicted, Request, Result, Scored, TextState, Written
 from inference.operation import MORE, Delta, Gather, Operation
-from inference.operations.text_model import TextModel, WordIndex
+from inference.operations.text_model import TextModel
 from models.checkpoint import Checkpoint
 from models.config import LanguageModelConfig
 from models.language_model import LanguageModel
 from models.native.sequence import ModelShape
 from models.tokenizer import Tokenizer, TokenizerKind
+from models.word_index import WordIndex
 from tests.support.checkpoints import ENGLISH, card
 
 R = TypeVar("R")

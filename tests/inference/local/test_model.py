@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+import models.pieces
 from inference.drivers.blocking import BlockingDriver
 from inference.engine.request import TextState
 from inference.errors import EndedTextError, WrongTaskError
 from inference.local import LocalModel
-from inference.local import model as local_model
 from inference.operation import Delta
 from inference.operations import scoring
 from inference.operations.generation import Completion, Generation, GenerationParams, seed_of
@@ -306,7 +306,7 @@ def test_a_text_of_many_strides_scores_as_in_one(english, monkeypatch) -> None:
     (whole,) = english.score_all([text], ScoreParams(count_end=True))
     tokens = english.score(text).tokens
     monkeypatch.setattr(scoring, "STRIDE", 7)
-    monkeypatch.setattr(local_model, "BLOCK", 50)
+    monkeypatch.setattr(models.pieces, "BLOCK", 50)
     assert [*english.score_all([text], ScoreParams(count_end=True))] == [whole]
     assert english.score(text).tokens == tokens
 
@@ -316,7 +316,7 @@ def test_a_text_of_many_strides_scores_as_in_one(english, monkeypatch) -> None:
 def test_texts_are_measured_in_their_order_as_each_is_alone(
     checkpoints, monkeypatch, name, block
 ) -> None:
-    monkeypatch.setattr(local_model, "BLOCK", block)
+    monkeypatch.setattr(models.pieces, "BLOCK", block)
     model = LocalModel(checkpoints / name)
     texts = ["The cat sat. " * (n % 7) + "zebra\n\n  春眠 didn't" * (n % 3) for n in range(40)]
     found = [*model.score_all(texts)]

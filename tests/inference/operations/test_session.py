@@ -10,9 +10,9 @@ from inference.engine.config import EngineConfig
 from inference.engine.request import Predicted, Request, Scored
 from inference.loading import load_engine
 from inference.operations import session
-from inference.operations.next_token import NextQuery
+from inference.operations.next_token import NextQuery, predict_next
 from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append, predict_after, split_tail
+from inference.operations.session import GrowingText, append, split_tail
 from models.checkpoint import load_checkpoint
 from models.native.structures import Purpose
 from models.neural_cache import NeuralCache, NeuralCacheConfig
@@ -120,7 +120,7 @@ def test_what_follows_is_predicted_after_the_word_under_way_with_what_the_text_h
     text = GrowingText(state(4), " cat", 4, new_cache() if adapts else None)
     tail = read_prompt(WORDS, text.tail, text.state)
     reply = replies(Predicted(None, 1.0, [(5, -0.5)]))
-    heard = run_by_hand(predict_after(MODEL, text, tail, NextQuery(top_k=1)), reply)
+    heard = run_by_hand(predict_next(MODEL, tail, NextQuery(top_k=1), text.cache_view), reply)
     (request,) = heard.requests
     assert (request.token_ids, request.start) == (WORDS.encode(" cat").ids, state(4))
     assert (request.cache is not None) == adapts
@@ -139,7 +139,7 @@ def test_a_text_typed_in_pieces_predicts_what_the_whole_text_does(
 
     def predict(tail: str, text: GrowingText):
         prompt = read_prompt(tokenizer, tail, text.state)
-        return driver.run(predict_after(model, text, prompt, query))
+        return driver.run(predict_next(model, prompt, query, text.cache_view))
 
     for first in range(0, len(typed), length):
         settled, tail = split_tail(tokenizer, text.tail + typed[first : first + length])

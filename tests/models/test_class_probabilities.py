@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from inference.runners.classifier_runner import MAX_BATCH, class_probabilities
 from models.classifier import Classifier
 from models.config import ClassifierConfig
 
@@ -41,10 +40,10 @@ def texts(count: int) -> list[list[int]]:
     return [torch.randint(2, 30, (n,), generator=generator).tolist() for n in lengths]
 
 
-@pytest.mark.parametrize("count", [1, 5, MAX_BATCH])
+@pytest.mark.parametrize("count", [1, 5, 32])
 def test_texts_of_any_lengths_read_together_get_what_each_gets_alone(count) -> None:
     model = classifier()
-    found = class_probabilities(model, texts(count), BOUNDARY)
+    found = model.probabilities(texts(count), BOUNDARY)
     assert len(found) == count
     for row, ids in zip(found, texts(count), strict=True):
         assert row == pytest.approx(alone(model, ids), abs=1e-6)
@@ -52,7 +51,7 @@ def test_texts_of_any_lengths_read_together_get_what_each_gets_alone(count) -> N
 
 
 def test_every_text_has_a_distribution_over_the_classes() -> None:
-    for row in class_probabilities(classifier(), texts(7), BOUNDARY):
+    for row in classifier().probabilities(texts(7), BOUNDARY):
         assert len(row) == len(LABELS)
         assert all(0 < probability < 1 for probability in row)
         assert sum(row) == pytest.approx(1, abs=1e-6)
@@ -60,14 +59,14 @@ def test_every_text_has_a_distribution_over_the_classes() -> None:
 
 def test_the_order_of_texts_changes_no_answer() -> None:
     model, ids = classifier(), texts(6)
-    forwards = class_probabilities(model, ids, BOUNDARY)
-    backwards = class_probabilities(model, ids[::-1], BOUNDARY)
+    forwards = model.probabilities(ids, BOUNDARY)
+    backwards = model.probabilities(ids[::-1], BOUNDARY)
     for one, other in zip(forwards, backwards[::-1], strict=True):
         assert one == pytest.approx(other, abs=1e-6)
 
 
 def test_a_text_of_nothing_is_the_boundary_alone() -> None:
     model = classifier()
-    found = class_probabilities(model, [[], [3, 4, 5]], BOUNDARY)
+    found = model.probabilities([[], [3, 4, 5]], BOUNDARY)
     assert found[0] == pytest.approx(alone(model, []), abs=1e-6)
     assert found[1] == pytest.approx(alone(model, [3, 4, 5]), abs=1e-6)
