@@ -69,7 +69,7 @@ def seconds_of(engine: Engine, num_rows: int, *, is_streamed: bool) -> float:
     start = time.thread_time()
     engine.add(requests)
     num_done = 0
-    while engine.scheduler.is_busy:
+    while engine.scheduler.num_taken:
         engine.admit()
         num_done += sum(result.finish_reason is not None for _, result in engine.step())
     assert num_done == num_rows

@@ -75,7 +75,7 @@ def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) 
     start = time.perf_counter()
     engine.add(Request(Purpose.GENERATE, [], sampling=sampling_of(row)) for row in range(num_rows))
     num_done = 0
-    while engine.scheduler.is_busy:
+    while engine.scheduler.num_taken:
         engine.admit()
         num_done += sum(result.finish_reason is not None for _, result in engine.step())
     assert num_done == num_rows

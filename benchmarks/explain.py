@@ -71,7 +71,7 @@ def draw_batching(checkpoint: Checkpoint) -> None:
         figure, (axes,) = panels(1, height=2.6)
         step = 0
         begun: dict[Sequence, tuple[int, int]] = {}
-        while waiting or engine.scheduler.is_busy:
+        while waiting or engine.scheduler.num_taken:
             while waiting and waiting[0][0] == step:
                 _, text, num_written, _ = waiting.pop(0)
                 (added,) = engine.add([request_of(checkpoint, text, num_written)])

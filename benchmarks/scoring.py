@@ -32,7 +32,7 @@ def score_all(engine: Engine, documents: list[list[int]]) -> list[Scored]:
     """Score documents to the end."""
     sequences = engine.add(Request(Purpose.SCORE, ids) for ids in documents)
     found: dict[Sequence, Scored] = {}
-    while engine.scheduler.is_busy:
+    while engine.scheduler.num_taken:
         engine.admit()
         for sequence, result in engine.step():
             assert isinstance(result, Scored)

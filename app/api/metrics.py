@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from app.api.reports import RequestCounts
 from app.services.registry import LoadedLanguageModel, Registry
-from inference.engine.histogram import Histogram
+from inference.engine.counters import Histogram
 
 MODEL = "model_name"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from app.api.edge import Finished
 from app.log_format import REQUESTS
-from inference.engine.histogram import SECONDS, Histogram
+from inference.engine.counters import SECONDS, Histogram
 
 logger = logging.getLogger(REQUESTS)
 FINISH_REASONS = ("stop", "length", "abort")

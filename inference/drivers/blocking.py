@@ -113,7 +113,7 @@ class BlockingDriver:
         """Advance everybody, unless who waits has something to do first."""
         with self._lock:
             self._free_left()
-            if asked.has_work or not self._engine.scheduler.is_busy:
+            if asked.has_work or not self._engine.scheduler.num_taken:
                 return
             try:
                 self._engine.admit()

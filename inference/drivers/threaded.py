@@ -106,7 +106,7 @@ class ThreadedDriver(EngineThread):
     def _is_quick(self, requests: Sequence[Request]) -> bool:
         """Return whether requests take less time than to wake a thread and to be woken by it."""
         is_short = not requests[0].is_written and requests[0].num_unread <= MAX_AT_ONCE
-        is_free = not self._aborted and not self.engine.scheduler.is_busy
+        is_free = not self._aborted and not self.engine.scheduler.num_taken
         return len(requests) == 1 and is_short and is_free and self.engine.is_quick
 
     def _answer_at_once(self, sequence: EngineSequence) -> Submitted:
@@ -131,7 +131,7 @@ class ThreadedDriver(EngineThread):
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when it is time to stop."""
         with self._condition:
-            self._is_idle = not self.engine.scheduler.is_busy
+            self._is_idle = not self.engine.scheduler.num_taken
             self._condition.wait_for(self._has_work)
             self._is_idle = False
             self.engine.interrupt.value = 0

@@ -95,9 +95,9 @@ class Engine:
         now = self._clock()
         for sequence in sequences:
             sequence.timings.entered = now
-            if sequence.request.beams:
-                boundary_id = self.shape.boundary_id
-                self._searches[sequence] = BeamSearch(sequence, sequence.request.beams, boundary_id)
+            if beams := sequence.request.beams:
+                search = BeamSearch(sequence, beams, self.shape.boundary_id)
+                self._searches[sequence] = search
         return sequences
 
     def _sequence(self, request: Request, caller: str) -> Sequence:
@@ -111,8 +111,10 @@ class Engine:
             if request.purpose is Purpose.SCORE:
                 require_open(start)
             tokens, position = [*start.unread, *request.token_ids], start.position
+        num_slots = 1
         if request.beams:
-            want = replace(want, branches=2 * request.beams.num_beams)
+            num_slots = request.beams.num_beams
+            want = replace(want, branches=2 * num_slots)
         natives = [
             NativeSequence(
                 request.purpose,
@@ -124,9 +126,11 @@ class Engine:
                 candidates=request.candidates,
                 cache=request.cache,
             )
-            for _ in range(request.num_slots)
+            for _ in range(num_slots)
         ]
         root, *root.siblings = [Sequence(request, native, caller) for native in natives]
+        is_whole = start is None and request.purpose is not Purpose.SCORE and not want.hidden
+        root.is_cached = self.prefix_cache.is_enabled and is_whole and len(tokens) > MIN_CACHED
         return root
 
     def remove(self, sequence: Sequence) -> None:
@@ -154,7 +158,7 @@ class Engine:
             if not (sequence.is_streamed and sequence.is_ahead):
                 return True
         has_somebody_to_open = scheduler.num_waiting > 0 and bool(self.free_slots)
-        return has_somebody_to_open or (scheduler.is_busy and scheduler.has_somebody_to_move)
+        return has_somebody_to_open or (scheduler.num_taken > 0 and scheduler.has_somebody_to_move)
 
     def step(self) -> list[tuple[Sequence, Result]]:
         """Advance everybody who holds a slot and is not ahead of its reader; return what was found out.
@@ -191,20 +195,16 @@ class Engine:
         num_steps = self._runner.run(rows, max_steps)
         now = self._clock()
         self.metrics.count_steps(len(rows), num_steps, now - started)
-        if self._unwritten:
-            self._count_first_tokens(now, (now - started) / max(1, num_steps))
+        for sequence in [s for s in self._unwritten if s.native.struct.num_found]:
+            self._unwritten.remove(sequence)
+            steps_ago = sequence.native.struct.num_found - 1
+            moment = now - steps_ago * (now - started) / max(1, num_steps)
+            self.metrics.count_first_token(sequence.timings, moment)
         self._num_uncounted += num_steps
         if self._num_uncounted >= COUNT_STEPS:
             self._num_uncounted = 0
             self._count_tokens(self.scheduler.running, now)
         return now
-
-    def _count_first_tokens(self, now: float, step_seconds: float) -> None:
-        """Count texts that have begun to write: as many steps ago as they have written tokens after the first."""
-        for sequence in [s for s in self._unwritten if s.native.struct.num_found]:
-            self._unwritten.remove(sequence)
-            num_steps = sequence.native.struct.num_found - 1
-            self.metrics.count_first_token(sequence.timings, now - num_steps * step_seconds)
 
     def _count_tokens(self, sequences: Iterable[Sequence], now: float) -> None:
         """Count what texts have read and written since the last time."""
@@ -261,48 +261,31 @@ class Engine:
             return
         start = sequence.request.start
         packed = start.packed if start else None
-        is_cached = self._is_cached(sequence)
-        if is_cached:
+        if sequence.is_cached:
             tokens = native.tokens[: native.struct.num_given]
             if found := self.prefix_cache.find(sequence.caller, tokens):
                 native.struct.num_read, packed = found
                 sequence.timings.num_known = native.struct.num_read
         self._runner.open(sequence, packed)
-        if is_cached or (sequence.wants_state and sequence.only_reads):
+        if sequence.is_cached or (sequence.wants_state and sequence.only_reads):
             native.struct.mark = native.struct.num_given - 1
             if native.struct.num_read == native.struct.mark:
                 self._remember(sequence)
 
-    def _is_cached(self, sequence: Sequence) -> bool:
-        is_long = sequence.native.struct.num_given > MIN_CACHED
-        is_score = sequence.native.purpose is Purpose.SCORE
-        is_whole = (
-            sequence.request.start is None and not is_score and sequence.native.hidden is None
-        )
-        return self.prefix_cache.is_enabled and is_whole and is_long
-
     def _remember(self, sequence: Sequence) -> None:
-        """Keep the state before the last given token: for the caller's next text, and to be reported."""
-        sequence.native.struct.mark = -1
-        state = self._state_of(sequence)
-        if self._is_cached(sequence):
-            tokens = sequence.native.tokens[: state.position]
-            self.prefix_cache.put(sequence.caller, tokens, state.packed)
-        sequence.state_before_last = state
+        """Keep the state as it is now: for the caller's next text, and to be reported."""
+        native = sequence.native
+        native.struct.mark = -1
+        position = native.struct.position + native.struct.num_read
+        unread = () if native.status is Status.STOPPED else tuple(native.unread)
+        sequence.state = TextState(self._runner.pack(sequence), position, unread)
+        if sequence.is_cached:
+            tokens, packed = native.tokens[:position], sequence.state.packed
+            self.prefix_cache.put(sequence.caller, tokens, packed)
 
     def _close(self, sequence: Sequence) -> Result:
         """Free the slot of a sequence that is done; return its last result."""
-        state = sequence.state_before_last if sequence.only_reads else None
-        if not sequence.only_reads and (sequence.wants_state or self._is_cached(sequence)):
-            state = self._state_of(sequence)
-            if self._is_cached(sequence):
-                tokens = sequence.native.tokens[: state.position]
-                self.prefix_cache.put(sequence.caller, tokens, state.packed)
+        if not sequence.only_reads and (sequence.wants_state or sequence.is_cached):
+            self._remember(sequence)
         self.remove(sequence)
-        return sequence.result(state if sequence.wants_state else None)
-
-    def _state_of(self, sequence: Sequence) -> TextState:
-        native = sequence.native
-        position = native.struct.position + native.struct.num_read
-        unread = () if native.status is Status.STOPPED else tuple(native.unread)
-        return TextState(self._runner.pack(sequence), position, unread)
+        return sequence.result(sequence.state if sequence.wants_state else None)

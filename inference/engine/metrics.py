@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from inference.engine.histogram import SECONDS, SHORT_SECONDS, SIZES, Histogram
-from inference.engine.token_rate import TokenRate
+from inference.engine.counters import SECONDS, SHORT_SECONDS, SIZES, Histogram, TokenRate
 
 
 @dataclass(slots=True)

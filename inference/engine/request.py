@@ -106,11 +106,6 @@ class Request:
         return cls(Purpose.GENERATE, token_ids, start, READ_ONLY, Want(state=True, hidden=hidden))
 
     @property
-    def num_slots(self) -> int:
-        """Slots that it takes."""
-        return self.beams.num_beams if self.beams else 1
-
-    @property
     def is_written(self) -> bool:
         """Whether the text is continued."""
         return self.purpose is Purpose.BRANCH or (

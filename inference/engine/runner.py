@@ -22,19 +22,15 @@ class Runner(Protocol):
 
     def open(self, sequence: Sequence, packed: bytes | None) -> None:
         """Empty a sequence's slot, or fill it with a state of `shape.state_bytes`."""
-        ...
 
     def run(self, sequences: list[Sequence], max_steps: int) -> int:
         """Advance every sequence, a token a step, until one is done or at its mark, or `interrupt` is set.
 
         Returns the number of steps.
         """
-        ...
 
     def fork(self, source: Sequence, target: Sequence) -> None:
         """Copy the state in a sequence's slot to that of another, which is of one size whatever was read."""
-        ...
 
     def pack(self, sequence: Sequence) -> bytes:
         """Return the packed state in a sequence's slot."""
-        ...

@@ -29,11 +29,6 @@ class Scheduler:
         self._num_removed = 0
 
     @property
-    def is_busy(self) -> bool:
-        """Whether anybody runs or waits."""
-        return bool(self.running or self.num_waiting or self._swapped_out)
-
-    @property
     def num_taken(self) -> int:
         """Slots that texts hold or wait for."""
         return self._num_added - self._num_removed
@@ -148,19 +143,16 @@ class Scheduler:
 
     def remove(self, sequence: Sequence) -> bool:
         """Take a sequence out; return whether it held a slot."""
-        if sequence in self.running:
-            self.running.remove(sequence)
-            self._num_removed += sequence.num_slots
-            return True
-        if sequence in self._swapped_out:
-            self._swapped_out.remove(sequence)
-            self._num_removed += sequence.num_slots
+        queue = self._queues.get(sequence.caller, deque())
+        for place in (self.running, self._swapped_out, queue):
+            if sequence in place:
+                place.remove(sequence)
+                self._num_removed += sequence.num_slots
+                break
+        else:
             return False
-        queue = self._queues.get(sequence.caller)
-        if queue and sequence in queue:
-            queue.remove(sequence)
+        if place is queue:
             self.num_waiting -= 1
-            self._num_removed += sequence.num_slots
             if not queue:
                 del self._queues[sequence.caller]
-        return False
+        return place is self.running

@@ -39,8 +39,10 @@ class Sequence:
         Whether whoever reads a stream has read all that was sent; the driver sets it.
     num_sent
         Tokens that have been reported.
-    state_before_last
-        The state before the last token of a text that is only read: what is reported of it.
+    is_cached
+        Whether its states are kept for the caller's next text.
+    state
+        The state that is reported, once it is known: of a text that is only read that before its last token.
     swapped_out
         The packed state of one that was preempted, to go on with later.
     num_read_before
@@ -56,14 +58,15 @@ class Sequence:
         self.native = native
         self.caller = caller
         self.wants_state = request.want.state
-        self.num_slots = request.num_slots
+        self.num_slots = request.beams.num_beams if request.beams else 1
         self.is_prefill_only = native.is_prefill_only
         self.is_streamed = request.is_streamed and request.purpose is Purpose.GENERATE
         self.only_reads = self.is_prefill_only or request.purpose is Purpose.PREDICT
         self.is_reader_ready = True
         self.slot = -1
         self.num_sent = 0
-        self.state_before_last: TextState | None = None
+        self.is_cached = False
+        self.state: TextState | None = None
         self.swapped_out: bytes | None = None
         self.num_read_before = 0
         self.siblings: list[Sequence] = []

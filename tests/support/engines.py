@@ -64,7 +64,7 @@ def engine_of(
 def finish(engine: Engine, sequences: Iterable[EngineSequence]) -> list[list[Result]]:
     """Serve everybody to the end; return all that was found out for each of these."""
     found: dict[EngineSequence, list[Result]] = {sequence: [] for sequence in sequences}
-    while engine.scheduler.is_busy:
+    while engine.scheduler.num_taken:
         engine.admit()
         for sequence, result in engine.step():
             found.setdefault(sequence, []).append(result)

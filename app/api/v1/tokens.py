@@ -12,7 +12,7 @@ from app.api.router import model_router
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import DetokenizeBody, TokenizeBody
 from app.services.serving import Serving, off_loop
-from inference.operations.encoding import encode, require_known
+from inference.operations.encoding import encode, require_valid
 from models.tokenizer import EOS, UNK
 
 
@@ -52,7 +52,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
     async def detokenize(body: DetokenizeBody, request: Request) -> Response:
         """Turn token ids to text; special tokens are shown by their names."""
         tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
-        require_known(tokenizer, body.tokens, "tokens")
+        require_valid(tokenizer, body.tokens, "tokens")
         text = await asyncio.to_thread(tokenizer.decode_with_names, body.tokens)
         return JSONResponse({"prompt": text})
 

@@ -91,7 +91,7 @@ def test_a_short_request_is_not_answered_on_the_event_loop_before_a_step_has_end
     async def body(driver: ThreadedDriver) -> None:
         first = asyncio.create_task(driver.run(score_ids([2] * 20)))
         await reached(gate)
-        assert not engine.scheduler.is_busy
+        assert not engine.scheduler.num_taken
         second = asyncio.create_task(driver.run(predict([2])))
         await asyncio.sleep(0)
         gate.open()

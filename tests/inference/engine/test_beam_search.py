@@ -41,7 +41,7 @@ def add_search(engine, ids, beams, *, params=None, want=None, caller="") -> Sequ
 
 def work(engine) -> dict:
     found = {}
-    while engine.scheduler.is_busy:
+    while engine.scheduler.num_taken:
         engine.admit()
         found.update(engine.step())
     return found
@@ -227,7 +227,7 @@ def test_a_search_that_is_left_frees_every_slot() -> None:
     engine.step()
     engine.step()
     engine.remove(root)
-    assert not engine.scheduler.is_busy
+    assert not engine.scheduler.num_taken
     assert sorted(engine.free_slots) == [0, 1, 2, 3]
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from inference.engine.config import EngineConfig
+from inference.engine.counters import SHORT_SECONDS, Histogram
 from inference.engine.engine import Engine
-from inference.engine.histogram import SHORT_SECONDS, Histogram
 from inference.engine.metrics import EngineMetrics, RequestStats, Timings
 from inference.engine.request import BeamParams, Request
 from inference.runners.precision import make_runner
@@ -32,7 +32,7 @@ def make(purpose: Purpose, ids, max_tokens: int = 0, **options) -> Request:
 
 
 def finish(engine: Engine) -> None:
-    while engine.scheduler.is_busy:
+    while engine.scheduler.num_taken:
         engine.admit()
         engine.step()
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from inference.engine.request import (
-    BeamParams,
     Predicted,
     Request,
     Scored,
@@ -21,12 +20,6 @@ from models.native.structures import Purpose
 
 STATE = TextState(b"secret", 12, (7, 8))
 WRITING, READING = SamplingParams(max_tokens=3), SamplingParams(max_tokens=0)
-
-
-def test_only_a_search_takes_more_than_one_slot() -> None:
-    for purpose in (Purpose.GENERATE, Purpose.SCORE, Purpose.PREDICT):
-        assert Request(purpose, [3]).num_slots == 1
-    assert Request(Purpose.BRANCH, [3], beams=BeamParams(4)).num_slots == 4
 
 
 @pytest.mark.parametrize(

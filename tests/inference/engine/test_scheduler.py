@@ -85,7 +85,7 @@ def test_a_caller_who_comes_back_stands_behind_those_who_wait() -> None:
     for each in texts.values():
         queue.add(each)
     order = []
-    while queue.is_busy:
+    while queue.num_taken:
         (running,) = queue.admit(free)
         order.append(running)
         if len(order) == 2:
@@ -119,7 +119,7 @@ def test_more_than_there_will_ever_be_room_for_is_another_error() -> None:
         queue.check_room(6)
     with pytest.raises(RequestTooLargeError):
         queue.add([text() for _ in range(6)])
-    assert not queue.is_busy
+    assert not queue.num_taken
 
 
 def test_an_admitted_request_enters_a_full_queue_and_nobody_else_does() -> None:
@@ -129,7 +129,7 @@ def test_an_admitted_request_enters_a_full_queue_and_nobody_else_does() -> None:
     assert (queue.num_waiting, queue.num_taken) == (5, 5)
     with pytest.raises(QueueFullError):
         queue.add([text("d")])
-    while queue.is_busy:
+    while queue.num_taken:
         (running,) = queue.admit(free)
         queue.remove(running)
         free.append(running.slot)
@@ -154,7 +154,7 @@ def test_a_search_that_needs_more_slots_than_there_are_is_refused(is_admitted) -
     queue, _ = scheduler(4)
     with pytest.raises(RequestTooLargeError, match="a search of 5 hypotheses; there are 4 slots"):
         queue.add([text(), search("a", 5)], is_admitted=is_admitted)
-    assert (queue.is_busy, queue.num_taken) == (False, 0)
+    assert queue.num_taken == 0
 
 
 def test_a_search_keeps_its_turn_until_there_are_slots_enough() -> None:
@@ -302,7 +302,7 @@ def test_one_that_is_ahead_stays_out_until_its_reader_is_back() -> None:
     queue.remove(late)
     free.append(late.slot)
     assert queue.admit(free) == []
-    assert (queue.is_busy, queue.num_waiting, queue.num_taken) == (True, 0, 1)
+    assert (queue.num_waiting, queue.num_taken) == (0, 1)
     assert not queue.has_somebody_to_move
     ahead.is_reader_ready = True
     assert queue.has_somebody_to_move
@@ -332,7 +332,7 @@ def test_removing_tells_who_held_a_slot() -> None:
     assert queue.num_taken == 1
     assert queue.admit(free) == [other]
     assert queue.remove(other)
-    assert (queue.is_busy, queue.num_waiting, queue.num_taken) == (False, 0, 0)
+    assert (queue.num_waiting, queue.num_taken) == (0, 0)
 
 
 def test_removing_twice_gives_no_place_twice() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference.engine.metrics import Timings
-from inference.engine.request import Predicted, Request, Scored, TextState, Written
+from inference.engine.request import BeamParams, Predicted, Request, Scored, TextState, Written
 from inference.engine.sequence import MAX_UNSENT, Sequence
 from models.native.sampling import SamplingParams
 from models.native.sequence import NOTHING, ModelShape, NativeSequence, Want
@@ -167,3 +167,10 @@ def test_a_sequence_begins_with_nothing_sent_and_without_a_slot() -> None:
     assert (text.slot, text.num_sent, text.swapped_out, text.siblings) == (-1, 0, None, [])
     assert (text.caller, text.wants_state, text.num_slots) == ("me", True, 1)
     assert text.timings == Timings()
+
+
+def test_only_a_search_takes_more_than_one_slot() -> None:
+    for purpose in (Purpose.GENERATE, Purpose.SCORE, Purpose.PREDICT):
+        assert sequence(purpose).num_slots == 1
+    request = Request(Purpose.BRANCH, [3], beams=BeamParams(4))
+    assert Sequence(request, NativeSequence(Purpose.BRANCH, [1, 3], SHAPE)).num_slots == 4
