@@ -19,7 +19,7 @@ from cli.output import write_json
 from cli.texts import is_typed, text_batches
 from inference.operations.generation import GenerationParams, check_search
 from models.errors import InvalidParameterError
-from models.native.sampling import PARAMETERS, Bounds, SamplingParams, check_bounds
+from models.native.sampling import PARAMETERS, Bounds, SamplingParams, check_number
 
 EXAMPLES = """examples:
   refrain generate "The river flows through the" --temperature 0.7 --top-p 0.9 --seed 4
@@ -112,7 +112,7 @@ def _params(options: argparse.Namespace) -> GenerationParams:
     """
     given = vars(options)
     if options.seed is not None:
-        check_bounds("seed", options.seed, SEED)
+        check_number("seed", options.seed, SEED)
     check_search(given, options.num_beams)
     return GenerationParams(
         SamplingParams(**only(given, *PARAMETERS)),
@@ -131,7 +131,7 @@ def _bias(text: str) -> tuple[str, float]:
         raise InvalidParameterError(
             f"a token and a number, such as ' the=-5', not {text!r}", "logit_bias"
         ) from error
-    check_bounds("logit_bias", value, BIAS)
+    check_number("logit_bias", value, BIAS)
     return token, value
 
 

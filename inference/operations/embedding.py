@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engine.request import Request, TextState, Written
+from inference.engine.request import Request, Written
 from inference.errors import WrongTaskError
 from inference.operation import Operation
 from inference.operations.text_model import TextModel
@@ -56,23 +56,16 @@ def embed(
     # Whole numbers, so the sum is exact; what pads a state to whole blocks is left out.
     total = np.zeros(size, np.int64)
     for first in range(0, len(ids), STRIDE):
-        states, state = yield from _read_states(ids[first : first + STRIDE], state)
-        kept = states[-1:] if pooling == "last" else states
-        found = kept[:, :size].sum(axis=0, dtype=np.int64) - ZERO_POINT * len(kept)
-        total = found if pooling == "last" else total + found
+        found = yield Request.read(ids[first : first + STRIDE], state, hidden=True)
+        assert isinstance(found, Written)
+        assert found.hidden is not None
+        # Before the tokens stands the boundary, or the last one of the block before.
+        kept = found.hidden[-1:] if pooling == "last" else found.hidden[1:]
+        summed = kept[:, :size].sum(axis=0, dtype=np.int64) - ZERO_POINT * len(kept)
+        total = summed if pooling == "last" else total + summed
+        state = found.state
     vector = total.astype(np.float64)
     unit: NDArray[np.float32] = (vector / max(float(np.linalg.norm(vector)), 1e-30)).astype(
         np.float32
     )
     return unit
-
-
-def _read_states(
-    ids: Sequence[int], start: TextState | None
-) -> Operation[tuple[NDArray[np.uint8], TextState | None]]:
-    """Read tokens; return the last layer's state after each, [N, hidden_size], and the state to go on from."""
-    found = yield Request.read(ids, start, hidden=True)
-    assert isinstance(found, Written)
-    assert found.hidden is not None
-    # Before them stands the boundary, or the last token of the block before.
-    return found.hidden[1:], found.state

@@ -32,32 +32,32 @@ def encode(
         If it has more than `max_tokens` tokens.
     """
     encoding = _encode_with_names(tokenizer, text) if with_names else tokenizer.encode(text)
-    require_short(len(encoding.ids), max_tokens=max_tokens, param=param)
+    if len(encoding.ids) > max_tokens:
+        raise too_long(len(encoding.ids), max_tokens, param)
     return encoding
 
 
-def require_short(num_tokens: int, *, max_tokens: int, param: str) -> None:
-    """Refuse a text of too many tokens.
+def too_long(num_tokens: int, max_tokens: int, param: str) -> TextTooLongError:
+    """Return the refusal of a text of too many tokens."""
+    return TextTooLongError(
+        f"{param} has {num_tokens:,} tokens; the limit is {max_tokens:,}", param
+    )
+
+
+def require_valid(
+    tokenizer: Tokenizer, ids: Sequence[int], param: str, max_tokens: int = NO_LIMIT
+) -> None:
+    """Refuse too many token ids, and those that are not in the vocabulary.
 
     Raises
     ------
     TextTooLongError
         If there are more than `max_tokens`.
-    """
-    if num_tokens > max_tokens:
-        raise TextTooLongError(
-            f"{param} has {num_tokens:,} tokens; the limit is {max_tokens:,}", param
-        )
-
-
-def require_known(tokenizer: Tokenizer, ids: Sequence[int], param: str) -> None:
-    """Refuse token ids that are not in the vocabulary.
-
-    Raises
-    ------
     InvalidParameterError
-        If there is one.
+        If one is not in the vocabulary.
     """
+    if len(ids) > max_tokens:
+        raise too_long(len(ids), max_tokens, param)
     size = tokenizer.vocab_size
     if ids and not (min(ids) >= 0 and max(ids) < size):
         raise InvalidParameterError(f"token ids go from 0 to {size - 1:,}", param)

@@ -15,7 +15,7 @@ from inference.operations.prompt import Prompt
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
 from models.errors import InvalidParameterError
-from models.native.sampling import GREEDY, PARAMETERS, Bounds, SamplingParams, check_fields
+from models.native.sampling import GREEDY, PARAMETERS, Bounds, SamplingParams, check_bounds
 from models.native.sequence import Want
 from models.native.structures import Purpose
 from models.tokenizer import EOS
@@ -98,16 +98,17 @@ class GenerationParams(Plain):
     stream: bool = False
 
     def __post_init__(self) -> None:
-        check_fields(self, BOUNDS)
+        check_bounds(self, BOUNDS)
         if "" in self.stop:
             raise InvalidParameterError("an empty string would end every text at once", "stop")
-        if self.beams and self.num_beams < self.n:
+        is_search = self.num_beams > 1
+        if is_search and self.num_beams < self.n:
             raise InvalidParameterError(
                 f"num_beams {self.num_beams} is less than n {self.n}", "num_beams"
             )
-        if self.beams and not self.sampling.max_tokens:
+        if is_search and not self.sampling.max_tokens:
             raise InvalidParameterError("a search writes one token at least", "max_tokens")
-        if self.beams and self.stream:
+        if is_search and self.stream:
             raise InvalidParameterError(
                 "the likeliest text is known only at the end: a search does not stream", "num_beams"
             )
@@ -140,7 +141,7 @@ class GenerationParams(Plain):
     @property
     def num_slots(self) -> int:
         """Slots that each prompt takes."""
-        return self.num_beams if self.beams else self.num_tried
+        return max(self.num_beams, self.num_tried)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def generate(
         If a biased or allowed text is not one token of the model.
     """
     sampling = constrained(params.sampling, model.tokenizer, params.logit_bias, params.allowed)
-    if params.beams:
+    if params.num_beams > 1:
         found = yield from gather([_search(model, each, params, sampling) for each in prompts])
         tried = kept = _numbered([each for found_here in found for each in found_here])
     else:
@@ -249,10 +250,12 @@ def _write(
     index: int,
 ) -> Operation[Completion]:
     """Write one text, with a delta for each piece of it."""
-    text = _text(model, prompt, params)
+    wants_logprobs = params.logprobs is not None
+    text = IncrementalText(model.tokenizer, prompt, params.stop, wants_logprobs=wants_logprobs)
+    want = Want(top=params.logprobs or 0, state=params.return_state)
     is_streamed = params.stream or bool(params.stop)
     written = yield Request(
-        Purpose.GENERATE, prompt.ids, prompt.start, sampling, _want(params), is_streamed=is_streamed
+        Purpose.GENERATE, prompt.ids, prompt.start, sampling, want, is_streamed=is_streamed
     )
     parts: list[Delta] = []
     while True:
@@ -261,7 +264,9 @@ def _write(
         state = written.state
         if text.is_stopped:
             # The engine may have written on, so what counts of the text is read once more.
-            state = (yield from _read_again(prompt, text)) if params.return_state else None
+            state = None
+            if params.return_state:
+                state = yield from read([*prompt.ids, *text.token_ids], prompt.start)
         parts.append(Delta(index, piece, reason, logprobs, state))
         yield parts[-1]
         if reason:
@@ -269,36 +274,27 @@ def _write(
         written = yield MORE
 
 
-def _read_again(prompt: Prompt, text: IncrementalText) -> Operation[TextState]:
-    return (yield from read([*prompt.ids, *text.token_ids], prompt.start))
-
-
 def _search(
     model: TextModel, prompt: Prompt, params: GenerationParams, sampling: SamplingParams
 ) -> Operation[list[Completion]]:
     """Find the likeliest texts."""
+    want = Want(top=params.logprobs or 0, state=params.return_state)
     searched = yield Request(
-        Purpose.BRANCH, prompt.ids, prompt.start, sampling, _want(params), beams=params.beams
+        Purpose.BRANCH, prompt.ids, prompt.start, sampling, want, beams=params.beams
     )
     assert isinstance(searched, Searched)
     found = []
     for each in searched.hypotheses[: params.n]:
-        text, state = _text(model, prompt, params), each.state
+        text = IncrementalText(
+            model.tokenizer, prompt, params.stop, wants_logprobs=params.logprobs is not None
+        )
+        state = each.state
         written = Written(each.token_ids, each.logprobs, each.top, each.finish_reason)
         piece, reason, logprobs = text.take(written)
         if text.is_stopped and params.return_state:
-            state = yield from _read_again(prompt, text)
+            state = yield from read([*prompt.ids, *text.token_ids], prompt.start)
         found.append(_completion([Delta(0, piece, reason, logprobs, state)], text, params))
     return found
-
-
-def _want(params: GenerationParams) -> Want:
-    return Want(top=params.logprobs or 0, state=params.return_state)
-
-
-def _text(model: TextModel, prompt: Prompt, params: GenerationParams) -> IncrementalText:
-    wants_logprobs = params.logprobs is not None
-    return IncrementalText(model.tokenizer, prompt, params.stop, wants_logprobs=wants_logprobs)
 
 
 def _completion(

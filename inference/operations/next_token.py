@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from inference.operations.prompt import Prompt
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
 from models.errors import InvalidParameterError
-from models.native.sampling import Bounds, check_fields
+from models.native.sampling import Bounds, check_bounds
 from models.native.sequence import CacheView, Want
 from models.native.structures import Purpose
 from models.tokenizer import Tokenizer
@@ -86,7 +86,7 @@ class NextQuery(Plain):
     return_state: bool = False
 
     def __post_init__(self) -> None:
-        check_fields(self, BOUNDS)
+        check_bounds(self, BOUNDS)
         if self.normalize == "candidates" and self.candidates is None:
             message = "normalize among candidates needs candidates"
             raise InvalidParameterError(message, "candidates")
@@ -174,7 +174,7 @@ def _compare(
         predictions=[],
         entropy=_entropy_of(log_probs),
         candidates=[
-            _best_spelling(each, _single_tokens(ways, by_token), unk_id)
+            _best_spelling(each, [(ids, by_token[ids[0]]) for ids in ways if len(ids) == 1], unk_id)
             for each, ways in zip(query.candidates, spellings, strict=True)
         ],
         state=found.state if query.return_state else None,
@@ -192,11 +192,11 @@ def _score_candidate(
     assert found.log_probs is not None
     ways = []
     for ids in spellings:
-        rest: list[float] = []
+        logprobs = [float(found.log_probs[ids[0]])]
         if len(ids) > 1:
             score = yield from scored(Request(Purpose.SCORE, ids, found.state, cache=cache))
-            rest = _blended(score, cache)[1:]
-        ways.append((ids, [float(found.log_probs[ids[0]]), *rest]))
+            logprobs += _blended(score, cache)[1:]
+        ways.append((ids, math.fsum(logprobs)))
     return _best_spelling(candidate, ways, model.tokenizer.unk_id)
 
 
@@ -255,12 +255,6 @@ def _among(compared: Sequence[int], found: Predicted) -> NDArray[np.float32]:
     return normalised
 
 
-def _single_tokens(
-    spellings: Spellings, logprobs: Mapping[int, float]
-) -> list[tuple[list[int], list[float]]]:
-    return [(ids, [logprobs[ids[0]]]) for ids in spellings if len(ids) == 1]
-
-
 def _entropy_of(log_probs: NDArray[np.float32]) -> float:
     """Return the entropy of a distribution, in nats."""
     exact = log_probs.astype(np.float64)
@@ -279,10 +273,10 @@ def _blended(found: Scored, cache: CacheView | None) -> list[float]:
 
 
 def _best_spelling(
-    candidate: str, ways: Sequence[tuple[list[int], list[float]]], unk_id: int
+    candidate: str, ways: Sequence[tuple[list[int], float]], unk_id: int
 ) -> Prediction:
-    """Return a candidate's probability in its likeliest spelling, by the chain rule over its tokens."""
-    logprob, is_unknown = max((math.fsum(logprobs), unk_id in ids) for ids, logprobs in ways)
+    """Return a candidate's probability in its likeliest spelling."""
+    logprob, is_unknown = max((logprob, unk_id in ids) for ids, logprob in ways)
     return Prediction(candidate, math.exp(logprob), logprob, is_unknown)
 
 

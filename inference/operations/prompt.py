@@ -10,9 +10,8 @@ from inference.operations.encoding import (
     NO_LIMIT,
     cut_blanks,
     encode,
-    require_known,
-    require_short,
     require_something_to_read,
+    require_valid,
 )
 from models.tokenizer import Tokenizer
 
@@ -89,8 +88,7 @@ def read_prompt(
         )
         ids, offsets = list(encoding.ids), encoding.offsets
     else:
-        require_short(len(given), max_tokens=max_tokens, param=param)
-        require_known(tokenizer, given, param)
+        require_valid(tokenizer, given, param, max_tokens)
         ids = list(given)
         if spells:
             text, offsets = spell(tokenizer, ids)
@@ -98,7 +96,8 @@ def read_prompt(
     names_boundary = start is None and ids[:1] == [tokenizer.eos_id]
     if names_boundary:
         ids, offsets = ids[1:], offsets[1:]
-    require_something_to_read(start, ids, param)
+    if start is not None:
+        require_something_to_read(start, ids, param)
     begins = [first for first, _ in offsets]
     return Prompt(ids, start, drops_space, num_given, text, begins, names_boundary)
 

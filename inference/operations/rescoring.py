@@ -11,7 +11,7 @@ from inference.engine.request import Request, TextState
 from inference.operation import Operation, gather, read, scored
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
-from models.native.sampling import Bounds, check_fields
+from models.native.sampling import Bounds, check_bounds
 from models.native.structures import Purpose
 from models.tokenizer import Encoding
 
@@ -71,7 +71,7 @@ class RescoringParams(Plain):
     normalize: Literal["vocabulary", "hypotheses"] = "vocabulary"
 
     def __post_init__(self) -> None:
-        check_fields(self, BOUNDS)
+        check_bounds(self, BOUNDS)
 
 
 def rescore(

@@ -83,9 +83,7 @@ class SamplingParams:
     allowed: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
-        for parameter in PARAMETERS.values():
-            if (value := getattr(self, parameter.name)) != parameter.default:
-                check_bounds(parameter.name, value, parameter.bounds)
+        check_bounds(self, _BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -105,26 +103,27 @@ class Parameter:
     bounds: Bounds
 
 
-def check_bounds(name: str, value: float, bounds: Bounds) -> None:
-    """Refuse a value out of bounds; NaN is out of every bound.
+def check_bounds(params: object, bounds: Mapping[str, Bounds]) -> None:
+    """Refuse parameters of which a field is out of its bounds, unless it has its default; NaN is out of every bound.
 
     Raises
     ------
     InvalidParameterError
         Naming the parameter.
     """
+    kind = type(params)
+    for name, each in bounds.items():
+        if (value := getattr(params, name)) != getattr(kind, name):
+            check_number(name, value, each)
+
+
+def check_number(name: str, value: float, bounds: Bounds) -> None:
+    """Refuse a number out of bounds; see `check_bounds`."""
     is_low = not (value >= bounds.get("ge", -math.inf) and value > bounds.get("gt", -math.inf))
     if is_low or not value <= bounds.get("le", math.inf):
         words = {"ge": "at least", "gt": "above", "le": "at most"}
         said = " and ".join(f"{words[kind]} {bound:,}" for kind, bound in bounds.items())
         raise InvalidParameterError(f"{name} must be {said}", name)
-
-
-def check_fields(params: object, bounds: Mapping[str, Bounds]) -> None:
-    """Refuse parameters of which a field is out of its bounds; None has none."""
-    for name, each in bounds.items():
-        if (value := getattr(params, name)) is not None:
-            check_bounds(name, value, each)
 
 
 _KINDS = {"int": int, "float": float, "bool": bool}
@@ -140,4 +139,5 @@ PARAMETERS = {
     if each.metadata
 }
 """Those that a caller sets by a number or a switch, by name, in the order in which they are described."""
+_BOUNDS = {name: each.bounds for name, each in PARAMETERS.items()}
 GREEDY = SamplingParams(temperature=0.0)

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from models.errors import InvalidParameterError
-from models.native.sampling import GREEDY, PARAMETERS, SamplingParams, check_bounds
+from models.native.sampling import GREEDY, PARAMETERS, SamplingParams, check_number
 from models.native.structures import SequenceStruct
 
 AT_THE_BOUNDS = [
@@ -66,7 +66,7 @@ def test_a_value_out_of_bounds_is_refused_in_a_copy_too() -> None:
 
 def test_every_default_keeps_to_its_own_bounds_and_says_what_it_does() -> None:
     for parameter in PARAMETERS.values():
-        check_bounds(parameter.name, parameter.default, parameter.bounds)
+        check_number(parameter.name, parameter.default, parameter.bounds)
         assert isinstance(parameter.default, parameter.kind)
         assert parameter.description.endswith(".")
 

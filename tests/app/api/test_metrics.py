@@ -12,7 +12,7 @@ from app.api.errors import CODES, TABLE
 from app.api.metrics import FigureCollector
 from app.main import create_app
 from app.settings import Settings
-from inference.engine.histogram import Histogram
+from inference.engine.counters import Histogram
 
 FRESH_SERVICE = True
 

@@ -6,9 +6,8 @@ from inference.errors import TextTooLongError
 from inference.operations.encoding import (
     cut_blanks,
     encode,
-    require_known,
-    require_short,
     require_something_to_read,
+    require_valid,
     with_space,
 )
 from models.errors import InvalidParameterError
@@ -37,9 +36,9 @@ def test_a_text_of_as_many_tokens_as_the_limit_is_taken_and_one_more_is_refused(
 
 
 def test_a_long_list_is_refused_in_figures_that_can_be_read() -> None:
-    require_short(1_000, max_tokens=1_000, param="text")
+    require_valid(words(), [0] * 1_000, "text", 1_000)
     with pytest.raises(TextTooLongError, match=r"text has 12,345 tokens; the limit is 1,000"):
-        require_short(12_345, max_tokens=1_000, param="text")
+        require_valid(words(), [0] * 12_345, "text", 1_000)
 
 
 @pytest.mark.parametrize("make", [words, characters, byte_pairs])
@@ -80,11 +79,11 @@ def test_a_space_before_a_name_among_words_is_no_token_of_its_own() -> None:
 @pytest.mark.parametrize("ids", [[-1], [3, 10_000], [1 << 40]])
 def test_an_id_beyond_the_vocabulary_is_refused_by_the_name_of_its_field(ids) -> None:
     tokenizer = words()
-    require_known(tokenizer, [], "prefix")
-    require_known(tokenizer, [0, tokenizer.vocab_size - 1], "prefix")
+    require_valid(tokenizer, [], "prefix")
+    require_valid(tokenizer, [0, tokenizer.vocab_size - 1], "prefix")
     last = tokenizer.vocab_size - 1
     with pytest.raises(InvalidParameterError, match=f"from 0 to {last}") as refused:
-        require_known(tokenizer, ids, "prefix")
+        require_valid(tokenizer, ids, "prefix")
     assert refused.value.param == "prefix"
 
 
