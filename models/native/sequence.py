@@ -157,10 +157,10 @@ class NativeSequence:
             num_given=num_given,
             mark=-1,
             max_written=max_written,
-            **{name: getattr(sampling, name) for name in _SAMPLED},
         )
         self._kept: list[object] = []
-        self._constrain(sampling, shape.vocab_size)
+        if max_written:
+            self._sample_by(sampling, shape.vocab_size)
         if cache is not None:
             self._adapt(cache, num_found)
         if len(candidates):
@@ -232,8 +232,10 @@ class NativeSequence:
         self.struct.candidates = candidates.ctypes.data
         self.struct.num_candidates = len(candidates)
 
-    def _constrain(self, sampling: SamplingParams, vocab_size: int) -> None:
-        """Pass biases and allowed tokens, and keep their memory."""
+    def _sample_by(self, sampling: SamplingParams, vocab_size: int) -> None:
+        """Pass how tokens are chosen, and keep the memory of biases and allowed tokens."""
+        for name in _SAMPLED:
+            setattr(self.struct, name, getattr(sampling, name))
         if sampling.allowed is not None:
             if sampling.allowed.size <= vocab_size // 64:
                 raise InvalidParameterError(
