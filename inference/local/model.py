@@ -19,7 +19,7 @@ from inference.loading import load_engine
 from inference.local.session import LocalSession
 from inference.operation import Delta, predicted, read
 from inference.operations.embedding import Pooling, embed
-from inference.operations.encoding import encode, require_something_to_read, with_space
+from inference.operations.encoding import require_something_to_read, with_space
 from inference.operations.generation import Generation, GenerationParams, generate
 from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
@@ -162,17 +162,13 @@ class LocalModel:
         state: TextState | None = None,
     ) -> list[Rescored]:
         """Order what a recogniser proposes by its own score and by how it reads, best first."""
-        read_before = encode(self.tokenizer, context, param="context").ids
-        is_inside = bool(read_before) or state is not None
-        encoded = [
-            (
-                each,
-                encode(self.tokenizer, with_space(self.tokenizer, each.text, is_inside=is_inside)),
-            )
-            for each in hypotheses
-        ]
-        operation = rescore(self.model, read_before, encoded, params or RescoringParams(), state)
-        return self.driver.run(operation)
+        tokenizer, before = self.tokenizer, self.tokenizer.encode(context).ids
+        is_inside = bool(before) or state is not None
+        texts = [with_space(tokenizer, each.text, is_inside=is_inside) for each in hypotheses]
+        pairs = list(zip(hypotheses, map(tokenizer.encode, texts), strict=True))
+        return self.driver.run(
+            rescore(self.model, before, pairs, params or RescoringParams(), state)
+        )
 
     def embed(self, text: str, pooling: Pooling = "mean") -> NDArray[np.float32]:
         """Return a text's vector of unit length: what the model remembers of it."""

@@ -16,8 +16,11 @@ import json
 import math
 import shutil
 import sys
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from inference.engine.request import TextState
 from inference.local.model import LocalModel
@@ -83,7 +86,7 @@ class WordScorer:
         self._order = order
         self._directory: Path | None = None
         num_rows = max(16, cache_bytes // (4 * self._tokenizer.vocab_size))
-        self._after = lru_cache(num_rows)(partial(model.predict, ()))
+        self._after = lru_cache(num_rows)(self._predict)
         self._ids = lru_cache(65_536)(self._encode)
         self._begins_word = lru_cache(65_536)(self._find_beginning)
         self._words = model.model.words
@@ -118,13 +121,14 @@ class WordScorer:
         """
         log_likelihood, state, is_unknown = 0.0, prev_state, False
         for token_id in self._ids(word, is_first=prev_state is None):
-            logprob, state = self._step(state, token_id)
-            log_likelihood += logprob
+            log_probs, read = self._after(state)
+            log_likelihood += float(log_probs[token_id])
+            state = read.extended(token_id)  # which is not read yet
             is_unknown |= token_id == self._tokenizer.unk_id
         if is_unknown:
             log_likelihood += self.unk_score_offset * NATS_PER_LOG10
         if is_last_word and self.score_boundary:
-            log_likelihood += self._logprob(state, self._tokenizer.eos_id)
+            log_likelihood += float(self._after(state)[0][self._tokenizer.eos_id])
         return self.alpha * log_likelihood + self.beta, state
 
     def score_partial_token(self, partial_token: str) -> float:
@@ -172,17 +176,12 @@ class WordScorer:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         return cls.load(folder / CHECKPOINT, **settings)
 
-    def _step(self, state: TextState | None, token_id: int) -> tuple[float, TextState]:
-        """Return a token's log-probability after a text, and the state of the text with it; that is not read yet."""
-        found = self._after(state)
+    def _predict(self, state: TextState | None) -> tuple[NDArray[np.float32], TextState]:
+        """Return the log-probability of every token after a text, and the state in which all of it has been read."""
+        found = self._model.predict((), state)
         assert found.log_probs is not None
         assert found.state is not None
-        return float(found.log_probs[token_id]), found.state.extended(token_id)
-
-    def _logprob(self, state: TextState | None, token_id: int) -> float:
-        found = self._after(state)
-        assert found.log_probs is not None
-        return float(found.log_probs[token_id])
+        return found.log_probs, found.state
 
     def _encode(self, word: str, *, is_first: bool) -> list[int]:
         return self._tokenizer.encode(word if is_first else self._separator + word).ids
