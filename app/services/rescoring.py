@@ -7,8 +7,9 @@ from functools import partial
 
 from app.services.registry import LoadedLanguageModel
 from app.services.serving import Asked, Serving, off_loop
-from inference.operations.encoding import encode, with_space
+from inference.operations.encoding import encode
 from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
+from models.text_borders import with_space
 
 
 async def order(

@@ -18,9 +18,9 @@ from inference.errors import QueueFullError, TextTooLongError
 from inference.operation import Operation
 from inference.operations.encoding import encode
 from inference.operations.scoring import ScoreParams, TextScore, score_ids, score_text
-from inference.operations.session import split_tail
 from models.errors import InvalidParameterError
 from models.native.sequence import Want
+from models.text_borders import split_tail
 from models.tokenizer import Encoding
 
 R = TypeVar("R")

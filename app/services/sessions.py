@@ -17,8 +17,9 @@ from inference.drivers.engine_thread import Caller
 from inference.operations.encoding import encode
 from inference.operations.next_token import NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append, split_tail
+from inference.operations.session import GrowingText, append
 from models.neural_cache import NeuralCache
+from models.text_borders import split_tail
 
 
 @dataclass

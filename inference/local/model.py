@@ -19,7 +19,7 @@ from inference.loading import load_engine
 from inference.local.session import LocalSession
 from inference.operation import Delta, predicted, read
 from inference.operations.embedding import Pooling, embed
-from inference.operations.encoding import require_something_to_read, with_space
+from inference.operations.encoding import require_something_to_read
 from inference.operations.generation import Generation, GenerationParams, generate
 from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
@@ -32,6 +32,7 @@ from models.native.sampling import GREEDY, SamplingParams
 from models.native.sequence import Want
 from models.native.structures import Purpose
 from models.pieces import PieceMemo, pieces_by_block
+from models.text_borders import with_space
 from models.tokenizer import Encoding
 
 UNBOUNDED = 1 << 30

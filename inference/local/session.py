@@ -6,8 +6,9 @@ from inference.drivers.blocking import BlockingDriver
 from inference.engine.request import TextState
 from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append, split_tail
+from inference.operations.session import GrowingText, append
 from inference.operations.text_model import TextModel
+from models.text_borders import split_tail
 
 
 class LocalSession:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from inference.engine.request import TextState
 from inference.errors import TextTooLongError
 from models.errors import InvalidParameterError
-from models.tokenizer import EOS, UNK, Encoding, Tokenizer
+from models.text_borders import encode_with_names
+from models.tokenizer import Encoding, Tokenizer
 
 NO_LIMIT = 1 << 62
-NAMES = re.compile(f"({UNK}|{EOS})")
-NAMES_AMONG_WORDS = re.compile(f"( ?{EOS})")
-"""In "words" the tokenizer itself knows the unknown word, and a space before a name is no token."""
 
 
 def encode(
@@ -31,7 +28,7 @@ def encode(
     TextTooLongError
         If it has more than `max_tokens` tokens.
     """
-    encoding = _encode_with_names(tokenizer, text) if with_names else tokenizer.encode(text)
+    encoding = encode_with_names(tokenizer, text) if with_names else tokenizer.encode(text)
     if len(encoding.ids) > max_tokens:
         raise too_long(len(encoding.ids), max_tokens, param)
     return encoding
@@ -73,39 +70,3 @@ def require_something_to_read(state: TextState | None, ids: Sequence[int], param
     """
     if state is not None and not state.unread and not ids:
         raise InvalidParameterError("the text of this state has ended; give it more text", param)
-
-
-def cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:
-    """Set the blanks at the end of a text of words aside, but for newlines; return whether there were any.
-
-    In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
-    """
-    if tokenizer.kind != "words":
-        return text, False
-    end = len(text)
-    while end and text[end - 1].isspace() and text[end - 1] != "\n":
-        end -= 1
-    return text[:end], end < len(text)
-
-
-def with_space(tokenizer: Tokenizer, text: str, *, is_inside: bool) -> str:
-    """Return a text that goes on where another ends: words stand apart."""
-    needs_space = is_inside and text[:1].isalnum() and tokenizer.kind != "characters"
-    return f" {text}" if needs_space else text
-
-
-def _encode_with_names(tokenizer: Tokenizer, text: str) -> Encoding:
-    ids: list[int] = []
-    offsets: list[tuple[int, int]] = []
-    begin = 0
-    names = NAMES_AMONG_WORDS if tokenizer.kind == "words" else NAMES
-    for number, part in enumerate(names.split(text)):
-        if number % 2:
-            ids.append(tokenizer.unk_id if part == UNK else tokenizer.eos_id)
-            offsets.append((begin, begin + len(part)))
-        else:
-            encoding = tokenizer.encode(part)
-            ids += encoding.ids
-            offsets += [(begin + start, begin + end) for start, end in encoding.offsets]
-        begin += len(part)
-    return Encoding(ids, offsets, ids.count(tokenizer.unk_id))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from inference.engine.request import TextState
 from inference.operations.encoding import (
     NO_LIMIT,
-    cut_blanks,
     encode,
     require_something_to_read,
     require_valid,
 )
+from models.text_borders import cut_blanks, spell
 from models.tokenizer import Tokenizer
 
 
@@ -100,15 +100,3 @@ def read_prompt(
         require_something_to_read(start, ids, param)
     begins = [first for first, _ in offsets]
     return Prompt(ids, start, drops_space, num_given, text, begins, names_boundary)
-
-
-def spell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
-    """Return the text that token ids spell, and where in it each of them stands; the boundary spells nothing."""
-    stream = tokenizer.stream()
-    pieces, offsets, begin = [], [], 0
-    for token_id in ids:
-        piece = stream.push([token_id])
-        pieces.append(piece)
-        offsets.append((begin, begin + len(piece)))
-        begin += len(piece)
-    return "".join(pieces) + stream.finish(), offsets

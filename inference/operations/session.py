@@ -10,14 +10,9 @@ from inference.operation import Operation, read
 from inference.operations.scoring import score_ids
 from models.native.sequence import CacheView, Want
 from models.neural_cache import NeuralCache
-from models.tokenizer import Tokenizer
 
 REMEMBERED_AT_ONCE = 256
 """Tokens of an adaptive text that are read in one go."""
-MAX_WORD = 200
-"""Letters after which a word is taken as it is, however it goes on."""
-MAX_BLANKS = 200
-"""Blanks before a word that may still become part of its token."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +62,3 @@ def append(text: GrowingText, ids: Sequence[int], tail: str) -> Operation[Growin
     elif ids:
         state = yield from read(ids, state)
     return GrowingText(state, tail, text.num_tokens + len(ids), cache)
-
-
-def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
-    """Split a text to what no letter to come can change any more, and the word under way with the blanks before it.
-
-    A word of more than `MAX_WORD` letters is taken as it is; of more blanks than `MAX_BLANKS` the last few count.
-    """
-    if tokenizer.kind == "characters":
-        return text, ""
-    word = len(text)
-    while word and not text[word - 1].isspace():
-        word -= 1
-        if len(text) - word > MAX_WORD:
-            return text, ""
-    blanks = word
-    while blanks and text[blanks - 1].isspace() and word - blanks < MAX_BLANKS:
-        blanks -= 1
-    return text[:blanks], text[blanks:]

@@ -21,13 +21,12 @@ from inference.loading import load_engine
 from inference.operation import Delta, Operation, gather, read
 from inference.operations import scoring
 from inference.operations.embedding import embed
-from inference.operations.encoding import with_space
 from inference.operations.generation import GenerationParams, generate, read_back
 from inference.operations.next_token import NextQuery, predict_next
 from inference.operations.prompt import read_prompt
 from inference.operations.rescoring import Hypothesis, RescoringParams, rescore
 from inference.operations.scoring import ScoreParams, score_ids, score_text
-from inference.operations.session import GrowingText, append, split_tail
+from inference.operations.session import GrowingText, append
 from inference.operations.text_model import TextModel
 from inference.plain import Plain
 from inference.runners.precision import Precision
@@ -38,6 +37,7 @@ from models.language_model import LanguageModel
 from models.native.sampling import SamplingParams
 from models.native.sequence import Want
 from models.neural_cache import NeuralCache
+from models.text_borders import split_tail, with_space
 from models.tokenizer import Tokenizer
 from tests.support.checkpoints import ENGLISH, card
 from tests.support.fake_runner import LIMIT

@@ -4,11 +4,9 @@ import pytest
 
 from inference.errors import TextTooLongError
 from inference.operations.encoding import (
-    cut_blanks,
     encode,
     require_something_to_read,
     require_valid,
-    with_space,
 )
 from models.errors import InvalidParameterError
 from models.tokenizer import Tokenizer
@@ -95,30 +93,3 @@ def test_only_a_text_that_has_ended_needs_something_more_to_read() -> None:
     with pytest.raises(InvalidParameterError, match="has ended") as refused:
         require_something_to_read(ended, [], "prompt")
     assert refused.value.param == "prompt"
-
-
-@pytest.mark.parametrize(
-    ("text", "shorter", "is_cut"),
-    [
-        ("The cat ", "The cat", True),
-        ("The cat \t\u00a0", "The cat", True),
-        ("The cat", "The cat", False),
-        ("The cat\n", "The cat\n", False),
-        ("The cat\n ", "The cat\n", True),
-        ("  ", "", True),
-        ("", "", False),
-    ],
-)
-def test_blanks_at_the_end_belong_to_the_word_to_come(text, shorter, is_cut) -> None:
-    assert cut_blanks(words(), text) == (shorter, is_cut)
-    assert cut_blanks(characters(), text) == (text, False)
-    assert cut_blanks(byte_pairs(), text) == (text, False)
-
-
-def test_a_word_that_goes_on_a_text_stands_apart_from_it() -> None:
-    assert with_space(words(), "cat", is_inside=True) == " cat"
-    assert with_space(byte_pairs(), "cat", is_inside=True) == " cat"
-    assert with_space(characters(), "春", is_inside=True) == "春"
-    assert with_space(words(), "cat", is_inside=False) == "cat"
-    for text in (" cat", ", cat", "\ncat", ""):
-        assert with_space(words(), text, is_inside=True) == text

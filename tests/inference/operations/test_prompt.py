@@ -1,11 +1,10 @@
 """What a text goes on from, as a string or as token ids."""
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import TextTooLongError
-from inference.operations.prompt import Prompt, read_prompt, spell
+from inference.operations.prompt import Prompt, read_prompt
 from models.errors import InvalidParameterError
 from models.tokenizer import Tokenizer
 from tests.support.by_hand import state
@@ -97,25 +96,3 @@ def test_a_text_goes_on_inside_another_after_tokens_a_state_or_a_space() -> None
     assert Prompt([4]).is_inside
     assert Prompt([], state()).is_inside
     assert Prompt([], drops_space=True).is_inside
-
-
-def test_the_boundary_spells_nothing() -> None:
-    text, offsets = spell(WORDS, [EOS, *WORDS.encode("The cat").ids, EOS])
-    assert text == "The cat"
-    assert offsets == [(0, 0), (0, 3), (3, 7), (7, 7)]
-
-
-@settings(max_examples=60, deadline=None)
-@given(text=TEXTS)
-def test_spelling_the_ids_of_a_text_of_bytes_is_the_text_with_a_place_for_each_token(text) -> None:
-    ids = BYTES.encode(text).ids
-    spelled, offsets = spell(BYTES, ids)
-    assert spelled == text
-    assert len(offsets) == len(ids)
-    assert "".join(text[first:last] for first, last in offsets) == text
-
-
-def test_half_a_character_at_the_end_of_ids_is_spelled_as_one_that_is_broken() -> None:
-    ids = BYTES.encode("é").ids
-    assert len(ids) == 2
-    assert spell(BYTES, ids[:1])[0] == "\ufffd"

@@ -12,13 +12,13 @@ from inference.loading import load_engine
 from inference.operations import session
 from inference.operations.next_token import NextQuery, predict_next
 from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append, split_tail
+from inference.operations.session import GrowingText, append
 from models.checkpoint import load_checkpoint
 from models.native.structures import Purpose
 from models.neural_cache import NeuralCache, NeuralCacheConfig
-from models.tokenizer import Tokenizer
+from models.text_borders import split_tail
 from tests.support.by_hand import read_state, replies, run_by_hand, state, text_model
-from tests.support.checkpoints import CHINESE, ENGLISH
+from tests.support.checkpoints import CHINESE
 
 MODEL = text_model()
 WORDS = MODEL.tokenizer
@@ -149,36 +149,3 @@ def test_a_text_typed_in_pieces_predicts_what_the_whole_text_does(
         assert [each.logprob for each in found.candidates] == pytest.approx(
             [each.logprob for each in expected.candidates], abs=1e-5
         )
-
-
-def test_a_word_without_end_is_taken_as_it_is() -> None:
-    assert split_tail(WORDS, "The ca") == ("The", " ca")
-    assert split_tail(WORDS, "The  ") == ("The", "  ")
-    assert split_tail(WORDS, "x" * 300) == ("x" * 300, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "tail"),
-    [
-        ("The cat", " cat"),
-        ("The cat ", " "),
-        ("The\t\u00a0cat", "\t\u00a0cat"),
-        ("", ""),
-        ("a" * 500, ""),
-        ("The " + "\n" * 1_000, "\n" * 200),
-    ],
-)
-def test_the_tail_is_the_word_under_way_with_the_blanks_before_it(text, tail) -> None:
-    settled, found = split_tail(WORDS, text)
-    assert (settled + found, found) == (text, tail)
-
-
-def test_a_character_is_settled_as_soon_as_it_is_typed() -> None:
-    assert split_tail(Tokenizer.train("characters", [ENGLISH]), "The cat ") == ("The cat ", "")
-
-
-def test_a_very_long_text_is_split_at_once() -> None:
-    for text in ("a" * 10**6 + " b", " " * 10**6 + "b", "a b" * 10**6):
-        settled, tail = split_tail(WORDS, text)
-        assert settled + tail == text
-        assert len(tail) <= 401
