@@ -88,9 +88,7 @@ class WordScorer:
         num_rows = max(16, cache_bytes // (4 * self._tokenizer.vocab_size))
         self._after = lru_cache(num_rows)(self._predict)
         self._ids = lru_cache(65_536)(self._encode)
-        self._begins_word = lru_cache(65_536)(self._find_beginning)
-        self._words = model.model.words
-        self._clitics = [surface for surface in self._words.surfaces if "'" in surface]
+        self._begins_word = lru_cache(65_536)(model.model.words.begins_word)
 
     @classmethod
     def load(cls, directory: Path | str, **parameters: object) -> WordScorer:
@@ -185,25 +183,3 @@ class WordScorer:
 
     def _encode(self, word: str, *, is_first: bool) -> list[int]:
         return self._tokenizer.encode(word if is_first else self._separator + word).ids
-
-    def _find_beginning(self, letters: str) -> bool:
-        """Return whether some word without an unknown token begins with these letters."""
-        encoding = self._tokenizer.encode(letters)
-        if not encoding.num_unknown:
-            return True
-        *before, last = encoding.ids
-        begins_last = letters[encoding.offsets[-1][0] :]
-        if last == self._tokenizer.unk_id and self._tokenizer.unk_id not in before:
-            for spelling in {begins_last, begins_last.lower(), begins_last.capitalize()}:
-                if self._words.starting_with(spelling):
-                    return True
-        return any(self._completes(letters, clitic) for clitic in self._clitics)
-
-    def _completes(self, letters: str, clitic: str) -> bool:
-        """Return whether letters become a known word with the rest of "n't" or another that is cut off its word."""
-        for num_letters in range(1, min(len(clitic), len(letters))):
-            if letters.endswith(clitic[:num_letters]):
-                whole = letters[: len(letters) - num_letters] + clitic
-                if not self._tokenizer.encode(whole).num_unknown:
-                    return True
-        return False

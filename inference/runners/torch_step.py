@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,12 +13,8 @@ from models.predictor import TokenPredictor
 WARM_UPS = 3
 
 
-class Step(Protocol):
-    """Reads tokens_RT into slots_R and returns features_RTF; both shapes are always the same."""
-
-    def __call__(self, tokens_RT: Tensor, slots_R: Tensor) -> Tensor:
-        """Advance."""
-        ...
+Step = Callable[[Tensor, Tensor], Tensor]
+"""Reads tokens_RT into slots_R and returns features_RTF; both shapes are always the same."""
 
 
 class PlainStep:
