@@ -6,6 +6,7 @@ is a slot, and a slot is of one size: to fork it is to copy a few kilobytes, how
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from inference.engine.request import (
@@ -130,8 +131,7 @@ class BeamSearch:
         )
 
     def _ranked(self, score: float) -> float:
-        ranked: float = score / float(self._length) ** self._params.length_penalty
-        return ranked
+        return score / math.pow(self._length, self._params.length_penalty)
 
     def _is_decided(self, chosen: list[_Branch]) -> bool:
         """Return whether enough have ended, and the best live one is worse than all of them even now."""

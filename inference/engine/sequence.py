@@ -75,27 +75,24 @@ class Sequence:
     @property
     def num_read_since(self) -> int:
         """Tokens read since it got its slot."""
-        num_read: int = self.native.struct.num_read - self.num_read_before
-        return num_read
+        return self.native.struct.num_read - self.num_read_before
 
     @property
     def num_prompt_read(self) -> int:
         """Given tokens that were read for it: neither in a state that it began with, nor known from before."""
         struct = self.native.struct
-        num_read: int = min(struct.num_read, struct.num_given) - self.timings.num_known
-        return num_read
+        return min(struct.num_read, struct.num_given) - self.timings.num_known
 
     @property
     def num_written(self) -> int:
         """Tokens written; of a search, those that its hypotheses were branched to, so far as they are counted."""
-        num_found: int = self.native.struct.num_found
-        return num_found if self.native.purpose is Purpose.GENERATE else self.timings.num_written
+        is_search = self.native.purpose is not Purpose.GENERATE
+        return self.timings.num_written if is_search else self.native.struct.num_found
 
     @property
     def num_unsent(self) -> int:
         """Tokens found since the last time that any were reported."""
-        num_unsent: int = self.native.struct.num_found - self.num_sent
-        return num_unsent
+        return self.native.struct.num_found - self.num_sent
 
     @property
     def is_ahead(self) -> bool:
@@ -105,8 +102,7 @@ class Sequence:
     @property
     def is_running(self) -> bool:
         """Whether there is more to do."""
-        is_running: bool = self.native.struct.status == Status.RUNNING
-        return is_running
+        return self.native.struct.status == Status.RUNNING
 
     def result(self, state: TextState | None) -> Result:
         """Return what was found out since the last time; all of it once the sequence is done."""

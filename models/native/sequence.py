@@ -273,8 +273,7 @@ class NativeSequence:
     @property
     def num_unread(self) -> int:
         """Tokens that the state has not seen."""
-        num_unread: int = self.struct.num_tokens - self.struct.num_read
-        return num_unread
+        return self.struct.num_tokens - self.struct.num_read
 
     @property
     def unread(self) -> list[int]:

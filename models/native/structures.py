@@ -140,6 +140,17 @@ class SequenceStruct(Structure):
         ("frequency_penalty", c_float),
         ("presence_penalty", c_float),
     )
+    slot: int | None
+    position: int
+    entropy: float
+    status: int
+    parity: int
+    num_tokens: int
+    num_given: int
+    num_read: int
+    num_found: int
+    mark: int
+    num_candidates: int
 
 
 class ChoosingStruct(Structure):
