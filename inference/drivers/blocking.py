@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from inference.drivers.execution import Execution, Submitted
+from inference.drivers.execution import Execution, Message
 from inference.engine.engine import Engine
-from inference.engine.request import Request, Result
+from inference.engine.request import Request
 from inference.engine.sequence import Sequence as EngineSequence
 from inference.errors import EngineError, EngineFailureError
 from inference.operation import Delta, Operation
@@ -31,15 +31,10 @@ class BlockingDriver:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._lock = threading.Lock()
-        self._inboxes: dict[EngineSequence, _Asked] = {}
-        self._left: deque[EngineSequence] = deque()
-
-    @property
-    def engine(self) -> Engine:
-        """The engine, whose metrics and load may be read."""
-        return self._engine
+        self._open: dict[EngineSequence, Execution[Any]] = {}
+        self._aborted: deque[EngineSequence] = deque()
 
     def run(self, operation: Operation[R]) -> R:
         """Run one operation to its answer."""
@@ -53,187 +48,99 @@ class BlockingDriver:
         Operations are taken from their iterator only when there is room. `may_take` tells whether the caller has room
         too; it must have where everything that it gave has been answered.
         """
-        asked = _Answers(self, operations, may_take)
+        scheduler, room = self.engine.scheduler, self.engine.num_slots + SPARE
+        inbox: deque[Message] = deque()
+        new: Iterator[Execution[R]] | None = (Execution(self, each, inbox) for each in operations)
+        begun: deque[Execution[R]] = deque()
         try:
-            while not asked.is_over:
-                asked.hear()
-                asked.take()
-                self._step(asked)
-                yield from asked.answers()
+            while new or begun:
+                while new and scheduler.num_taken < room and len(begun) < MAX_AHEAD and may_take():
+                    if execution := next(new, None):
+                        begun.append(execution)
+                    else:
+                        new = None
+                if begun and begun[0].is_done:
+                    yield begun.popleft().returned
+                else:
+                    self._hear(inbox)
         finally:
-            asked.close()
+            for execution in begun:
+                execution.abort()
 
     def stream(self, operation: Operation[R]) -> Generator[Delta, None, R]:
         """Run one operation; yield each piece of text as it is written, and return the answer."""
-        asked = _Asked(self)
-        execution = Execution(operation)
+        execution = Execution[R](self, operation)
         try:
-            asked.start(execution)
             while True:
-                while execution.deltas:
-                    yield execution.deltas.popleft()
+                while execution.pieces:
+                    yield execution.pieces.popleft()
                 if execution.is_done:
-                    return execution.answer
-                self._step(asked)
-                asked.hear()
+                    return execution.returned
+                self._hear(execution.inbox)
         finally:
-            asked.close()
+            execution.abort()
 
     def submit(
-        self, asked: _Asked, requests: Sequence[Request], *, is_admitted: bool
-    ) -> list[Submitted]:
-        """Queue requests for who asked."""
+        self, execution: Execution[Any], requests: Sequence[Request]
+    ) -> list[EngineSequence]:
         with self._lock:
-            self._free_left()
-            sequences = self._engine.add(requests, is_admitted=is_admitted)
-            self._inboxes.update(dict.fromkeys(sequences, asked))
-        return [Submitted(sequence) for sequence in sequences]
+            self._free_aborted()
+            sequences = self.engine.add(requests, is_admitted=execution.is_admitted)
+            self._open.update(dict.fromkeys(sequences, execution))
+        return sequences
 
-    def remove(self, sequences: Iterable[EngineSequence]) -> None:
+    def abort(self, sequences: Iterable[EngineSequence]) -> None:
         """Free what nobody waits for any more: now, or before the next step if one is under way.
 
         It never waits for the lock: the collector may close a forgotten stream in the thread that holds it.
         """
-        self._left += sequences
+        self._aborted += sequences
         if self._lock.acquire(blocking=False):
             try:
-                self._free_left()
+                self._free_aborted()
             finally:
                 self._lock.release()
 
-    def forget(self, sequence: EngineSequence) -> None:
-        """Expect nothing more of a sequence that has ended."""
-        self._inboxes.pop(sequence, None)
+    def _hear(self, inbox: deque[Message]) -> None:
+        """Let operations go on with what was found out for them; if nothing was, advance everybody first."""
+        self._step(inbox)
+        while inbox:
+            sequence, found = inbox.popleft()
+            if isinstance(found, EngineError):
+                raise found
+            is_last = found.finish_reason is not None
+            execution = self._open.pop(sequence, None) if is_last else self._open.get(sequence)
+            if execution is not None:
+                execution.resume(sequence, found)
 
-    def has_room(self) -> bool:
-        """Return whether one more text would soon get a slot."""
-        return self._engine.scheduler.num_taken < self._engine.num_slots + SPARE
-
-    def _step(self, asked: _Asked) -> None:
-        """Advance everybody, unless who waits has something to do first."""
+    def _step(self, inbox: deque[Message]) -> None:
+        """Advance everybody, unless another thread has brought what is waited for."""
         with self._lock:
-            self._free_left()
-            if asked.has_work or not self._engine.scheduler.num_taken:
+            self._free_aborted()
+            if inbox or not self.engine.scheduler.num_taken:
                 return
             try:
-                self._engine.admit()
-                found = self._engine.step()
+                self.engine.admit()
+                results = self.engine.step()
             except BaseException as error:
                 self._end_all(error)
                 raise
-            for sequence, result in found:
-                if (whose := self._inboxes.get(sequence)) is not None:
-                    whose.inbox.append((sequence, result))
+            for sequence, result in results:
+                if (execution := self._open.get(sequence)) is not None:
+                    execution.inbox.append((sequence, result))
 
-    def _free_left(self) -> None:
+    def _free_aborted(self) -> None:
         """Remove what its callers have left; called with the lock."""
-        while self._left:
-            sequence = self._left.popleft()
-            if self._inboxes.pop(sequence, None) is not None:
-                self._engine.remove(sequence)
+        while self._aborted:
+            sequence = self._aborted.popleft()
+            if self._open.pop(sequence, None) is not None:
+                self.engine.remove(sequence)
 
     def _end_all(self, error: BaseException) -> None:
         """Remove everything after a step that broke: what it had found out is lost, and nobody may wait for that."""
         failure = EngineFailureError(f"a step of the engine broke: {error!r}")
         failure.__cause__ = error
-        for sequence, asked in list(self._inboxes.items()):
-            self._engine.remove(sequence)
-            asked.inbox.append((sequence, failure))
-        self._inboxes.clear()
-
-
-class _Asked:
-    """What one caller has under way."""
-
-    def __init__(self, driver: BlockingDriver) -> None:
-        self.inbox: deque[tuple[EngineSequence, Result | EngineError]] = deque()
-        self._driver = driver
-        self._open: dict[EngineSequence, Execution[Any]] = {}
-
-    @property
-    def has_work(self) -> bool:
-        """Whether there is something to do before the next step."""
-        return bool(self.inbox)
-
-    def start(self, execution: Execution[R]) -> None:
-        """Begin an operation."""
-        execution.start(lambda requests: self._submit(execution, requests, is_admitted=False))
-
-    def hear(self) -> None:
-        """Let operations go on with what was found out for them."""
-        while self.inbox:
-            sequence, result = self.inbox.popleft()
-            if isinstance(result, EngineError):
-                raise result
-            if (execution := self._open.get(sequence)) is not None:
-                self._resume(execution, sequence, result)
-
-    def close(self) -> None:
-        """Free what is still under way."""
-        self._driver.remove(self._open)
-        for execution in set(self._open.values()):
-            execution.close()
+        for sequence, execution in list(self._open.items()):
+            self.engine.remove(sequence)
+            execution.inbox.append((sequence, failure))
         self._open.clear()
-
-    def _resume(self, execution: Execution[Any], sequence: EngineSequence, result: Result) -> None:
-        execution.resume(
-            sequence,
-            result,
-            lambda requests: self._submit(execution, requests, is_admitted=True),
-            lambda heard: self._driver.remove([heard]),
-        )
-        if sequence not in execution.waiting:
-            del self._open[sequence]
-            self._driver.forget(sequence)
-
-    def _submit(
-        self, execution: Execution[R], requests: Sequence[Request], *, is_admitted: bool
-    ) -> list[Submitted]:
-        submitted = self._driver.submit(self, requests, is_admitted=is_admitted)
-        self._open.update(dict.fromkeys((each.sequence for each in submitted), execution))
-        return submitted
-
-
-class _Answers(_Asked, Generic[R]):
-    """Operations that are answered in order."""
-
-    def __init__(
-        self,
-        driver: BlockingDriver,
-        operations: Iterable[Operation[R]],
-        may_take: Callable[[], bool],
-    ) -> None:
-        super().__init__(driver)
-        self._operations = iter(operations)
-        self._may_take = may_take
-        self._is_exhausted = False
-        self._unanswered: deque[Execution[R]] = deque()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether everything has been answered."""
-        return self._is_exhausted and not self._unanswered
-
-    @property
-    def has_work(self) -> bool:
-        """Whether there is something to do before the next step."""
-        is_next_done = bool(self._unanswered) and self._unanswered[0].is_done
-        return bool(self.inbox) or is_next_done
-
-    def take(self) -> None:
-        """Begin as many operations as fill the slots."""
-        while not self._is_exhausted and self._driver.has_room():
-            if len(self._unanswered) >= MAX_AHEAD or not self._may_take():
-                return
-            operation = next(self._operations, None)
-            if operation is None:
-                self._is_exhausted = True
-                return
-            execution = Execution(operation)
-            self._unanswered.append(execution)
-            self.start(execution)
-
-    def answers(self) -> Iterator[R]:
-        """Yield the answers whose turn it is."""
-        while self._unanswered and self._unanswered[0].is_done:
-            yield self._unanswered.popleft().answer

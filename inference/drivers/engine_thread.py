@@ -37,10 +37,12 @@ class Load:
 class EngineThread:
     """What every engine on a thread of its own shares; `_serve` is its work."""
 
+    metrics: EngineMetrics
+    """What it has counted of its work; its own thread goes on counting."""
+
     def __init__(self, name: str) -> None:
         self._condition = threading.Condition()
-        self._is_stopping = False
-        self._failure: EngineError | None = None
+        self._refusal: EngineError | None = None  # once nothing more is served: the reason
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start_thread(self) -> None:
@@ -50,7 +52,7 @@ class EngineThread:
     async def stop(self) -> None:
         """End everything open with EngineStoppedError, and the thread."""
         with self._condition:
-            self._is_stopping = True
+            self._refusal = self._refusal or EngineStoppedError("the engine has stopped")
             self._wake()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
@@ -58,12 +60,7 @@ class EngineThread:
     @property
     def is_alive(self) -> bool:
         """Whether it serves: started, and neither stopped nor broken."""
-        return self._thread.is_alive() and not self._is_stopping
-
-    @property
-    def metrics(self) -> EngineMetrics:
-        """What it has counted of its work; its own thread goes on counting."""
-        raise NotImplementedError
+        return self._thread.is_alive() and self._refusal is None
 
     @property
     def load(self) -> Load:
@@ -96,24 +93,19 @@ class EngineThread:
         """Have the thread look at what is new; called with the lock."""
         self._condition.notify()
 
-    def _check_alive(self) -> None:
-        if self._failure:
-            raise self._failure
-        if self._is_stopping:
-            raise EngineStoppedError("the engine has stopped; it serves no new text")
-
     def _break(self, error: Exception) -> EngineError:
-        """Remember what broke, and return it as it is reported; nothing is served from now on."""
-        self._failure = EngineFailureError(f"a step of the engine broke: {error!r}")
-        self._failure.__cause__ = error
-        self._is_stopping = True
-        return self._failure
+        """Serve nothing from now on; return what broke as it is reported."""
+        failure = EngineFailureError(f"a step of the engine broke: {error!r}")
+        failure.__cause__ = error
+        with self._condition:
+            self._refusal = failure
+            self._wake()
+        return failure
 
     def _run(self) -> None:
         try:
             self._serve()
         except Exception as error:
             self._break(error)
-        with self._condition:
-            self._is_stopping = True
-        self._end_all(self._failure or EngineStoppedError("the engine was stopped"))
+        assert self._refusal, "it serves until it is to stop"
+        self._end_all(self._refusal)

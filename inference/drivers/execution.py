@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from inference.engine.request import Request, Result
 from inference.engine.sequence import Sequence as EngineSequence
+from inference.errors import EngineError
 from inference.operation import MORE, Delta, Gather, Operation
 
 R = TypeVar("R")
+E_contra = TypeVar("E_contra", bound="Execution[Any]", contravariant=True)
+Message = tuple[EngineSequence, Result | EngineError]
 
 
-class Submitted(NamedTuple):
-    """A request that runs as a sequence; one that was answered at once has its result."""
+class Driver(Protocol[E_contra]):
+    """What executions ask to run their requests; what is found out comes to their inbox."""
 
-    sequence: EngineSequence
-    result: Result | None = None
+    def submit(self, execution: E_contra, requests: Sequence[Request]) -> list[EngineSequence]:
+        """Queue requests, all or none, and whatever the queue's length once `is_admitted`."""
 
-
-Submit = Callable[[Sequence[Request]], Sequence[Submitted]]
-Abort = Callable[[EngineSequence], None]
+    def abort(self, sequences: Iterable[EngineSequence]) -> None:
+        """Free, before the next step, the slots of what nobody waits for any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -36,65 +38,71 @@ class _Part:
     answers: list[Any] = field(default_factory=list)
 
 
+@dataclass(eq=False, repr=False)
 class Execution(Generic[R]):
-    """Advances an operation and those that it gathers, by whatever submits its requests.
+    """Advances an operation and those that it gathers; made, it has run up to the first requests.
 
     Attributes
     ----------
+    inbox
+        What has been found out for it, to `resume` with; executions may share one.
     waiting
         The sequences that run for it.
-    deltas
+    pieces
         Pieces of text that it has written, and that nobody has taken yet.
+    is_admitted
+        Whether its first requests were queued: nothing is refused after that for want of room.
     is_done
-        Whether `answer`, which the operation returned, is there.
+        Whether `returned`, the operation's answer, is there.
     """
 
-    answer: R
+    driver: Driver[Self]
+    operation: Operation[R]
+    inbox: deque[Message] = field(default_factory=deque)
+    waiting: dict[EngineSequence, _Part] = field(default_factory=dict)
+    pieces: deque[Delta] = field(default_factory=deque)
+    is_admitted: bool = False
+    is_done: bool = False
+    returned: R = field(init=False)
 
-    def __init__(self, operation: Operation[R]) -> None:
-        self.waiting: dict[EngineSequence, _Part] = {}
-        self.deltas: deque[Delta] = deque()
-        self.is_done = False
-        self._root = _Part(operation)
-
-    def start(self, submit: Submit) -> None:
+    def __post_init__(self) -> None:
         """Run up to the first requests, which are submitted together: all of them or none."""
-        self._submit(self._advance(self._root, None), submit)
+        self._submit(self._advance(_Part(self.operation), None))
+        self.is_admitted = True
 
-    def resume(
-        self, sequence: EngineSequence, result: Result, submit: Submit, abort: Abort
-    ) -> None:
+    def resume(self, sequence: EngineSequence, result: Result) -> None:
         """Pass a result to the part that waits for it; results of who waits no more are dropped."""
         part = self.waiting.get(sequence)
         if part is None:
             return
         if result.finish_reason:
-            del self.waiting[sequence]
+            self._leave(sequence)
         asked = self._advance(part, result)  # who breaks here has left a stream running
         if asked and asked[0][1] is MORE:
             assert result.finish_reason is None
             return
         if result.finish_reason is None:
-            del self.waiting[sequence]
-            abort(sequence)  # its slot may be the one that what comes next waits for
-        self._submit(asked, submit)
+            self._leave(sequence)
+            self.driver.abort([sequence])  # its slot may be the one that what comes next waits for
+        self._submit(asked)
 
-    def close(self) -> list[EngineSequence]:
-        """End what is left of it; return what still runs."""
-        left = list(self.waiting)
-        self.waiting.clear()
-        self._root.operation.close()
-        return left
+    def abort(self) -> None:
+        """End what is left of it, and free its slots; harmless where all is done."""
+        if left := list(self.waiting):
+            for sequence in left:
+                self._leave(sequence)
+            self.driver.abort(left)
+        self.operation.close()
 
-    def _submit(self, asked: list[tuple[_Part, Any]], submit: Submit) -> None:
-        while asked:
-            submitted = submit([request for _, request in asked])
-            parts, asked = [part for part, _ in asked], []
-            for part, (sequence, result) in zip(parts, submitted, strict=True):
-                if result is None:
-                    self.waiting[sequence] = part
-                else:
-                    asked += self._advance(part, result)
+    def _leave(self, sequence: EngineSequence) -> None:
+        """Wait no more for a sequence, which has ended or is to."""
+        del self.waiting[sequence]
+
+    def _submit(self: Self, asked: list[tuple[_Part, Any]]) -> None:
+        if asked:
+            sequences = self.driver.submit(self, [request for _, request in asked])
+            for (part, _), sequence in zip(asked, sequences, strict=True):
+                self.waiting[sequence] = part
 
     def _advance(self, part: _Part, value: object) -> list[tuple[_Part, Any]]:
         """Let a part go on, and whoever can go on with its answer; return what is asked, by whom."""
@@ -105,17 +113,16 @@ class Execution(Generic[R]):
             try:
                 work = part.operation.send(value)
             except StopIteration as end:
-                if part.parent is None:
-                    self.answer, self.is_done = end.value, True
-                    continue
-                parent = part.parent
-                parent.answers[part.index] = end.value
-                parent.num_missing -= 1
-                if not parent.num_missing:
-                    ready.append((parent, parent.answers))
+                if (parent := part.parent) is None:
+                    self.returned, self.is_done = end.value, True
+                else:
+                    parent.answers[part.index] = end.value
+                    parent.num_missing -= 1
+                    if not parent.num_missing:
+                        ready.append((parent, parent.answers))
                 continue
             if isinstance(work, Delta):
-                self.deltas.append(work)
+                self.pieces.append(work)
                 ready.append((part, None))
             elif isinstance(work, Gather):
                 part.num_missing = len(work.operations)

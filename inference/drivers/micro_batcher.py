@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from inference.drivers.engine_thread import Caller, EngineThread, Load
@@ -23,7 +23,7 @@ class _Job(Generic[Item, Answer]):
     item: Item
     future: asyncio.Future[Answer]
     num_tokens: int
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings
 
 
 class MicroBatcher(EngineThread, Generic[Item, Answer]):
@@ -48,17 +48,13 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
         num_tokens_of: Callable[[Item], int],
     ) -> None:
         super().__init__("micro-batcher")
-        self._metrics = EngineMetrics()
+        self.metrics = EngineMetrics()
         self._num_tokens_of = num_tokens_of
         self._num_running = 0
         self._run_batch = run_batch
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._queue: deque[_Job[Item, Answer]] = deque()
-
-    @property
-    def metrics(self) -> EngineMetrics:
-        return self._metrics
 
     @property
     def load(self) -> Load:
@@ -72,9 +68,9 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
             for item in items
         ]
         with self._condition:
-            self._check_room(len(jobs))
+            self.admit(len(jobs))
             self._queue.extend(jobs)
-            self._wake()
+            self._condition.notify()
         try:
             return await asyncio.gather(*(job.future for job in jobs))
         finally:
@@ -83,18 +79,13 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
                     caller.stats.add(job.timings, job.timings.num_prompt, 0)
 
     def admit(self, num_slots: int) -> None:
-        with self._condition:
-            self._check_room(num_slots)
-
-    def _check_room(self, num_items: int) -> None:
-        """Refuse items that there is no room for; called with the lock."""
-        self._check_alive()
-        if num_items > self._max_queue:
-            raise RequestTooLargeError(
-                f"{num_items} texts at once; there is room for {self._max_queue}"
-            )
-        if len(self._queue) + num_items > self._max_queue:
-            raise QueueFullError(f"{len(self._queue)} texts wait already; come back later")
+        num_waiting, room = len(self._queue), self._max_queue
+        if self._refusal:
+            raise self._refusal
+        if num_slots > room:
+            raise RequestTooLargeError(f"{num_slots} texts at once; there is room for {room}")
+        if num_waiting + num_slots > room:
+            raise QueueFullError(f"{num_waiting} texts wait already; come back later")
 
     def _serve(self) -> None:
         while jobs := self._take():
@@ -113,11 +104,11 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
     def _count(self, jobs: list[_Job[Item, Answer]], started: float) -> None:
         """Count a batch that has been run."""
         now = time.perf_counter()
-        self._metrics.count_steps(len(jobs), 1, now - started)
+        self.metrics.count_steps(len(jobs), 1, now - started)
         for job in jobs:
             job.timings.num_prompt = job.num_tokens
-            self._metrics.count_opened(job.timings, started)
-            self._metrics.count_tokens(job.num_tokens, 0, now)
+            self.metrics.count_opened(job.timings, started)
+            self.metrics.count_tokens(job.num_tokens, 0, now)
 
     def _end_all(self, error: EngineError) -> None:
         self._deliver([(job, error) for job in self._queue])
@@ -127,12 +118,11 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
         with self._condition:
             while True:
                 self._num_running = 0
-                self._condition.wait_for(lambda: self._is_stopping or self._queue)
-                if self._is_stopping:
+                self._condition.wait_for(lambda: self._refusal or self._queue)
+                if self._refusal:
                     return []
-                jobs = [
-                    self._queue.popleft() for _ in range(min(self._max_batch, len(self._queue)))
-                ]
+                num_jobs = min(self._max_batch, len(self._queue))
+                jobs = [self._queue.popleft() for _ in range(num_jobs)]
                 if alive := [job for job in jobs if not job.future.cancelled()]:
                     self._num_running = len(alive)
                     return alive

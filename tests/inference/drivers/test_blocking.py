@@ -194,7 +194,7 @@ def assert_nothing_is_left(driver: BlockingDriver) -> None:
     engine = driver.engine
     assert engine.scheduler.num_taken == 0
     assert sorted(engine.free_slots) == list(range(engine.num_slots))
-    assert not driver._inboxes
+    assert not driver._open
 
 
 def listen(stream) -> tuple[list, object]:

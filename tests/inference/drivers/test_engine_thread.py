@@ -23,15 +23,15 @@ class Waiter(EngineThread):
         if self._fault:
             raise self._fault
         with self._condition:
-            self._condition.wait_for(lambda: self._is_stopping)
+            self._condition.wait_for(lambda: self._refusal)
 
     def _end_all(self, error: EngineError) -> None:
         self.errors.append(error)
         self.is_over.set()
 
     def check(self) -> None:
-        with self._condition:
-            self._check_alive()
+        if self._refusal:
+            raise self._refusal
 
 
 def test_a_thread_is_alive_between_start_and_stop() -> None:
