@@ -42,7 +42,8 @@ class EngineThread:
 
     def __init__(self, name: str) -> None:
         self._condition = threading.Condition()
-        self._refusal: EngineError | None = None  # once nothing more is served: the reason
+        # Once nothing more is served, the reason: raised without the frames of those who were refused before.
+        self._refusal: EngineError | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start_thread(self) -> None:

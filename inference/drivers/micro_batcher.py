@@ -81,7 +81,7 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
     def admit(self, num_slots: int) -> None:
         num_waiting, room = len(self._queue), self._max_queue
         if self._refusal:
-            raise self._refusal
+            raise self._refusal.with_traceback(None)
         if num_slots > room:
             raise RequestTooLargeError(f"{num_slots} texts at once; there is room for {room}")
         if num_waiting + num_slots > room:

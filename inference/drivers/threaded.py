@@ -62,7 +62,7 @@ class ThreadedDriver(EngineThread):
 
     def admit(self, num_slots: int) -> None:
         if self._refusal:
-            raise self._refusal
+            raise self._refusal.with_traceback(None)
         self.engine.scheduler.check_room(num_slots)
 
     def submit(self, execution: Running[Any], requests: Sequence[Request]) -> list[EngineSequence]:
@@ -70,7 +70,7 @@ class ThreadedDriver(EngineThread):
         engine, request = self.engine, requests[0]
         with self._condition:
             if self._refusal:
-                raise self._refusal
+                raise self._refusal.with_traceback(None)
             sequences = engine.add(
                 requests, execution.caller.name, is_admitted=execution.is_admitted
             )

@@ -245,6 +245,20 @@ def test_a_broken_step_ends_every_open_stream_and_refuses_new_ones() -> None:
     serve(body, breaks_on=BREAKING)
 
 
+def test_a_refusal_keeps_nothing_of_those_who_were_refused_before() -> None:
+    async def body(driver: ThreadedDriver) -> None:
+        with pytest.raises(EngineFailureError):
+            await driver.run(predict([BREAKING]))
+        depths = []
+        for refused in (lambda: driver.admit(1), lambda: driver.start(predict([3]))) * 3:
+            with pytest.raises(EngineFailureError) as caught:
+                refused()
+            depths.append(len(caught.traceback))
+        assert depths == depths[:2] * 3
+
+    serve(body, breaks_on=BREAKING)
+
+
 def test_the_cause_of_a_fault_comes_with_it_to_each_who_waits() -> None:
     gate = Gate()
 
