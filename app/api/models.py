@@ -16,9 +16,9 @@ from app.api.schemas.models import (
     TrainingPointAnswer,
     ValidationPointAnswer,
 )
-from app.services.learning_curve import LearningCurves
 from app.services.registry import Loaded, Registry
 from models.config import config_to_dict
+from models.learning_curve import LearningCurves
 
 
 def make_router(registry: Registry, directory: Path) -> APIRouter:

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from app.api.page import FOLDER
-from app.services.learning_curve import MAX_POINTS, read_learning_curve, thinned
 from benchmarks.ladder import PAGE, kept_runs, page_rows
 from models.checkpoint import RUN_LOG
+from models.learning_curve import MAX_POINTS, read_learning_curve, thinned
 
 ROOT = Path(__file__).parents[2]
 

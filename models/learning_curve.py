@@ -59,7 +59,7 @@ class LearningCurves:
         self._read: dict[str, tuple[int | None, LearningCurve]] = {}
 
     def of(self, name: str) -> LearningCurve:
-        """Give the curve of a checkpoint."""
+        """Return the curve of a checkpoint."""
         folder = self._directory / name
         changed = _time_of_change(folder / RUN_LOG)
         if name not in self._read or self._read[name][0] != changed:
@@ -114,6 +114,6 @@ def _event(line: str) -> dict[str, Any] | None:
 
 
 def _is_number(value: Any) -> bool:
-    """Tell whether something is a number, and no larger than a float can be; `true` is none."""
+    """Return whether something is a number, and no larger than a float can be; `true` is none."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and abs(value) <= sys.float_info.max
