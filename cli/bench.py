@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from cli.answers.options import add_folder_option, add_threads_option, num_threads_of
+from cli.options import add_folder_option, add_threads_option, num_threads_of
 from cli.output import write_json
 
 if TYPE_CHECKING:

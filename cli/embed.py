@@ -6,7 +6,7 @@ import argparse
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import add_answer_options
+from cli.options import add_answer_options
 from cli.output import write_json
 from cli.texts import text_batches
 

@@ -14,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.answers.options import add_folder_option, add_threads_option
 from cli.document_files import STANDARD, Document, DocumentFile, OutputFile, is_same_place
 from cli.filter_progress import FilterProgress
+from cli.options import add_folder_option, add_threads_option
 from cli.texts import InputError
 from inference.operations.scoring import ScoreParams
 from models.language import recognise_language

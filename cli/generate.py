@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import (
+from cli.answers.protocol import Answers
+from cli.options import (
     add_answer_options,
     add_sampling_options,
     checked,
     only,
 )
-from cli.answers.protocol import Answers
 from cli.output import write_json
 from cli.texts import is_typed, text_batches
 from inference.operations.generation import GenerationParams, check_search

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cli.answers.options import add_folder_option
+from cli.options import add_folder_option
 
 ENVIRONMENT = """
 HF_ENDPOINT names another hub, HF_TOKEN a token, HF_HOME the folder of the cache; with HF_HUB_OFFLINE=1 the cache alone

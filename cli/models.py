@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import hub
-from cli.answers.options import add_folder_option
+from cli.options import add_folder_option
 from cli.output import figure, write_json
 
 EXAMPLES = """examples:

@@ -6,8 +6,8 @@ import argparse
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import add_answer_options, checked
 from cli.answers.protocol import Answer
+from cli.options import add_answer_options, checked
 from cli.output import shortened, write_json
 from cli.texts import is_typed, text_batches
 from inference.operations.next_token import NextQuery

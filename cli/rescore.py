@@ -8,7 +8,7 @@ import math
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import add_answer_options, checked
+from cli.options import add_answer_options, checked
 from cli.output import shortened, write_json
 from cli.texts import InputError, is_typed, text_batches
 from inference.operations.rescoring import Hypothesis, RescoringParams

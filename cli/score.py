@@ -7,8 +7,8 @@ import math
 from contextlib import closing
 
 from cli.answers.choice import answers_of
-from cli.answers.options import add_answer_options
 from cli.answers.protocol import Answer
+from cli.options import add_answer_options
 from cli.output import figure, shortened, write_json
 from cli.texts import is_typed, text_batches
 from inference.operations.scoring import ScoreParams

@@ -9,9 +9,9 @@ from dataclasses import replace
 import torch
 
 from app.settings import Settings
-from cli.answers.options import num_threads_of, only
 from cli.answers.protocol import Answer
 from cli.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
+from cli.options import num_threads_of, only
 from cli.serve import read_settings
 from inference.local import LocalClassifier, LocalModel
 from inference.operations.embedding import Pooling
