@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.services.model_choice import first_of_language, in_order
 from inference.errors import UnknownModelError
 from models.checkpoint import CONFIG, describe_checkpoint, find_checkpoints
 from models.errors import CheckpointError
+from models.language import first_of_language, in_order
 
 LANGUAGE_MODELS = ("language_model", "ngram")
 CLASSIFIERS = ("classifier",)

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TypeVar
 
-from app.services.model_choice import first_of_language, in_order
 from inference.drivers.engine_thread import Caller
 from inference.drivers.micro_batcher import MicroBatcher
 from inference.drivers.threaded import ThreadedDriver
@@ -21,7 +20,7 @@ from inference.operations.text_model import TextModel
 from inference.runners.precision import Precision
 from models.checkpoint import Checkpoint
 from models.classifier import Classifier
-from models.language import recognise_language
+from models.language import first_of_language, in_order, recognise_language
 
 
 @dataclass(frozen=True)
