@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     from cli.answers.local import LocalAnswers
 
     num_threads = num_threads_of(options)
-    model = LocalAnswers.of(options).language_model("")
+    model = LocalAnswers(options).language_model("")
     about = {"model": model.checkpoint.name, "precision": model.precision, **machine(num_threads)}
     if not options.json:
         print(", ".join(str(value) for value in about.values()), flush=True)

@@ -196,7 +196,7 @@ class Filter:
     def _model(self, sample: str) -> LocalModel:
         from cli.answers.local import LocalAnswers
 
-        return LocalAnswers.of(self._options).language_model(sample)
+        return LocalAnswers(self._options).language_model(sample)
 
     def _copy(self, badness: array[float], threshold: float, output: OutputFile) -> bool:
         """Read again, and write what is kept; tells whether there were as many lines as before."""

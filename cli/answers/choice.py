@@ -15,4 +15,4 @@ def answers_of(options: argparse.Namespace) -> Answers:
         return RemoteAnswers(options.url, options.model)
     from cli.answers.local import LocalAnswers
 
-    return LocalAnswers.of(options)
+    return LocalAnswers(options)

@@ -3,102 +3,83 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
-from app.settings import Settings
-from cli.answers.protocol import Answer
+from cli.answers.protocol import Answer, Answers
 from cli.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
 from cli.options import num_threads_of, only
 from cli.serve import read_settings
 from inference.local import LocalClassifier, LocalModel
 from inference.operations.embedding import Pooling
-from inference.operations.generation import GenerationParams, new_seed
-from inference.operations.next_token import NextQuery
+from inference.operations.generation import Generation, GenerationParams, new_seed
+from inference.operations.next_token import NextQuery, NextToken
 from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams
-from inference.runners.precision import Precision
+from inference.operations.scoring import ScoreParams, TextScore
 from models.language import recognise_language
 
 SAMPLED = 500
 """Characters of each text by which the model is chosen."""
 
 
-class LocalAnswers:
+class LocalAnswers(Answers):
     """A folder of checkpoints, of which those that are needed are loaded.
 
     Parameters
     ----------
-    model
-        A checkpoint's name or folder; None for the one that suits the first texts.
+    options
+        Their `model` is a checkpoint's name or folder; None for the one that suits the first texts.
     """
 
     max_texts = 1 << 20
 
-    def __init__(
-        self, settings: Settings, model: str | None, precision: Precision, num_threads: int
-    ) -> None:
-        torch.set_num_threads(num_threads)
+    def __init__(self, options: argparse.Namespace) -> None:
+        settings = read_settings(argparse.Namespace(**only(vars(options), "models")))
         preferred = [name.strip() for name in settings.preferred_models.split(",")]
         self._folder = ModelFolder(settings.models, preferred)
-        self._name = model
-        self._precision = precision
-        self._num_threads = num_threads
+        self._options = options
+        self._num_threads = num_threads_of(options)
         self._model: LocalModel | None = None
-        self._classifiers: dict[str, LocalClassifier] = {}
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> LocalAnswers:
-        """Make those that flags ask for."""
-        settings = read_settings(argparse.Namespace(**only(vars(options), "models")))
-        return cls(settings, options.model, options.precision, num_threads_of(options))
+        self._classifiers: dict[str | None, LocalClassifier] = {}
+        torch.set_num_threads(self._num_threads)
 
     def language_model(self, sample: str) -> LocalModel:
         """Return the language model that is named, or suits a text; from then on the same one."""
         if self._model is None:
-            if self._name is None:
-                directory = self._folder.suitable(LANGUAGE_MODELS, recognise_language(sample))
-            else:
-                directory = self._folder.named(self._name)
             self._model = LocalModel(
-                directory, precision=self._precision, num_threads=self._num_threads
+                self._directory(LANGUAGE_MODELS, recognise_language(sample)),
+                precision=self._options.precision,
+                num_threads=self._num_threads,
             )
         return self._model
 
     def generate(
         self, prompts: Sequence[str], params: GenerationParams, seed: int | None
     ) -> Iterator[Answer]:
-        """Continue prompts."""
         model = self.language_model("".join(prompts))
         seeds = [_seed(params, seed) for _ in prompts]
-        for generation in model.generate_all(prompts, params, seeds):
-            yield {"model": model.checkpoint.name, **generation.as_json()}
+        return _named(model, model.generate_all(prompts, params, seeds))
 
     def stream(self, prompt: str, params: GenerationParams, seed: int | None) -> Iterator[str]:
-        """Continue one prompt."""
         sampling = replace(params.sampling, seed=_seed(params, seed))
         wanted = replace(params, sampling=sampling)
         for delta in self.language_model(prompt).stream(prompt, wanted):
             yield delta.text
 
     def score(self, texts: Sequence[str], params: ScoreParams) -> Iterator[Answer]:
-        """Measure texts."""
         model = self.language_model(_sample(texts))
-        for score in model.score_all(texts, params):
-            yield {"model": model.checkpoint.name, **score.as_json()}
+        return _named(model, model.score_all(texts, params))
 
     def next(self, prefixes: Sequence[str], query: NextQuery) -> Iterator[Answer]:
-        """Predict what follows prefixes."""
         model = self.language_model("".join(prefixes) or query.starts_with)
-        for found in model.next_all(prefixes, query):
-            yield {"model": model.checkpoint.name, **found.as_json()}
+        return _named(model, model.next_all(prefixes, query))
 
     def rescore(
         self, context: str, hypotheses: Sequence[Hypothesis], params: RescoringParams
     ) -> Answer:
-        """Order hypotheses."""
         model = self.language_model(context + "".join(each.text[:100] for each in hypotheses))
         ordered = model.rescore(hypotheses, params, context=context)
         return {
@@ -107,13 +88,11 @@ class LocalAnswers:
         }
 
     def embed(self, texts: Sequence[str], pooling: Pooling) -> Iterator[Answer]:
-        """Turn texts to vectors."""
         model = self.language_model(_sample(texts))
         for vector in model.embed_all(texts, pooling):
             yield {"model": model.checkpoint.name, "embedding": vector.tolist()}
 
     def sentiment(self, texts: Sequence[str], language: str | None) -> Iterator[Answer]:
-        """Judge reviews, each with the model of its own language."""
         chosen = [self._classifier(language or recognise_language(text)) for text in texts]
         found = {
             model: model.classify_all(
@@ -128,15 +107,22 @@ class LocalAnswers:
         """Nothing is open."""
 
     def _classifier(self, language: str | None) -> LocalClassifier:
-        key = language or ""
-        if key not in self._classifiers:
-            if self._name is None:
-                directory = self._folder.suitable(CLASSIFIERS, language)
-            else:
-                directory = self._folder.named(self._name)
-            known = {m.checkpoint.name: m for m in self._classifiers.values()}
-            self._classifiers[key] = known.get(directory.name) or LocalClassifier(directory)
-        return self._classifiers[key]
+        if language not in self._classifiers:
+            directory = self._directory(CLASSIFIERS, language)
+            known = {each.checkpoint.name: each for each in self._classifiers.values()}
+            self._classifiers[language] = known.get(directory.name) or LocalClassifier(directory)
+        return self._classifiers[language]
+
+    def _directory(self, tasks: Sequence[str], language: str | None) -> Path:
+        name = self._options.model
+        return self._folder.suitable(tasks, language) if name is None else self._folder.named(name)
+
+
+def _named(
+    model: LocalModel, found: Iterable[Generation | TextScore | NextToken]
+) -> Iterator[Answer]:
+    for each in found:
+        yield {"model": model.checkpoint.name, **each.as_json()}
 
 
 def _seed(params: GenerationParams, given: int | None) -> int:

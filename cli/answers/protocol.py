@@ -49,7 +49,7 @@ class Answers(Protocol):
         """Turn texts to vectors."""
 
     def sentiment(self, texts: Sequence[str], language: str | None) -> Iterator[Answer]:
-        """Judge reviews."""
+        """Judge reviews, each by the model of its own language unless one is named."""
 
     def close(self) -> None:
         """Release what is open."""

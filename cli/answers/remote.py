@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cli.answers.protocol import Answer
+from cli.answers.protocol import Answer, Answers
 from cli.texts import InputError
 from inference.operations.embedding import Pooling
 from inference.operations.generation import GenerationParams
@@ -21,7 +21,7 @@ class RemoteError(RefrainError):
     """A server that does not answer, or refuses."""
 
 
-class RemoteAnswers:
+class RemoteAnswers(Answers):
     """A server; the model that it chooses for the first texts answers all of them.
 
     Parameters
@@ -48,46 +48,38 @@ class RemoteAnswers:
     def generate(
         self, prompts: Sequence[str], params: GenerationParams, seed: int | None
     ) -> Iterator[Answer]:
-        """Continue prompts, one request each."""
         for prompt in prompts:
             yield self._post("/generate", {"prompt": prompt, **_body(params, seed)})
 
     def stream(self, prompt: str, params: GenerationParams, seed: int | None) -> Iterator[str]:
-        """Continue one prompt."""
         options: dict[str, Any] = {**_body(params, seed), **self._named()}
         with self._reported(), self._client.stream(prompt, **options) as pieces:
             for piece in pieces:
                 yield piece.text
 
     def score(self, texts: Sequence[str], params: ScoreParams) -> Iterator[Answer]:
-        """Measure texts."""
         return self._results("/score", {"text": [*texts], **params.as_json()})
 
     def next(self, prefixes: Sequence[str], query: NextQuery) -> Iterator[Answer]:
-        """Predict what follows prefixes."""
         return self._results("/next", {"prefix": [*prefixes], **query.as_json()})
 
     def rescore(
         self, context: str, hypotheses: Sequence[Hypothesis], params: RescoringParams
     ) -> Answer:
-        """Order hypotheses."""
         proposed = [each.as_json() for each in hypotheses]
         body = {"context": context, "hypotheses": proposed, **params.as_json()}
         return self._post("/rescore", body)
 
     def embed(self, texts: Sequence[str], pooling: Pooling) -> Iterator[Answer]:
-        """Turn texts to vectors."""
         return self._results("/embed", {"text": [*texts], "pooling": pooling})
 
     def sentiment(self, texts: Sequence[str], language: str | None) -> Iterator[Answer]:
-        """Judge reviews."""
         with self._reported():
             body = {"text": [*texts], "language": language, **self._named()}
             answer = self._client.post("/sentiment", body)
         yield from answer["results"]
 
     def close(self) -> None:
-        """Close the connection."""
         self._client.close()
 
     def _results(self, path: str, body: Mapping[str, object]) -> Iterator[Answer]:
