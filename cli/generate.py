@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing
 
-from cli.answers.choice import answers_of
+from cli.answers import answers_of
 from cli.answers.protocol import Answers
 from cli.options import (
     add_answer_options,

@@ -7,7 +7,7 @@ import json
 import math
 from contextlib import closing
 
-from cli.answers.choice import answers_of
+from cli.answers import answers_of
 from cli.options import add_answer_options, checked
 from cli.output import shortened, write_json
 from cli.texts import InputError, is_typed, text_batches

@@ -6,7 +6,7 @@ import argparse
 import math
 from contextlib import closing
 
-from cli.answers.choice import answers_of
+from cli.answers import answers_of
 from cli.answers.protocol import Answer
 from cli.options import add_answer_options
 from cli.output import figure, shortened, write_json

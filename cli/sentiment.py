@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from cli.answers.choice import answers_of
+from cli.answers import answers_of
 from cli.answers.protocol import Answer
 from cli.options import add_answer_options
 from cli.output import shortened, write_json
