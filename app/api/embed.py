@@ -25,8 +25,8 @@ def make_router(serving: Serving) -> APIRouter:
         embedding = embed_all(
             serving, asked_by(request, body.model), as_list(body.text), pooling=body.pooling
         )
-        found = await while_connected(request, embedding, body.timeout)
-        results = [{"embedding": vector.tolist()} for vector in found.vectors]
-        return json_response({"model": found.loaded.name, "results": results})
+        loaded, vectors, _ = await while_connected(request, embedding, body.timeout)
+        results = [{"embedding": vector.tolist()} for vector in vectors]
+        return json_response({"model": loaded.name, "results": results})
 
     return router

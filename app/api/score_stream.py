@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -97,28 +98,45 @@ async def respond(
 
 
 class _Body:
-    """The chunks of a request, and after them the caller's leaving."""
+    """The text of a request as it arrives, and after it the caller's leaving."""
 
     def __init__(self, request: Request, text: str | None) -> None:
         self._request = request
         self._text = text
         self._is_read = asyncio.Event()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives.
+    async def chunks(self) -> AsyncIterator[str]:
+        """Yield the text, which may be cut anywhere.
 
         Raises
         ------
         ClientDisconnect
             If the caller leaves before its end.
+        InvalidParameterError
+            Naming the byte, if it is not UTF-8.
         """
         if self._text is None:
-            async for chunk in self._request.stream():
+            async for chunk in self._decoded():
                 yield chunk
         else:
-            for first in range(0, len(self._text), CHARACTERS_AT_ONCE):
-                yield self._text[first : first + CHARACTERS_AT_ONCE].encode()
+            text = self._text.removeprefix("\ufeff")
+            for first in range(0, len(text), CHARACTERS_AT_ONCE):
+                yield text[first : first + CHARACTERS_AT_ONCE]
         self._is_read.set()
+
+    async def _decoded(self) -> AsyncIterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        num_bytes = 0
+        try:
+            async for piece in self._request.stream():
+                if text := decoder.decode(piece):
+                    yield text
+                num_bytes += len(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            raise InvalidParameterError(
+                f"the text is not UTF-8: after byte {num_bytes + error.start}", "body"
+            ) from error
 
     async def cancel_when_gone(self, task: asyncio.Task[None]) -> None:
         """Cancel work whose caller leaves after the body was read."""
@@ -167,8 +185,9 @@ class _LineResponse(Response):
             async with aclosing(self._stream.results()) as results:
                 async for result in results:
                     if isinstance(result, Progress):
-                        values = {"model": loaded.name, **result.as_json()}
-                        yield self._serving.with_state(values, loaded, result.score.state)
+                        score, is_final = result
+                        values = {"model": loaded.name, **score.as_json(), "final": is_final}
+                        yield self._serving.with_state(values, loaded, score.state)
                     else:
                         yield _line(result)
         except RefrainError as error:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, off_loop
+from app.services.serving import Asked, Serving, map_texts
 from inference.drivers.threaded import Running
 from inference.operation import Delta, TokenLogprob, gather
 from inference.operations.generation import (
@@ -22,8 +21,7 @@ from inference.operations.prompt import Prompt, read_prompt
 from models.errors import InvalidParameterError
 
 
-@dataclass(frozen=True)
-class GenerationRequest:
+class GenerationRequest(NamedTuple):
     """What a caller asks to be written.
 
     Attributes
@@ -45,8 +43,7 @@ class GenerationRequest:
     is_echoed: bool = False
 
 
-@dataclass(frozen=True)
-class StartedGeneration:
+class StartedGeneration(NamedTuple):
     """A request that is queued: its texts are being written from here on."""
 
     loaded: LoadedLanguageModel
@@ -58,8 +55,8 @@ class StartedGeneration:
     async def answer(self) -> Generation:
         """Wait for every text."""
         generation = await self.running.answer()
-        reasons = {each.finish_reason for each in generation.choices}
-        self.running.caller.stats.finish_reasons |= reasons
+        reasons = [each.finish_reason for each in generation.choices]
+        self.running.caller.stats.finish_reasons.update(reasons)
         return generation
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
@@ -75,20 +72,24 @@ async def start_generation(
     serving: Serving, asked: Asked, request: GenerationRequest
 ) -> StartedGeneration:
     """Check, admit, tokenize and queue a request; nothing is refused after this."""
-    params = request.params
-    _check(serving, request)
+    params, settings = request.params, serving.settings
+    if len(request.prompts) * params.num_tried > settings.max_texts:
+        raise _too_many(request, settings.max_texts)
+    if params.sampling.max_tokens > settings.max_tokens:
+        message = f"max_tokens may be at most {settings.max_tokens:,}"
+        raise InvalidParameterError(message, "max_tokens")
     text = "".join([prompt for prompt in request.prompts if isinstance(prompt, str)])
     loaded, start = serving.find(asked, text)
     loaded.driver.admit(len(request.prompts) * params.num_slots)
-    reading = partial(
+    prompts = await map_texts(
         read_prompt,
         loaded.model.tokenizer,
-        start=start,
-        max_tokens=serving.settings.max_prompt_tokens,
+        request.prompts,
+        start,
+        max_tokens=settings.max_prompt_tokens,
         with_names=request.with_names,
         spells=request.is_echoed,
     )
-    prompts = [await off_loop(len(given), partial(reading, given)) for given in request.prompts]
     echoes: list[list[TokenLogprob]] = []
     if request.is_echoed and params.logprobs is not None:
         echoing = gather(read_back(loaded.model, each, params.logprobs) for each in prompts)
@@ -101,16 +102,9 @@ async def start_generation(
     return StartedGeneration(loaded, request, prompts, echoes, running)
 
 
-def _check(serving: Serving, request: GenerationRequest) -> None:
-    settings, params = serving.settings, request.params
-    if len(request.prompts) * params.num_tried > settings.max_texts:
-        name = "best_of" if params.best_of else "n"
-        raise InvalidParameterError(
-            f"{len(request.prompts)} prompts x {name} {params.num_tried} are more than "
-            f"{settings.max_texts} texts",
-            name if params.num_tried > 1 else "prompt",
-        )
-    if params.sampling.max_tokens > settings.max_tokens:
-        raise InvalidParameterError(
-            f"max_tokens may be at most {settings.max_tokens:,}", "max_tokens"
-        )
+def _too_many(request: GenerationRequest, max_texts: int) -> InvalidParameterError:
+    num_tried, name = request.params.num_tried, "best_of" if request.params.best_of else "n"
+    return InvalidParameterError(
+        f"{len(request.prompts)} prompts x {name} {num_tried} are more than {max_texts} texts",
+        name if num_tried > 1 else "prompt",
+    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, off_loop
+from app.services.serving import Asked, Serving, map_texts
 from inference.operation import gather
 from inference.operations.next_token import NextQuery, NextToken, predict_next
 from inference.operations.prompt import read_prompt
@@ -34,7 +33,8 @@ async def predict(
     loaded, start = serving.find(asked, "".join(prefixes) or query.starts_with)
     loaded.driver.admit(num_texts)
     tokenizer, limit = loaded.model.tokenizer, serving.settings.max_prompt_tokens
-    reading = partial(read_prompt, tokenizer, start=start, max_tokens=limit, param="prefix")
-    prompts = [await off_loop(len(prefix), partial(reading, prefix)) for prefix in prefixes]
+    prompts = await map_texts(
+        read_prompt, tokenizer, prefixes, start, max_tokens=limit, param="prefix"
+    )
     found = gather(predict_next(loaded.model, prompt, query) for prompt in prompts)
     return loaded, await loaded.driver.run(found, asked.caller)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from inference.drivers.engine_thread import Caller
 from inference.drivers.micro_batcher import MicroBatcher
@@ -27,6 +27,8 @@ from models.language import first_of_language, in_order, recognise_language
 class LoadedLanguageModel:
     """A next-token model and the driver that serves it."""
 
+    called: ClassVar[str] = "language model"
+
     name: str
     checkpoint: Checkpoint
     model: TextModel
@@ -41,6 +43,8 @@ class LoadedLanguageModel:
 @dataclass(frozen=True)
 class LoadedClassifier:
     """A classifier and its driver, which takes token ids and returns class probabilities."""
+
+    called: ClassVar[str] = "classifier"
 
     name: str
     checkpoint: Checkpoint
@@ -82,6 +86,14 @@ class Registry:
         self.models: Mapping[str, Loaded] = {
             name: by_name[name] for name in in_order(by_name, preferred)
         }
+        self._languages: dict[type[Loaded], dict[str, str]] = {
+            kind: {
+                name: each.checkpoint.card.language
+                for name, each in self.models.items()
+                if isinstance(each, kind)
+            }
+            for kind in (LoadedLanguageModel, LoadedClassifier)
+        }
 
     @property
     def is_ready(self) -> bool:
@@ -97,6 +109,11 @@ class Registry:
         """Stop every engine; open work ends with an error."""
         await asyncio.gather(*(each.driver.stop() for each in self.models.values()))
 
+    @property
+    def default_name(self) -> str | None:
+        """Name of the language model that comes first, whatever the text."""
+        return next(iter(self._languages[LoadedLanguageModel]), None)
+
     def get(self, name: str) -> Loaded:
         """Find a model by name.
 
@@ -106,65 +123,44 @@ class Registry:
             If no model has this name; the message lists those that are loaded.
         """
         if name not in self.models:
-            known = ", ".join(self.models) or "none"
-            near = get_close_matches(name[:100], self.models, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UnknownModelError(f"no model named {name!r}; {hint}loaded are: {known}")
+            raise self._unknown(name)
         return self.models[name]
 
-    @property
-    def default_name(self) -> str | None:
-        """Name of the language model that comes first, whatever the text."""
-        return next((n for n, m in self.models.items() if isinstance(m, LoadedLanguageModel)), None)
-
-    def language_model(self, name: str | None, text: str, caller: Caller) -> LoadedLanguageModel:
-        """Find the language model of a name, or the first one of the text's language, for a caller to ask.
-
-        Raises
-        ------
-        UnknownModelError
-            If no model has this name, or no language model is loaded.
-        WrongTaskError
-            If the named model is no language model.
-        """
-        return self._find(LoadedLanguageModel, "language model", name, text, caller)
-
-    def classifier(
-        self, name: str | None, language: str | None, text: str, caller: Caller
-    ) -> LoadedClassifier:
-        """Find the classifier of a name, of a language, or of the text's language, for a caller to ask.
-
-        Raises
-        ------
-        UnknownModelError
-            If no model has this name, or no classifier is loaded.
-        WrongTaskError
-            If the named model is no classifier.
-        """
-        return self._find(LoadedClassifier, "classifier", name, text, caller, language)
-
-    def _find(
+    def find(
         self,
         kind: type[LoadedT],
-        called: str,
         name: str | None,
         text: str,
         caller: Caller,
         language: str | None = None,
     ) -> LoadedT:
-        candidates = {n: each for n, each in self.models.items() if isinstance(each, kind)}
-        if name is not None:
-            named = self.get(name)
-            caller.stats.note_model(named.name)
-            if not isinstance(named, kind):
-                known = ", ".join(candidates) or "none"
-                raise WrongTaskError(
-                    f"{name} is no {called}; this route takes one, and loaded are: {known}"
-                )
-            return named
-        languages = {n: each.checkpoint.card.language for n, each in candidates.items()}
-        first = first_of_language(languages, language or recognise_language(text))
-        if first is None:
-            raise UnknownModelError(f"no {called} is loaded")
-        caller.stats.note_model(first)
-        return candidates[first]
+        """Find the model of a name, else the first of a language or the text's own, for a caller to ask.
+
+        Raises
+        ------
+        UnknownModelError
+            If no model has this name, or none of the kind is loaded.
+        WrongTaskError
+            If the named model is of another kind.
+        """
+        languages = self._languages[kind]
+        if name is None:
+            name = first_of_language(languages, language or recognise_language(text))
+        if name is None:
+            raise UnknownModelError(f"no {kind.called} is loaded")
+        if name not in self.models:
+            raise self._unknown(name)
+        found = self.models[name]
+        caller.stats.note_model(name)
+        if not isinstance(found, kind):
+            known = ", ".join(languages) or "none"
+            raise WrongTaskError(
+                f"{name} is no {kind.called}; this route takes one, and loaded are: {known}"
+            )
+        return found
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        known = ", ".join(self.models) or "none"
+        near = get_close_matches(name[:100], self.models, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return UnknownModelError(f"no model named {name!r}; {hint}loaded are: {known}")

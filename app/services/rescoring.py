@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, off_loop
+from app.services.serving import Asked, Serving, map_texts
 from inference.operations.encoding import encode
 from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
 from models.text_borders import with_space
@@ -25,13 +24,10 @@ async def order(
     loaded, start = serving.find(asked, sample)
     loaded.driver.admit(len(hypotheses))
     tokenizer, limit = loaded.model.tokenizer, serving.settings.max_prompt_tokens
-    encoding = partial(encode, tokenizer, max_tokens=limit)
-    before = await off_loop(len(context), partial(encoding, context, param="context"))
+    [before] = await map_texts(encode, tokenizer, [context], max_tokens=limit, param="context")
     is_inside = bool(before.ids) or start is not None
     texts = [with_space(tokenizer, each.text, is_inside=is_inside) for each in hypotheses]
-    encodings = [
-        await off_loop(len(text), partial(encoding, text, param="hypotheses")) for text in texts
-    ]
+    encodings = await map_texts(encode, tokenizer, texts, max_tokens=limit, param="hypotheses")
     pairs = list(zip(hypotheses, encodings, strict=True))
     operation = rescore(loaded.model, before.ids, pairs, params, start)
     return loaded, await loaded.driver.run(operation, asked.caller)

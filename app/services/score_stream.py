@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeVar
 
 from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, off_loop
+from app.services.serving import Asked, Serving, map_texts
+from app.settings import Settings
+from inference.drivers.engine_thread import Caller
 from inference.engine.request import TextState, require_open
 from inference.errors import QueueFullError, TextTooLongError
 from inference.operation import Operation
@@ -21,7 +21,6 @@ from inference.operations.scoring import ScoreParams, TextScore, score_ids, scor
 from models.errors import InvalidParameterError
 from models.native.sequence import Want
 from models.text_borders import split_tail
-from models.tokenizer import Encoding
 
 R = TypeVar("R")
 Unit = Literal["text", "line"]
@@ -50,102 +49,123 @@ class ScoreStreamParams:
     wants_state: bool = False
 
 
-@dataclass(frozen=True)
-class Progress:
-    """The score of a text so far; the last one `is_final`."""
+class Progress(NamedTuple):
+    """The score of a text so far; the last one `is_final`, and alone has the state."""
 
     score: TextScore
     is_final: bool = False
 
-    def as_json(self) -> dict[str, object]:
-        """Return it as a line of `POST /score/stream`, without its state and the model's name."""
-        return {**self.score.as_json(), "final": self.is_final}
 
-
-@dataclass(frozen=True)
-class LineScore:
+class LineScore(NamedTuple):
     """One line: its number from 1, and its score, or why it has none."""
 
     line: int
     score: TextScore | InvalidParameterError
 
 
+@dataclass
 class ScoreStream:
-    """A stream of text that is being scored."""
+    """A stream of text that is being scored; one that has been admitted waits where the queue is full for a moment."""
 
-    def __init__(
-        self,
-        loaded: LoadedLanguageModel,
-        chunks: AsyncIterator[str],
-        start: TextState | None,
-        asked: Asked,
-        params: ScoreStreamParams,
-        serving: Serving,
-    ) -> None:
-        self.loaded = loaded
-        self._chunks = chunks
-        self._start = start
-        self._asked = asked
-        self._params = params
-        self._settings = serving.settings
+    loaded: LoadedLanguageModel
+    chunks: AsyncIterator[str]
+    start: TextState | None
+    caller: Caller
+    params: ScoreStreamParams
+    settings: Settings
 
     def results(self) -> AsyncGenerator[Progress | LineScore, None]:
         """Yield results as they come; close it when no more are wanted."""
-        return self._lines() if self._params.unit == "line" else self._text()
+        return self._lines() if self.params.unit == "line" else self._text()
 
-    async def run(self, operation: Callable[[], Operation[R]]) -> R:
-        """Run an operation; a stream that has been admitted waits where the queue is full for a moment."""
+    async def _run(self, operation: Callable[[], Operation[R]]) -> R:
         while True:
             try:
-                return await self.loaded.driver.run(operation(), self._asked.caller)
+                return await self.loaded.driver.run(operation(), self.caller)
             except QueueFullError:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _text(self) -> AsyncGenerator[Progress, None]:
-        reader = _TextReader(self, self._params, self._start)
-        async for block in _blocks(self._chunks):
-            async for progress in reader.push(block):
-                yield progress
-        async for progress in reader.finish():
-            yield progress
+        """Score one text a stride at a time, as its tokens come."""
+        tokenizer, stride = self.loaded.model.tokenizer, self.params.stride
+        score = TextScore.of(0.0, 0, 0, 0, self.start)
+        ids: list[int] = []
+        ends: list[int] = []  # where each token ends in the text
+        num_characters = 0
+        async for part in self._settled():
+            [encoding] = await map_texts(encode, tokenizer, [part])
+            ids += encoding.ids
+            ends += [num_characters + end for _, end in encoding.offsets]
+            num_characters += len(part)
+            while len(ids) > stride:
+                score = await self._go_on(score, ids[:stride], ends[stride - 1])
+                ids, ends = ids[stride:], ends[stride:]
+                yield Progress(replace(score, state=None))
+        if self.params.count_end:
+            ids.append(tokenizer.eos_id)
+        score = await self._go_on(score, ids, num_characters)
+        state = score.state if self.params.wants_state else None
+        yield Progress(replace(score, state=state), is_final=True)
+
+    async def _settled(self) -> AsyncIterator[str]:
+        """Yield the text in parts whose tokens nothing to come can change; the last is the word under way."""
+        tokenizer = self.loaded.model.tokenizer
+        held = tail = ""
+        async for chunk in self.chunks:
+            held += chunk
+            while len(held) >= BLOCK:
+                settled, tail = split_tail(tokenizer, tail + held[:BLOCK])
+                held = held[BLOCK:]
+                yield settled
+        for part in split_tail(tokenizer, tail + held):
+            yield part
+
+    async def _go_on(self, before: TextScore, ids: Sequence[int], num_characters: int) -> TextScore:
+        """Return the score of a text, and its state, when more of its tokens are read: of so many characters in all."""
+        found = await self._run(lambda: score_ids(ids, before.state, Want(state=True)))
+        return TextScore.of(
+            before.log_likelihood + math.fsum(found.logprobs),
+            before.num_tokens + len(ids),
+            before.num_unknown + ids.count(self.loaded.model.tokenizer.unk_id),
+            num_characters,
+            found.state,
+        )
 
     async def _lines(self) -> AsyncGenerator[LineScore, None]:
         """Score lines side by side and yield them in order, each as soon as it is its turn."""
-        tasks: asyncio.Queue[asyncio.Task[LineScore] | None] = asyncio.Queue(LINES_AT_ONCE)
-        reader = asyncio.create_task(self._begin_lines(tasks))
+        tasks: asyncio.Queue[asyncio.Task[LineScore] | None] = asyncio.Queue()
+        room = asyncio.Semaphore(LINES_AT_ONCE)
+        reader = asyncio.create_task(self._begin_lines(tasks, room))
         task: asyncio.Task[LineScore] | None = None
         try:
             while (task := await tasks.get()) is not None:
                 yield await task
+                room.release()
             await reader
         finally:
             reader.cancel()
             await asyncio.wait([reader])
-            left = [task, *(tasks.get_nowait() for _ in range(tasks.qsize()))]
-            for each in filter(None, left):
-                each.cancel()
+            for each in (task, *(tasks.get_nowait() for _ in range(tasks.qsize()))):
+                if each:
+                    each.cancel()
 
-    async def _begin_lines(self, tasks: asyncio.Queue[asyncio.Task[LineScore] | None]) -> None:
+    async def _begin_lines(
+        self, tasks: asyncio.Queue[asyncio.Task[LineScore] | None], room: asyncio.Semaphore
+    ) -> None:
         """Begin to score each line that arrives; what is wrong with the stream comes after the lines before it."""
         number = 0
         try:
             async with aclosing(self._split()) as lines:
                 async for line in lines:
+                    await room.acquire()
                     number += 1
-                    task = asyncio.create_task(self._score_line(number, line))
-                    try:
-                        await tasks.put(task)
-                    except asyncio.CancelledError:
-                        task.cancel()
-                        raise
-        except Exception:
-            await tasks.put(None)
-            raise
-        await tasks.put(None)
+                    tasks.put_nowait(asyncio.create_task(self._score_line(number, line)))
+        finally:
+            tasks.put_nowait(None)
 
     async def _split(self) -> AsyncGenerator[str, None]:
-        rest, limit = "", self._settings.max_body_bytes
-        async for chunk in self._chunks:
+        rest, limit = "", self.settings.max_body_bytes
+        async for chunk in self.chunks:
             *lines, rest = (rest + chunk).split("\n")
             for line in lines:
                 yield line.removesuffix("\r")
@@ -155,126 +175,32 @@ class ScoreStream:
             yield rest
 
     async def _score_line(self, number: int, line: str) -> LineScore:
-        model, limit = self.loaded.model, self._settings.max_score_tokens
-        encoding_line = partial(encode, model.tokenizer, line, max_tokens=limit, param="line")
+        model, limit = self.loaded.model, self.settings.max_score_tokens
+        params = ScoreParams(count_end=self.params.count_end)
         try:
-            encoding = await off_loop(len(line), encoding_line)
+            [encoding] = await map_texts(
+                encode, model.tokenizer, [line], max_tokens=limit, param="line"
+            )
         except InvalidParameterError as error:
             return LineScore(number, error)
-        params = ScoreParams(count_end=self._params.count_end)
-        scoring = partial(score_text, model, line, encoding, params)
-        return LineScore(number, await self.run(scoring))
-
-
-@dataclass
-class _TextReader:
-    """Cuts a text that arrives in chunks to tokens, and scores them a stride at a time."""
-
-    stream: ScoreStream
-    params: ScoreStreamParams
-    state: TextState | None
-    _tail: str = ""
-    _ids: list[int] = field(default_factory=list)
-    _ends: list[int] = field(default_factory=list)  # where each token ends in the text
-    _num_characters: int = 0
-    _last: TextScore = field(default_factory=lambda: TextScore.of(0.0, 0, 0, 0))
-
-    async def push(self, chunk: str) -> AsyncIterator[Progress]:
-        """Take more text, and yield what is known after every stride."""
-        tokenizer = self.stream.loaded.model.tokenizer
-        settled, self._tail = split_tail(tokenizer, self._tail + chunk)
-        await self._take(settled)
-        async for progress in self._strides():
-            yield progress
-
-    async def finish(self) -> AsyncIterator[Progress]:
-        """Read what is left, and yield the whole."""
-        await self._take(self._tail)
-        async for progress in self._strides():
-            yield progress
-        await self._score(len(self._ids), self._num_characters, count_end=self.params.count_end)
-        state = self.state if self.params.wants_state else None
-        yield Progress(replace(self._last, state=state), is_final=True)
-
-    async def _take(self, text: str) -> None:
-        tokenizer = self.stream.loaded.model.tokenizer
-        encoding: Encoding = await off_loop(len(text), partial(encode, tokenizer, text))
-        self._ids += encoding.ids
-        self._ends += [self._num_characters + end for _, end in encoding.offsets]
-        self._num_characters += len(text)
-
-    async def _strides(self) -> AsyncIterator[Progress]:
-        stride = self.params.stride
-        while len(self._ids) > stride:
-            yield Progress(await self._score(stride, self._ends[stride - 1]))
-
-    async def _score(
-        self, num_tokens: int, num_characters: int, *, count_end: bool = False
-    ) -> TextScore:
-        """Score the next tokens, up to so many characters of the text; return the score of all so far."""
-        tokenizer, last = self.stream.loaded.model.tokenizer, self._last
-        ids, self._ids = self._ids[:num_tokens], self._ids[num_tokens:]
-        self._ends = self._ends[num_tokens:]
-        num_unknown = last.num_unknown + ids.count(tokenizer.unk_id)
-        if count_end:
-            ids.append(tokenizer.eos_id)
-        found = await self.stream.run(partial(score_ids, ids, self.state, Want(state=True)))
-        self.state = found.state
-        log_likelihood = last.log_likelihood + math.fsum(found.logprobs)
-        self._last = TextScore.of(
-            log_likelihood, last.num_tokens + len(ids), num_unknown, num_characters
-        )
-        return self._last
+        score = await self._run(lambda: score_text(model, line, encoding, params))
+        return LineScore(number, score)
 
 
 async def open_stream(
-    serving: Serving, asked: Asked, body: AsyncIterator[bytes], params: ScoreStreamParams
+    serving: Serving, asked: Asked, chunks: AsyncIterator[str], params: ScoreStreamParams
 ) -> ScoreStream:
     """Find the model, by the first words where none is named; nothing is refused after this but what comes later."""
-    chunks = aiter(_decoded(body))
     first = await anext(chunks, "")
     loaded, start = serving.find(asked, first)
     require_open(start)
     loaded.driver.admit(1)
-    return ScoreStream(loaded, _chained(first, chunks), start, asked, params, serving)
-
-
-async def _decoded(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Decode UTF-8 that may be cut anywhere.
-
-    Raises
-    ------
-    InvalidParameterError
-        Naming the byte, if it is another encoding.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    num_bytes = 0
-    try:
-        async for piece in body:
-            if text := decoder.decode(piece):
-                yield text
-            num_bytes += len(piece)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise InvalidParameterError(
-            f"the text is not UTF-8: after byte {num_bytes + error.start}", "body"
-        ) from error
-
-
-async def _blocks(chunks: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Cut a text to blocks of one size, whatever its chunks."""
-    held = ""
-    async for chunk in chunks:
-        held += chunk
-        while len(held) >= BLOCK:
-            yield held[:BLOCK]
-            held = held[BLOCK:]
-    if held:
-        yield held
+    return ScoreStream(
+        loaded, _chained(first, chunks), start, asked.caller, params, serving.settings
+    )
 
 
 async def _chained(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
-    if first:
-        yield first
+    yield first
     async for chunk in rest:
         yield chunk

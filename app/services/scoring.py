@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, off_loop
+from app.services.serving import Asked, Serving, map_texts
 from inference.operation import gather
 from inference.operations.encoding import encode
 from inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
@@ -17,13 +16,10 @@ async def score(
 ) -> tuple[LoadedLanguageModel, list[TextScore]]:
     """Score texts, each from its beginning or after a state; return the model too."""
     serving.require_few(len(texts), "texts", "text")
-    loaded, start = serving.find(asked, "".join(text[:500] for text in texts))
+    loaded, start = serving.find(asked, "".join([text[:500] for text in texts]))
     loaded.driver.admit(len(texts))
-    limit = serving.settings.max_score_tokens
-    encoding = partial(encode, loaded.model.tokenizer, max_tokens=limit)
-    encodings = [await off_loop(len(text), partial(encoding, text)) for text in texts]
-    scores = gather(
-        score_text(loaded.model, *pair, params, start)
-        for pair in zip(texts, encodings, strict=True)
-    )
+    model, limit = loaded.model, serving.settings.max_score_tokens
+    encodings = await map_texts(encode, model.tokenizer, texts, max_tokens=limit)
+    pairs = zip(texts, encodings, strict=True)
+    scores = gather(score_text(model, *pair, params, start) for pair in pairs)
     return loaded, await loaded.driver.run(scores, asked.caller)

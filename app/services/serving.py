@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from app.services.registry import LoadedLanguageModel, Registry
 from app.services.state_token import StateTokens
@@ -13,19 +13,33 @@ from app.settings import Settings
 from inference.drivers.engine_thread import Caller
 from inference.engine.request import TextState
 from models.errors import InvalidParameterError
+from models.tokenizer import Tokenizer
 
+P = ParamSpec("P")
 R = TypeVar("R")
+TextT = TypeVar("TextT", bound=Sized)
 LONG_TEXT = 2_000
-"""Characters, or tokens, above which a text is worked on by another thread."""
+"""Characters, or tokens, above which a text is tokenized by another thread."""
 
 
-async def off_loop(size: int, work: Callable[[], R]) -> R:
-    """Do work on a text of this size: on another thread if that takes long, else here and at once."""
-    return await asyncio.to_thread(work) if size > LONG_TEXT else work()
+async def map_texts(
+    work: Callable[Concatenate[Tokenizer, TextT, P], R],
+    tokenizer: Tokenizer,
+    texts: Iterable[TextT],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> list[R]:
+    """Tokenize each text, in order: a long one on another thread, any other here and at once."""
+    found: list[R] = []
+    for text in texts:
+        if len(text) > LONG_TEXT:
+            found.append(await asyncio.to_thread(work, tokenizer, text, *args, **kwargs))
+        else:
+            found.append(work(tokenizer, text, *args, **kwargs))
+    return found
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """Who asks, of which model, from which state on, as far as the request says so."""
 
     caller: Caller
@@ -53,12 +67,12 @@ class Serving:
         UnknownModelError, WrongTaskError
             If the model cannot serve this.
         """
-        if asked.state is None:
-            return self.registry.language_model(asked.model, text, asked.caller), None
-        signed = self.states.decode(asked.state)
-        name = asked.model or signed.model_name
-        loaded = self.registry.language_model(name, text, asked.caller)
-        return loaded, signed.open(loaded.model)
+        name, signed = asked.model, None
+        if asked.state is not None:
+            signed = self.states.decode(asked.state)
+            name = name or signed.model_name
+        loaded = self.registry.find(LoadedLanguageModel, name, text, asked.caller)
+        return loaded, signed.open(loaded.model) if signed else None
 
     def with_state(
         self, values: dict[str, object], loaded: LoadedLanguageModel, state: TextState | None

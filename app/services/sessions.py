@@ -8,11 +8,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 from app.services.errors import TooManySessionsError, UnknownSessionError
 from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, off_loop
+from app.services.serving import Asked, Serving, map_texts
 from inference.drivers.engine_thread import Caller
 from inference.operations.encoding import encode
 from inference.operations.next_token import NextQuery, NextToken, predict_next
@@ -33,12 +32,6 @@ class Session:
     text: GrowingText
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def cache_bytes(self) -> int:
-        """Memory of what it remembers to adapt by."""
-        cache = self.text.cache
-        return NeuralCache.num_bytes(cache.config, cache.size) if cache else 0
-
 
 class SessionService:
     """Keeps sessions, a few kilobytes each; the longest idle ones go first, and all go after some time.
@@ -53,7 +46,6 @@ class SessionService:
         self._serving = serving
         self._clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._cache_bytes = 0
 
     async def open(self, asked: Asked, text: str, *, adaptive: bool) -> Session:
         """Begin a text, or go on from a state; an adaptive one makes words that it has had likelier.
@@ -78,12 +70,11 @@ class SessionService:
             self._clock(),
             GrowingText(start, cache=cache),
         )
-        self._cache_bytes += session.cache_bytes
         self._sessions[session.id] = session
         try:
             await self._append(session, text, asked.caller)
         except BaseException:
-            self._forget(session)
+            self._sessions.pop(session.id, None)
             raise
         return session
 
@@ -131,36 +122,28 @@ class SessionService:
 
     def close(self, session_id: str, caller: Caller) -> None:
         """Forget a session."""
-        self._forget(self.get(session_id, caller))
+        self._sessions.pop(self.get(session_id, caller).id)
 
     async def _append(self, session: Session, text: str, caller: Caller) -> None:
         """Read what is settled; a caller who leaves half-way leaves the session as it was."""
         tokenizer = session.loaded.model.tokenizer
         settled, tail = split_tail(tokenizer, session.text.tail + text)
         limit = self._serving.settings.max_prompt_tokens
-        encoding = await off_loop(
-            len(settled), partial(encode, tokenizer, settled, max_tokens=limit)
-        )
+        [encoding] = await map_texts(encode, tokenizer, [settled], max_tokens=limit)
         operation = append(session.text, encoding.ids, tail)
         session.text = await session.loaded.driver.run(operation, caller)
 
     def _new_cache(self, loaded: LoadedLanguageModel) -> NeuralCache:
         cache = loaded.model.new_cache()
-        room = self._serving.settings.session_cache_bytes - self._cache_bytes
-        if NeuralCache.num_bytes(cache.config, cache.size) > room:
+        caches = [cache, *(session.text.cache for session in self._sessions.values())]
+        num_bytes = sum(NeuralCache.num_bytes(each.config, each.size) for each in caches if each)
+        if num_bytes > self._serving.settings.session_cache_bytes:
             raise TooManySessionsError(
                 "the memory of adaptive sessions is full; close some, or open one that does not adapt"
             )
         return cache
 
-    def _forget(self, session: Session) -> None:
-        if self._sessions.pop(session.id, None) is not None:
-            self._cache_bytes -= session.cache_bytes
-
     def _expire(self) -> None:
         oldest = self._clock() - self._serving.settings.session_idle_seconds
-        while self._sessions:
-            session = next(iter(self._sessions.values()))
-            if session.last_used > oldest:
-                return
-            self._forget(session)
+        while self._sessions and next(iter(self._sessions.values())).last_used <= oldest:
+            self._sessions.popitem(last=False)

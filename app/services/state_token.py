@@ -7,7 +7,6 @@ signature (HMAC-SHA-256, cut to 16 bytes) of all that.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import struct
@@ -107,5 +106,5 @@ class StateTokens:
 def _decode(token: str) -> bytes:
     try:
         return base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
-    except (ValueError, binascii.Error) as error:
+    except ValueError as error:
         raise InvalidParameterError("the state is no state token", "state") from error

@@ -36,17 +36,17 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
             with_names=True,
             param="input",
         )
-        found = await while_connected(request, embedding)
+        loaded, vectors, num_tokens = await while_connected(request, embedding)
         rows = [
             {
                 "object": "embedding",
                 "index": index,
                 "embedding": _written(vector, body.encoding_format),
             }
-            for index, vector in enumerate(found.vectors)
+            for index, vector in enumerate(vectors)
         ]
-        usage = {"prompt_tokens": found.num_tokens, "total_tokens": found.num_tokens}
-        name = found.loaded.name
+        usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
+        name = loaded.name
         return JSONResponse({"object": "list", "data": rows, "model": name, "usage": usage})
 
     return router

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from app.api.router import model_router
 from app.api.v1.naming import NAMED, model_of
 from app.api.v1.schemas import DetokenizeBody, TokenizeBody
-from app.services.serving import Serving, off_loop
+from app.services.serving import Serving, map_texts
 from inference.operations.encoding import encode, require_valid
 from models.tokenizer import EOS, UNK
 
@@ -26,15 +26,9 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
     async def tokenize(body: TokenizeBody, request: Request) -> Response:
         """Turn a text to token ids; the name of a special token is its single id."""
         tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
-        encoding = await off_loop(
-            len(body.prompt),
-            lambda: encode(
-                tokenizer,
-                body.prompt,
-                max_tokens=settings.max_score_tokens,
-                param="prompt",
-                with_names=True,
-            ),
+        limit = settings.max_score_tokens
+        [encoding] = await map_texts(
+            encode, tokenizer, [body.prompt], max_tokens=limit, param="prompt", with_names=True
         )
         ids = [tokenizer.eos_id] * body.add_special_tokens + list(encoding.ids)
         values: dict[str, Any] = {

@@ -82,7 +82,7 @@ def test_a_stream_is_refused_before_more_of_it_is_read_than_its_first_words(chec
         nonlocal num_read
         for _ in range(5):
             num_read += 1
-            yield b"The cat "
+            yield "The cat "
 
     async def body(serving) -> None:
         others = await write(serving, "The", num_texts=3)

@@ -15,10 +15,10 @@ def test_vectors_are_those_of_the_library(checkpoints) -> None:
     expected = list(LocalModel(checkpoints / "english").embed_all(texts))
 
     async def body(serving) -> None:
-        found = await embed_all(serving, asked(), texts)
-        assert np.array_equal(found.vectors, expected)
-        assert found.num_tokens == 7
-        assert found.loaded.name == "english"
+        loaded, vectors, num_tokens = await embed_all(serving, asked(), texts)
+        assert np.array_equal(vectors, expected)
+        assert num_tokens == 7
+        assert loaded.name == "english"
 
     serve(checkpoints, body)
 

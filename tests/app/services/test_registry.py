@@ -11,11 +11,11 @@ from tests.support.serving import serve
 def test_a_model_is_found_by_name_or_by_the_language_of_the_text(checkpoints) -> None:
     async def body(serving) -> None:
         registry, caller = serving.registry, Caller()
-        assert registry.language_model("tang", "The", caller).name == "tang"
-        assert registry.language_model(None, "The cat", caller).name == "english"
-        assert registry.language_model(None, "春", caller).name == "tang"
-        assert registry.classifier(None, None, "春", caller).name == "sentiment-zh"
-        assert registry.classifier(None, "en", "春", caller).name == "sentiment-en"
+        assert registry.find(LoadedLanguageModel, "tang", "The", caller).name == "tang"
+        assert registry.find(LoadedLanguageModel, None, "The cat", caller).name == "english"
+        assert registry.find(LoadedLanguageModel, None, "春", caller).name == "tang"
+        assert registry.find(LoadedClassifier, None, "春", caller).name == "sentiment-zh"
+        assert registry.find(LoadedClassifier, None, "春", caller, "en").name == "sentiment-en"
         assert registry.default_name == "english"
         assert caller.stats.models == ["english", "tang", "sentiment-zh", "sentiment-en"]
 
@@ -27,13 +27,13 @@ def test_a_name_that_is_none_is_refused_with_those_that_are(checkpoints) -> None
         with pytest.raises(UnknownModelError, match="did you mean english"):
             serving.registry.get("englsh")
         with pytest.raises(WrongTaskError, match="takes one, and loaded are: english, bytes"):
-            serving.registry.language_model("sentiment-en", "", Caller())
+            serving.registry.find(LoadedLanguageModel, "sentiment-en", "", Caller())
         with pytest.raises(WrongTaskError, match="sentiment-en is no language model"):
-            serving.registry.language_model("sentiment-en", "", Caller())
+            serving.registry.find(LoadedLanguageModel, "sentiment-en", "", Caller())
         with pytest.raises(WrongTaskError, match="english is no classifier"):
-            serving.registry.classifier("english", None, "", Caller())
+            serving.registry.find(LoadedClassifier, "english", "", Caller())
         with pytest.raises(UnknownModelError, match="no classifier is loaded"):
-            Registry([], []).classifier(None, None, "", Caller())
+            Registry([], []).find(LoadedClassifier, None, "", Caller())
 
     serve(checkpoints, body)
 

@@ -15,13 +15,13 @@ from tests.support.serving import asked, serve
 TEXT = "The old cat sat on the mat. The dog didn't sit, and the cat saw it.\n" * 20
 
 
-async def pieces(packed: bytes, size: int):
-    for first in range(0, len(packed), size):
-        yield packed[first : first + size]
+async def pieces(text: str, size: int):
+    for first in range(0, len(text), size):
+        yield text[first : first + size]
 
 
-async def results(serving, packed: bytes, params: ScoreStreamParams, size: int = 7) -> list:
-    stream = await open_stream(serving, asked("english"), pieces(packed, size), params)
+async def results(serving, text: str, params: ScoreStreamParams, size: int = 7) -> list:
+    stream = await open_stream(serving, asked("english"), pieces(text, size), params)
     return [result async for result in stream.results()]
 
 
@@ -29,7 +29,7 @@ async def results(serving, packed: bytes, params: ScoreStreamParams, size: int =
 def test_strides_add_up_to_the_score_of_the_whole(checkpoints, count_end) -> None:
     async def body(serving) -> None:
         params = ScoreStreamParams(stride=50, count_end=count_end, wants_state=True)
-        found = await results(serving, TEXT.encode(), params)
+        found = await results(serving, TEXT, params)
         assert all(isinstance(each, Progress) for each in found)
         assert [each.is_final for each in found] == [False] * (len(found) - 1) + [True]
         wanted = ScoreParams(count_end=count_end, return_state=True)
@@ -50,8 +50,7 @@ def test_lines_are_scored_each_for_itself_and_in_order(checkpoints) -> None:
     lines = ["The old cat", "", "A zebra!", "the mat " * 30]
 
     async def body(serving) -> None:
-        packed = "\r\n".join(lines).encode()
-        found = await results(serving, packed, ScoreStreamParams("line"))
+        found = await results(serving, "\r\n".join(lines), ScoreStreamParams("line"))
         assert all(isinstance(each, LineScore) for each in found)
         assert [each.line for each in found] == [1, 2, 3, 4]
         _, expected = await score(serving, asked("english"), lines[:3])
@@ -62,16 +61,15 @@ def test_lines_are_scored_each_for_itself_and_in_order(checkpoints) -> None:
 
 
 def test_what_is_wrong_with_a_stream_comes_after_the_lines_before_it(checkpoints) -> None:
+    async def broken():
+        yield "The cat\nA day\n"
+        raise InvalidParameterError("the text is not UTF-8", "body")
+
     async def body(serving) -> None:
-        stream = await open_stream(
-            serving,
-            asked("english"),
-            pieces(b"The cat\nA day\n\xff", 14),
-            ScoreStreamParams("line"),
-        )
+        stream = await open_stream(serving, asked("english"), broken(), ScoreStreamParams("line"))
         lines = stream.results()
         found = [await anext(lines), await anext(lines)]
-        with pytest.raises(InvalidParameterError, match="not UTF-8: after byte 14"):
+        with pytest.raises(InvalidParameterError, match="not UTF-8"):
             await anext(lines)
         assert [each.line for each in found] == [1, 2]
 
@@ -88,7 +86,7 @@ def test_a_text_that_has_ended_is_refused_before_the_stream_starts(checkpoints) 
         token = serving.states.encode(loaded.model, state)
         with pytest.raises(EndedTextError):
             await open_stream(
-                serving, asked(state=token), pieces(b"The cat", 5), ScoreStreamParams()
+                serving, asked(state=token), pieces("The cat", 5), ScoreStreamParams()
             )
 
     serve(checkpoints, body, ("english",))
@@ -117,8 +115,8 @@ def test_a_stream_that_has_begun_waits_where_the_queue_is_full_for_a_moment(
 
     async def body(serving) -> None:
         params = ScoreStreamParams(unit)
-        expected = await results(serving, TEXT.encode(), params)
-        stream = await open_stream(serving, asked("english"), pieces(TEXT.encode(), 7), params)
+        expected = await results(serving, TEXT, params)
+        stream = await open_stream(serving, asked("english"), pieces(TEXT, 7), params)
         driver = FullFor(stream.loaded.driver, 3)
         stream.loaded = replace(stream.loaded, driver=driver)
         assert [result async for result in stream.results()] == expected

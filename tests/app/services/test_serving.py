@@ -13,7 +13,7 @@ from app.services.registry import Registry
 from app.services.rescoring import order
 from app.services.score_stream import ScoreStreamParams, open_stream
 from app.services.scoring import score
-from app.services.serving import LONG_TEXT, off_loop
+from app.services.serving import LONG_TEXT, map_texts
 from app.services.sessions import SessionService
 from inference.engine.config import EngineConfig
 from inference.errors import UnknownModelError
@@ -25,13 +25,14 @@ from inference.operations.scoring import ScoreParams
 from models.checkpoint import load_checkpoint
 from models.errors import InvalidParameterError
 from models.native.sampling import SamplingParams
+from models.tokenizer import Tokenizer
 from tests.support.checkpoints import with_two_ids_swapped
 from tests.support.serving import asked, serve
 from tests.support.states import stale_states
 
 
 async def words():
-    yield b" on"
+    yield " on"
 
 
 SERVICES = [
@@ -67,7 +68,7 @@ def test_texts_that_are_written_go_on_while_states_that_fit_no_slot_are_refused(
 ) -> None:
     params = GenerationParams(SamplingParams(max_tokens=400, ignore_eos=True))
     written = GenerationRequest(["The cat"], params, seed=7)
-    streamed = replace(written, params=replace(params, stream=True))
+    streamed = written._replace(params=replace(params, stream=True))
 
     async def body(serving) -> None:
         _, (found,) = await predict(
@@ -130,10 +131,13 @@ def test_more_texts_than_a_request_may_have_are_refused(checkpoints) -> None:
     serve(checkpoints, body, ("english",), max_texts=3)
 
 
-def test_long_texts_are_worked_on_by_another_thread_and_short_ones_here() -> None:
-    async def main() -> list[int]:
-        return [await off_loop(size, threading.get_ident) for size in (LONG_TEXT, LONG_TEXT + 1)]
+def test_long_texts_are_tokenized_by_another_thread_and_short_ones_here(checkpoints) -> None:
+    def work(_: Tokenizer, text: str, *, param: str) -> tuple[int, int, str]:
+        return threading.get_ident(), len(text), param
 
-    short, long = asyncio.run(main())
-    assert short == threading.get_ident()
-    assert long != threading.get_ident()
+    tokenizer = load_checkpoint(checkpoints / "english").tokenizer
+    texts = ["a" * LONG_TEXT, "a" * (LONG_TEXT + 1)]
+    short, long = asyncio.run(map_texts(work, tokenizer, texts, param="text"))
+    assert short == (threading.get_ident(), LONG_TEXT, "text")
+    assert long[0] != threading.get_ident()
+    assert long[1:] == (LONG_TEXT + 1, "text")
