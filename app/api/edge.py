@@ -7,15 +7,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import BodyTooLargeError, refusal
-from app.api.record import record_of
 from inference.engine.metrics import RequestStats
 
 CLIENT_LEFT = 499
@@ -25,8 +23,7 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """A request that is over.
 
     Attributes
@@ -110,7 +107,11 @@ class EdgeMiddleware:
 
 
 class _Exchange:
-    """One request and its answer, to its only end."""
+    """One request and its answer, to its only end.
+
+    It begins three things in the scope's `state`: `request_id`; `stats`, what the texts of the request have cost, to
+    which drivers add; and `error`, the code of the refusal or fault that it ended with.
+    """
 
     def __init__(
         self,
@@ -128,12 +129,14 @@ class _Exchange:
         self._limit = limit
         self._num_bytes = 0
         self._status = CLIENT_LEFT
-        self._record = record_of(scope)
+        self._started = time.perf_counter()
+        self._is_finished = False
         headers = dict(reversed(scope["headers"]))  # of equal ones the first counts
         announced, given = headers.get(b"content-length", b""), headers.get(b"x-request-id", b"")
         self.num_announced = int(announced) if announced.isdigit() else 0
         self._id = given if _REQUEST_ID.fullmatch(given) else new_id
-        scope["state"]["request_id"] = self._id.decode()
+        self._state = scope.setdefault("state", {})
+        self._state |= {"request_id": self._id.decode(), "stats": RequestStats(), "error": ""}
 
     async def receive(self) -> Message:
         """Receive a message, within the limit of a body."""
@@ -160,34 +163,35 @@ class _Exchange:
 
     def fail(self) -> None:
         """End it with a fault that nobody foresaw."""
-        self._record.error = "internal"
+        self._state["error"] = "internal"
         if self._status == CLIENT_LEFT:
             self._status = 500
         self.finish("failed")
 
     def finish(self, ending: Literal["answered", "failed", "left"]) -> None:
         """Call the listeners, once."""
-        record, scope, status = self._record, self._scope, self._status
-        if record.is_finished:
+        if self._is_finished:
             return
-        record.is_finished = True
-        if record.error:
+        self._is_finished = True
+        scope, status, error = self._scope, self._status, self._state["error"]
+        stats: RequestStats = self._state["stats"]
+        if error:
             ending = "failed"
         elif status == CLIENT_LEFT:
             ending = "left"
         elif status >= 400:
-            ending, record.error = "failed", "http_error"
-        reason = "length" if "length" in record.stats.finish_reasons else "stop"
+            ending, error = "failed", "http_error"
+        reason = "length" if "length" in stats.finish_reasons else "stop"
         finished = Finished(
             method=scope["method"] if scope["method"] in METHODS else "OTHER",
             route=getattr(scope.get("route"), "path", ""),
-            request_id=scope["state"]["request_id"],
+            request_id=self._state["request_id"],
             status=status,
-            seconds=time.perf_counter() - record.started,
+            seconds=time.perf_counter() - self._started,
             ending=ending,
-            error=record.error,
+            error=error,
             finish_reason="abort" if ending == "left" else reason,
-            stats=record.stats,
+            stats=stats,
         )
         for listener in self._listeners:
             listener(finished)

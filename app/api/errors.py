@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from app.api.disconnect import DeadlineError
-from app.api.record import record_of
 from app.services.errors import (
     ServiceError,
     StaleStateError,
@@ -102,7 +101,7 @@ def body_of(error: Exception) -> dict[str, object]:
 
 def failure_of(error: Exception, scope: Scope) -> dict[str, object]:
     """Make the body of an error that ends a request, which is a failed one from here on."""
-    record_of(scope).error = row_of(error).code
+    scope["state"]["error"] = row_of(error).code
     return body_of(error)
 
 
@@ -115,7 +114,7 @@ def refusal(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Refuse a request for what the caller can mend."""
-    record_of(scope).error = code
+    scope["state"]["error"] = code
     return JSONResponse(error_body(message, "invalid_request_error", param, code), status, headers)
 
 

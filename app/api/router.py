@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
-from app.api.record import record_of
 from app.api.schemas.body import ErrorAnswer
 from app.api.strict_json import StrictJSONRoute
 from app.services.serving import Asked
 from inference.drivers.engine_thread import Caller
+from inference.engine.metrics import RequestStats
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "A fault in the body; `param` names the field."},
@@ -32,15 +32,14 @@ def model_router(theme: str) -> APIRouter:
     return APIRouter(tags=[theme], route_class=StrictJSONRoute, responses=REFUSALS)
 
 
-def caller_of(request: Request) -> Caller:
-    """Return who asks: callers take turns, and what one had read is no other's."""
-    name = request.client.host if request.client else ""
-    return Caller(name, record_of(request.scope).stats)
-
-
 def asked_by(request: Request, model: str | None = None, state: str | None = None) -> Asked:
-    """Return who asks, of which model, from which state on."""
-    return Asked(caller_of(request), model, state)
+    """Return who asks, of which model, from which state on.
+
+    Callers take turns by their address, and what one had read is no other's.
+    """
+    client = request.scope["client"]
+    stats: RequestStats = request.scope["state"]["stats"]
+    return Asked(Caller(client[0] if client else "", stats), model, state)
 
 
 def json_response(answer: Mapping[str, object]) -> Response:

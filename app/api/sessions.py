@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
-from app.api.router import asked_by, caller_of, json_response, model_router
+from app.api.router import asked_by, json_response, model_router
 from app.api.schemas.sessions import (
     AppendBody,
     SessionAnswer,
@@ -32,7 +32,7 @@ def make_router(service: SessionService) -> APIRouter:
     )
     async def append(session: str, body: AppendBody, request: Request) -> Response:
         """Add text to a session, in pieces as they come: a word may be cut anywhere."""
-        appending = service.append(session, body.text, caller_of(request))
+        appending = service.append(session, body.text, asked_by(request).caller)
         return _answer(await while_connected(request, appending, body.timeout))
 
     @router.post(
@@ -42,14 +42,14 @@ def make_router(service: SessionService) -> APIRouter:
     )
     async def predict_next(session: str, body: SessionNextBody, request: Request) -> Response:
         """Predict what follows a session's text, as `/next` does of a whole prefix."""
-        predicting = service.next(session, body.query(), caller_of(request))
+        predicting = service.next(session, body.query(), asked_by(request).caller)
         found, result = await while_connected(request, predicting, body.timeout)
         return json_response({**result.as_json(), "session": found.id, "model": found.loaded.name})
 
     @router.delete("/sessions/{session}", status_code=204, summary="Forget a session")
     async def close(session: str, request: Request) -> Response:
         """Forget a session at once; idle ones are forgotten after some minutes."""
-        service.close(session, caller_of(request))
+        service.close(session, asked_by(request).caller)
         return Response(status_code=204)
 
     return router
