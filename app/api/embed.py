@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
 from app.api.router import asked_by, json_response, model_router
-from app.api.schemas.body import as_list
 from app.api.schemas.embed import EmbedAnswer, EmbedBody
 from app.services.embedding import embed_all
 from app.services.serving import Serving
@@ -23,7 +22,7 @@ def make_router(serving: Serving) -> APIRouter:
         Texts alike to the model have a large dot product. A text has one vector, whatever stands beside it.
         """
         embedding = embed_all(
-            serving, asked_by(request, body.model), as_list(body.text), pooling=body.pooling
+            serving, asked_by(request, body.model), body.text, pooling=body.pooling
         )
         loaded, vectors, _ = await while_connected(request, embedding, body.timeout)
         results = [{"embedding": vector.tolist()} for vector in vectors]

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import seconds_left, while_connected
 from app.api.router import asked_by, json_response, model_router
-from app.api.schemas.body import as_list
 from app.api.schemas.generate import GenerateAnswer, GenerateBody
 from app.api.streaming import EventStream, events
 from app.services.generation import GenerationRequest, start_generation
@@ -29,7 +28,7 @@ def make_router(serving: Serving) -> APIRouter:
         then `data: {"model", "seed", "usage"}`, then `data: [DONE]`.
         """
         asked = asked_by(request, body.model, body.state)
-        wanted = GenerationRequest(as_list(body.prompt), body.params(), body.seed)
+        wanted = GenerationRequest(body.prompt, body.params(), body.seed)
         started = await start_generation(serving, asked, wanted)
         if body.stream:
             seconds = seconds_left(request, body.timeout)

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
 from app.api.router import asked_by, json_response, model_router
-from app.api.schemas.body import as_list
 from app.api.schemas.next_token import NextAnswer, NextBody
 from app.services.next_token import predict
 from app.services.serving import Serving
@@ -24,7 +23,7 @@ def make_router(serving: Serving) -> APIRouter:
     async def predict_next(body: NextBody, request: Request) -> Response:
         """Predict the next word or character, with probabilities over the whole vocabulary."""
         asked = asked_by(request, body.model, body.state)
-        predicting = predict(serving, asked, as_list(body.prefix), body.query())
+        predicting = predict(serving, asked, body.prefix, body.query())
         loaded, found = await while_connected(request, predicting, body.timeout)
         results = [serving.with_state(each.as_json(), loaded, each.state) for each in found]
         return json_response({"model": loaded.name, "results": results})

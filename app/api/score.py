@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
 from app.api.router import asked_by, json_response, model_router
-from app.api.schemas.body import as_list
 from app.api.schemas.score import ScoreAnswer, ScoreBody
 from app.api.score_stream import respond
 from app.services.score_stream import ScoreStreamParams
@@ -27,10 +26,9 @@ def make_router(serving: Serving) -> APIRouter:
         """Measure how likely texts are: perplexity, bits a character, and with `per_token` every token."""
         asked = asked_by(request, body.model, body.state)
         if body.stride is not None:
-            assert isinstance(body.text, str)
             params = ScoreStreamParams("text", body.stride, body.count_end, body.return_state)
-            return await respond(serving, request, asked, params, body.text)
-        scoring = score_texts(serving, asked, as_list(body.text), body.params())
+            return await respond(serving, request, asked, params, body.text[0])
+        scoring = score_texts(serving, asked, body.text, body.params())
         loaded, found = await while_connected(request, scoring, body.timeout)
         results = [serving.with_state(each.as_json(), loaded, each.state) for each in found]
         return json_response({"model": loaded.name, "results": results})

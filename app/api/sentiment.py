@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.disconnect import while_connected
 from app.api.router import asked_by, json_response, model_router
-from app.api.schemas.body import as_list
 from app.api.schemas.sentiment import SentimentAnswer, SentimentBody
 from app.services.sentiment import classify
 from app.services.serving import Serving
@@ -20,7 +19,7 @@ def make_router(serving: Serving) -> APIRouter:
     async def sentiment(body: SentimentBody, request: Request) -> Response:
         """Tell what a review thinks, in English or Chinese: a class, its probabilities, and stars."""
         asked = asked_by(request, body.model)
-        classifying = classify(serving, asked, as_list(body.text), body.language)
+        classifying = classify(serving, asked, body.text, body.language)
         found = await while_connected(request, classifying, body.timeout)
         return json_response({"results": [each.as_json() for each in found]})
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def _texts(value: Any) -> Any:
-    if isinstance(value, str) or (
-        isinstance(value, list) and value and all(isinstance(text, str) for text in value)
-    ):
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
         return value
     raise PydanticCustomError("texts", "give a string, or a list of at least one string")
 
 
-Texts = Annotated[str | list[str], BeforeValidator(_texts)]
-"""One text, or a list of at least one."""
+Texts = Annotated[Sequence[str], PlainValidator(_texts, json_schema_input_type=str | list[str])]
+"""One text, or a list of at least one; a list in either case."""
 
 ModelName = Annotated[
     str | None,
@@ -80,8 +80,8 @@ class Body(BaseModel):
 
     def taken(self, kind: type[DataclassInstance]) -> dict[str, Any]:
         """Return the values of the fields that a dataclass has too."""
-        known = type(self).model_fields
-        return {each.name: getattr(self, each.name) for each in fields(kind) if each.name in known}
+        values = vars(self)
+        return {name: values[name] for name in kind.__dataclass_fields__ if name in values}
 
 
 class TimedBody(Body):
@@ -114,8 +114,3 @@ class ErrorAnswer(Answer):
     """The body of every refusal."""
 
     error: ErrorDetail
-
-
-def as_list(texts: str | list[str]) -> list[str]:
-    """Take one text as a list of one."""
-    return [texts] if isinstance(texts, str) else texts

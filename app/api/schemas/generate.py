@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, create_model, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field, create_model
 
-from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody, as_list
-from app.api.schemas.sampling import sampling_fields, sampling_of
+from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from app.api.schemas.sampling import sampling_fields
 from inference.operations.generation import BOUNDS, GenerationParams, check_search
 from models.errors import InvalidParameterError
+from models.native.sampling import PARAMETERS, SamplingParams
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _as_list(stop: str | list[str]) -> list[str]:
+    return [stop] if isinstance(stop, str) else stop
 
 
 SamplingBody = create_model(
@@ -39,11 +43,15 @@ class GenerateBody(SamplingBody):
         }
     )
 
-    prompt: Texts = Field("", description="What to go on with; empty for the beginning of a text.")
-    model: ModelName = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=16)] = Field(
-        default_factory=list, description="Strings that end the text; they are not returned."
+    prompt: Texts = Field(
+        "",
+        validate_default=True,
+        description="What to go on with; empty for the beginning of a text.",
     )
+    model: ModelName = None
+    stop: Annotated[
+        Stop | Annotated[list[Stop], Field(max_length=16)], AfterValidator(_as_list)
+    ] = Field(default_factory=list, description="Strings that end the text; they are not returned.")
     seed: int | None = Field(
         None,
         ge=0,
@@ -85,20 +93,20 @@ class GenerateBody(SamplingBody):
     state: State = None
     return_state: ReturnState = False
 
-    @model_validator(mode="after")
-    def _draw_or_search(self) -> GenerateBody:
+    def params(self) -> GenerationParams:
+        """Return what is wanted of each prompt.
+
+        Raises
+        ------
+        InvalidParameterError
+            For fields that do not go together.
+        """
         try:
             check_search(self.model_fields_set, self.num_beams)
         except InvalidParameterError as error:
-            raise PydanticCustomError(
-                "search", "{why}", {"why": str(error), "name": error.param}
-            ) from error
-        return self
-
-    def params(self) -> GenerationParams:
-        """Return what is wanted of each prompt."""
-        values = self.taken(GenerationParams) | {"stop": as_list(self.stop)}
-        return GenerationParams(sampling_of(self), **values)
+            raise InvalidParameterError(f"{error.param}: {error}", error.param) from error
+        sampling = SamplingParams(**{name: getattr(self, name) for name in PARAMETERS})
+        return GenerationParams(sampling, **self.taken(GenerationParams))
 
 
 class TokenAlternative(Answer):

@@ -25,7 +25,11 @@ class NextBody(TimedBody):
         json_schema_extra={"examples": [{"prefix": "The capital of the United", "top_k": 5}]}
     )
 
-    prefix: Texts = Field("", description="One text or several; empty for the beginning of a text.")
+    prefix: Texts = Field(
+        "",
+        validate_default=True,
+        description="One text or several; empty for the beginning of a text.",
+    )
     model: ModelName = None
     top_k: int = Field(
         10,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from models.native.sampling import PARAMETERS, SamplingParams
+from models.native.sampling import PARAMETERS
 
 
 def sampling_fields(*, is_nullable: bool) -> dict[str, Any]:
@@ -18,9 +18,3 @@ def sampling_fields(*, is_nullable: bool) -> dict[str, Any]:
         field = Field(parameter.default, description=description, **parameter.bounds)
         fields[name] = (kind, field)
     return fields
-
-
-def sampling_of(body: BaseModel) -> SamplingParams:
-    """Return how tokens are to be chosen, but for the seed, and what names tokens by their text."""
-    given = {name: getattr(body, name) for name in PARAMETERS}
-    return SamplingParams(**{name: value for name, value in given.items() if value is not None})

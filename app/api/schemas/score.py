@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field, model_validator
+from typing import Any
+
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
@@ -36,12 +38,16 @@ class ScoreBody(TimedBody):
     state: State = None
     return_state: ReturnState = False
 
-    @model_validator(mode="after")
-    def _stream_one_text_as_a_whole(self) -> ScoreBody:
-        if self.stride is not None and (self.per_token or not isinstance(self.text, str)):
+    @model_validator(mode="wrap")
+    @classmethod
+    def _stream_one_text_as_a_whole(
+        cls, values: Any, handler: ModelWrapValidatorHandler[ScoreBody]
+    ) -> ScoreBody:
+        body = handler(values)
+        if body.stride is not None and (body.per_token or not isinstance(values["text"], str)):
             message = "stride takes one text, without per_token"
             raise PydanticCustomError("stride", message, {"name": "stride"})
-        return self
+        return body
 
     def params(self) -> ScoreParams:
         """Return how the texts are measured."""

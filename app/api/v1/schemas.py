@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.schemas.sampling import sampling_fields, sampling_of
+from app.api.schemas.sampling import sampling_fields
 from inference.operations.generation import BOUNDS, GenerationParams
-from models.native.sampling import SamplingParams
+from models.native.sampling import PARAMETERS, SamplingParams
 
 MAX_SEED = 2**63
 TOKEN_ID = re.compile(r"[0-9]{1,10}")
@@ -129,11 +129,12 @@ class CompletionBody(SamplingBody):
         return self
 
     def sampling(self) -> SamplingParams:
-        """Return how tokens are to be chosen."""
-        top_k = max(0, self.top_k or 0)
-        max_tokens = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
-        given = self.model_copy(update={"top_k": top_k, "max_tokens": max_tokens})
-        return sampling_of(given)
+        """Return how tokens are to be chosen; null stands for the default."""
+        given = {name: getattr(self, name) for name in PARAMETERS}
+        given["top_k"] = max(0, self.top_k or 0)
+        if self.max_tokens is None:
+            given["max_tokens"] = DEFAULT_MAX_TOKENS
+        return SamplingParams(**{name: value for name, value in given.items() if value is not None})
 
     def params(self) -> GenerationParams:
         """Return what is wanted of each prompt."""
