@@ -37,7 +37,7 @@ def asked_by(request: Request, model: str | None = None, state: str | None = Non
 
     Callers take turns by their address, and what one had read is no other's.
     """
-    client = request.scope["client"]
+    client = request.scope.get("client")
     stats: RequestStats = request.scope["state"]["stats"]
     return Asked(Caller(client[0] if client else "", stats), model, state)
 

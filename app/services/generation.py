@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from app.services.registry import LoadedLanguageModel
 from app.services.serving import Asked, Serving, map_texts
+from inference.drivers.engine_thread import Caller
 from inference.drivers.threaded import Running
 from inference.operation import Delta, TokenLogprob, gather
 from inference.operations.generation import (
@@ -92,14 +93,21 @@ async def start_generation(
     )
     echoes: list[list[TokenLogprob]] = []
     if request.is_echoed and params.logprobs is not None:
-        echoing = gather(read_back(loaded.model, each, params.logprobs) for each in prompts)
-        read = await loaded.driver.run(echoing, asked.caller)
-        echoes, prompts = [tokens for tokens, _ in read], [prompt for _, prompt in read]
+        echoes, prompts = await _echo(loaded, prompts, params.logprobs, asked.caller)
     seed = request.seed
     if seed is None:
         seed = 0 if params.beams else new_seed()
     running = loaded.driver.start(generate(loaded.model, prompts, params, seed), asked.caller)
     return StartedGeneration(loaded, request, prompts, echoes, running)
+
+
+async def _echo(
+    loaded: LoadedLanguageModel, prompts: Sequence[Prompt], num_top: int, caller: Caller
+) -> tuple[list[list[TokenLogprob]], list[Prompt]]:
+    """Score the tokens of prompts; return what is left of each to go on from, too."""
+    echoing = gather(read_back(loaded.model, each, num_top) for each in prompts)
+    read = await loaded.driver.run(echoing, caller)
+    return [tokens for tokens, _ in read], [prompt for _, prompt in read]
 
 
 def _too_many(request: GenerationRequest, max_texts: int) -> InvalidParameterError:

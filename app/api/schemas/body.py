@@ -65,14 +65,13 @@ class Body(BaseModel):
     @classmethod
     def _know_every_field(cls, values: Any) -> Any:
         """Refuse an unknown field with a word on those that there are."""
+        fields = cls.model_fields
         for name in values if isinstance(values, dict) else ():
-            if name not in cls.model_fields:
-                near = get_close_matches(name[:50], cls.model_fields, 1, LIKE_ENOUGH) or [
-                    other
-                    for other in TEXT_FIELDS
-                    if name in TEXT_FIELDS and other in cls.model_fields
+            if name not in fields:
+                near = get_close_matches(name[:50], fields, 1, LIKE_ENOUGH) or [
+                    other for other in TEXT_FIELDS if name in TEXT_FIELDS and other in fields
                 ]
-                known = sorted(cls.model_fields, key=cls._distance)
+                known = sorted(fields, key=cls._distance)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
                 context = {"name": name, "hint": hint}
                 raise PydanticCustomError("unknown_field", "unknown field {name}; {hint}", context)
