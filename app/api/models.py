@@ -34,12 +34,12 @@ def make_router(registry: Registry, directory: Path) -> APIRouter:
     @router.get("/models/{name}", responses={404: REFUSALS[404]})
     async def show_model(name: str) -> ModelAnswer:
         """Show one model."""
-        return _answer(registry.get(name))
+        return _answer(registry.models[name])
 
     @router.get("/models/{name}/learning-curve", responses={404: REFUSALS[404]})
     def show_learning_curve(name: str) -> LearningCurveAnswer:
         """Show how a model learned: loss and validation by step, in at most some hundred points each."""
-        curve = curves.of(registry.get(name).name)
+        curve = curves.of(registry.models[name].name)
         return LearningCurveAnswer(
             model=name,
             training=[TrainingPointAnswer(**vars(point)) for point in curve.training],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NoReturn, TypeVar
 
 from inference.drivers.engine_thread import Caller
 from inference.drivers.micro_batcher import MicroBatcher
@@ -78,14 +78,28 @@ def load(checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "a
     return LoadedLanguageModel(model.name, checkpoint, model, driver)
 
 
+class ModelsByName(dict[str, Loaded]):
+    """Models by name.
+
+    Raises
+    ------
+    UnknownModelError
+        For a name that no model has; the message lists those that are loaded.
+    """
+
+    def __missing__(self, name: str) -> NoReturn:
+        known = ", ".join(self) or "none"
+        near = get_close_matches(name[:100], self, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UnknownModelError(f"no model named {name!r}; {hint}loaded are: {known}")
+
+
 class Registry:
     """Finds the model that a request names, or the one that suits its text."""
 
     def __init__(self, loaded: Sequence[Loaded], preferred: Sequence[str]) -> None:
         by_name = {each.name: each for each in loaded}
-        self.models: Mapping[str, Loaded] = {
-            name: by_name[name] for name in in_order(by_name, preferred)
-        }
+        self.models = ModelsByName({name: by_name[name] for name in in_order(by_name, preferred)})
         self._languages: dict[type[Loaded], dict[str, str]] = {
             kind: {
                 name: each.checkpoint.card.language
@@ -114,18 +128,6 @@ class Registry:
         """Name of the language model that comes first, whatever the text."""
         return next(iter(self._languages[LoadedLanguageModel]), None)
 
-    def get(self, name: str) -> Loaded:
-        """Find a model by name.
-
-        Raises
-        ------
-        UnknownModelError
-            If no model has this name; the message lists those that are loaded.
-        """
-        if name not in self.models:
-            raise self._unknown(name)
-        return self.models[name]
-
     def find(
         self,
         kind: type[LoadedT],
@@ -148,8 +150,6 @@ class Registry:
             name = first_of_language(languages, language or recognise_language(text))
         if name is None:
             raise UnknownModelError(f"no {kind.called} is loaded")
-        if name not in self.models:
-            raise self._unknown(name)
         found = self.models[name]
         caller.stats.note_model(name)
         if not isinstance(found, kind):
@@ -158,9 +158,3 @@ class Registry:
                 f"{name} is no {kind.called}; this route takes one, and loaded are: {known}"
             )
         return found
-
-    def _unknown(self, name: str) -> UnknownModelError:
-        known = ", ".join(self.models) or "none"
-        near = get_close_matches(name[:100], self.models, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        return UnknownModelError(f"no model named {name!r}; {hint}loaded are: {known}")

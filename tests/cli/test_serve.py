@@ -50,7 +50,7 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10)
     server = cli.serve.DrainingServer(config, app.state.registry.stop)
     started, is_running = startup_of(server), threading.Event()
-    metrics = app.state.registry.get("tiny").driver.metrics
+    metrics = app.state.registry.models["tiny"].driver.metrics
     count_opened = metrics.count_opened
 
     def count(timings, now) -> None:

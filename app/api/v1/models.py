@@ -32,7 +32,7 @@ def make_router(registry: Registry, prefix: str = "") -> APIRouter:
     )
     async def show_model(model: str) -> dict[str, Any]:
         """Show one model."""
-        return _answer(registry.get(model), started)
+        return _answer(registry.models[model], started)
 
     return router
 

@@ -25,7 +25,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
     @router.post(f"{prefix}/tokenize", include_in_schema=is_listed)
     async def tokenize(body: TokenizeBody, request: Request) -> Response:
         """Turn a text to token ids; the name of a special token is its single id."""
-        tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
+        tokenizer = registry.models[model_of(request, body.model, registry)].checkpoint.tokenizer
         limit = settings.max_score_tokens
         [encoding] = await map_texts(
             encode, tokenizer, [body.prompt], max_tokens=limit, param="prompt", with_names=True
@@ -45,7 +45,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
     @router.post(f"{prefix}/detokenize", include_in_schema=is_listed)
     async def detokenize(body: DetokenizeBody, request: Request) -> Response:
         """Turn token ids to text; special tokens are shown by their names."""
-        tokenizer = registry.get(model_of(request, body.model, registry)).checkpoint.tokenizer
+        tokenizer = registry.models[model_of(request, body.model, registry)].checkpoint.tokenizer
         require_valid(tokenizer, body.tokens, "tokens")
         text = await asyncio.to_thread(tokenizer.decode_with_names, body.tokens)
         return JSONResponse({"prompt": text})
@@ -53,7 +53,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
     @router.get(f"{prefix}/tokenizer_info", include_in_schema=is_listed)
     async def show_tokenizer(request: Request, model: str | None = None) -> dict[str, Any]:
         """Tell a tokenizer's kind, size and special tokens; `<eos>` begins every text and ends it."""
-        tokenizer = registry.get(model_of(request, model, registry)).checkpoint.tokenizer
+        tokenizer = registry.models[model_of(request, model, registry)].checkpoint.tokenizer
         return {
             "tokenizer_class": f"refrain:{tokenizer.kind}",
             "vocab_size": tokenizer.vocab_size,

@@ -131,8 +131,8 @@ def test_no_text_of_a_caller_is_in_any_log_line(faulty, written) -> None:
     def broken(*_: object) -> None:
         raise ValueError(MARKER)
 
-    app.state.registry.get("english").driver.engine.step = broken
-    app.state.registry.get("sentiment-en").driver._run_batch = broken
+    app.state.registry.models["english"].driver.engine.step = broken
+    app.state.registry.models["sentiment-en"].driver._run_batch = broken
     for path in ("/score", "/sentiment"):
         body = {"text": f"{MARKER} " * 30, "model": "english" if path == "/score" else None}
         answer = httpx.post(f"{client.base_url}{path}", json=body, timeout=60)

@@ -58,7 +58,7 @@ def test_a_classifier_with_a_full_queue_refuses_before_anything_is_tokenized(che
             await classify(serving, asked(), [TOO_LONG], None)
         others = asyncio.create_task(classify(serving, asked(), ["A day"] * 2, None))
         await asyncio.sleep(0)
-        assert serving.registry.get("sentiment-en").driver.load.num_waiting == 2
+        assert serving.registry.models["sentiment-en"].driver.load.num_waiting == 2
         with pytest.raises(QueueFullError, match="come back later"):
             await classify(serving, asked(), [TOO_LONG], None)
         others.cancel()

@@ -25,7 +25,7 @@ def test_a_model_is_found_by_name_or_by_the_language_of_the_text(checkpoints) ->
 def test_a_name_that_is_none_is_refused_with_those_that_are(checkpoints) -> None:
     async def body(serving) -> None:
         with pytest.raises(UnknownModelError, match="did you mean english"):
-            serving.registry.get("englsh")
+            serving.registry.models["englsh"]
         with pytest.raises(WrongTaskError, match="takes one, and loaded are: english, bytes"):
             serving.registry.find(LoadedLanguageModel, "sentiment-en", "", Caller())
         with pytest.raises(WrongTaskError, match="sentiment-en is no language model"):

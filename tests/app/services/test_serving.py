@@ -74,7 +74,7 @@ def test_texts_that_are_written_go_on_while_states_that_fit_no_slot_are_refused(
         _, (found,) = await predict(
             serving, asked("english"), ["The"], NextQuery(return_state=True)
         )
-        token = serving.states.encode(serving.registry.get("english").model, found.state)
+        token = serving.states.encode(serving.registry.models["english"].model, found.state)
         whole = await (await start_generation(serving, asked("english"), written)).answer()
         started = await start_generation(serving, asked("english"), streamed)
         deltas = started.deltas()
@@ -114,7 +114,7 @@ def test_a_state_of_a_model_that_is_not_served_is_one_of_an_unknown_model(checkp
             serving, asked("bytes"), ["The"], ScoreParams(return_state=True)
         )
         token = serving.states.encode(loaded.model, found.state)
-        less = replace(serving, registry=Registry([serving.registry.get("english")], []))
+        less = replace(serving, registry=Registry([serving.registry.models["english"]], []))
         with pytest.raises(UnknownModelError, match="no model named 'bytes'"):
             less.find(asked(state=token), "The")
 

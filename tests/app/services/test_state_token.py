@@ -58,7 +58,7 @@ def test_a_token_of_another_format_is_stale(checkpoints) -> None:
 
 def test_a_state_of_another_model_or_of_another_length_is_stale_at_the_edge(checkpoints) -> None:
     def check(serving, model, state, token) -> None:
-        tang = serving.registry.get("tang").model
+        tang = serving.registry.models["tang"].model
         with pytest.raises(StaleStateError, match="another version of english"):
             serving.states.decode(token).open(tang)
         for packed in (state.packed[:-1], state.packed + b"\0", b""):
