@@ -143,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
     params = checked(lambda: _params(options))
     with closing(answers_of(options)) as answers:
         is_shown = sys.stdout.isatty() and not options.json
-        if is_shown and given and params.num_slots == 1:
+        if is_shown and given and params.num_beams == params.num_tried == 1:
             _stream(answers.stream(given[0], params, options.seed))
         else:
             _write_all(answers, options, given, params)

@@ -28,6 +28,10 @@ class EngineStoppedError(EngineError):
 class EngineFailureError(EngineError):
     """A step broke; the cause is chained."""
 
+    def __init__(self, cause: BaseException, what: str = "a step of the engine") -> None:
+        super().__init__(f"{what} broke: {cause!r}")
+        self.__cause__ = cause
+
 
 class TextTooLongError(InvalidParameterError):
     """More tokens than the limit."""

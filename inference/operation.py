@@ -92,7 +92,10 @@ Operation = Generator[Work, Any, R]
 
 def gather(operations: Iterable[Operation[R]]) -> Operation[list[R]]:
     """Run operations side by side; return their answers in order. The first fault ends all of them."""
-    answers: list[R] = yield Gather(list(operations))
+    operations = list(operations)
+    if len(operations) == 1:  # of which nothing is to be kept apart
+        return [(yield from operations[0])]
+    answers: list[R] = yield Gather(operations)
     return answers
 
 

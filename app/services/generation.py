@@ -15,7 +15,6 @@ from inference.operations.generation import (
     Generation,
     GenerationParams,
     generate,
-    new_seed,
     read_back,
 )
 from inference.operations.prompt import Prompt, read_prompt
@@ -81,7 +80,7 @@ async def start_generation(
         raise InvalidParameterError(message, "max_tokens")
     text = "".join([prompt for prompt in request.prompts if isinstance(prompt, str)])
     loaded, start = serving.find(asked, text)
-    loaded.driver.admit(len(request.prompts) * params.num_slots)
+    loaded.driver.admit(len(request.prompts) * max(params.num_beams, params.num_tried))
     prompts = await map_texts(
         read_prompt,
         loaded.model.tokenizer,
@@ -94,10 +93,8 @@ async def start_generation(
     echoes: list[list[TokenLogprob]] = []
     if request.is_echoed and params.logprobs is not None:
         echoes, prompts = await _echo(loaded, prompts, params.logprobs, asked.caller)
-    seed = request.seed
-    if seed is None:
-        seed = 0 if params.beams else new_seed()
-    running = loaded.driver.start(generate(loaded.model, prompts, params, seed), asked.caller)
+    operation = generate(loaded.model, prompts, params, request.seed)
+    running = loaded.driver.start(operation, asked.caller)
     return StartedGeneration(loaded, request, prompts, echoes, running)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from cli.options import num_threads_of, only
 from cli.serve import read_settings
 from inference.local import LocalClassifier, LocalModel
 from inference.operations.embedding import Pooling
-from inference.operations.generation import Generation, GenerationParams, new_seed
+from inference.operations.generation import Generation, GenerationParams
 from inference.operations.next_token import NextQuery, NextToken
 from inference.operations.rescoring import Hypothesis, RescoringParams
 from inference.operations.scoring import ScoreParams, TextScore
@@ -60,13 +61,12 @@ class LocalAnswers(Answers):
         self, prompts: Sequence[str], params: GenerationParams, seed: int | None
     ) -> Iterator[Answer]:
         model = self.language_model("".join(prompts))
-        seeds = [_seed(params, seed) for _ in prompts]
-        return _named(model, model.generate_all(prompts, params, seeds))
+        return _named(model, model.generate_all(prompts, params, [seed] * len(prompts)))
 
     def stream(self, prompt: str, params: GenerationParams, seed: int | None) -> Iterator[str]:
-        sampling = replace(params.sampling, seed=_seed(params, seed))
-        wanted = replace(params, sampling=sampling)
-        for delta in self.language_model(prompt).stream(prompt, wanted):
+        drawn = secrets.randbits(53) if seed is None else seed
+        seeded = replace(params, sampling=replace(params.sampling, seed=drawn))
+        for delta in self.language_model(prompt).stream(prompt, seeded):
             yield delta.text
 
     def score(self, texts: Sequence[str], params: ScoreParams) -> Iterator[Answer]:
@@ -123,12 +123,6 @@ def _named(
 ) -> Iterator[Answer]:
     for each in found:
         yield {"model": model.checkpoint.name, **each.as_json()}
-
-
-def _seed(params: GenerationParams, given: int | None) -> int:
-    if given is not None:
-        return given
-    return 0 if params.beams else new_seed()
 
 
 def _sample(texts: Sequence[str]) -> str:

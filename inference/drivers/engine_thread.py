@@ -96,8 +96,7 @@ class EngineThread:
 
     def _break(self, error: Exception) -> EngineError:
         """Serve nothing from now on; return what broke as it is reported."""
-        failure = EngineFailureError(f"a step of the engine broke: {error!r}")
-        failure.__cause__ = error
+        failure = EngineFailureError(error)
         with self._condition:
             self._refusal = failure
             self._wake()

@@ -94,8 +94,7 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
                 answers = self._run_batch([job.item for job in jobs])
                 answered = list(zip(jobs, answers, strict=True))
             except Exception as error:
-                failure = EngineFailureError(f"a batch broke: {error!r}")
-                failure.__cause__ = error
+                failure = EngineFailureError(error, "a batch")
                 self._deliver([(job, failure) for job in jobs])
             else:
                 self._count(jobs, started)

@@ -75,7 +75,7 @@ class ThreadedDriver(EngineThread):
                 requests, execution.caller.name, is_admitted=execution.is_admitted
             )
             is_only = self._is_asleep and engine.scheduler.num_taken == 1
-            is_quick = is_only and engine.is_quick and not request.is_written
+            is_quick = is_only and engine.is_quick and not sequences[0].is_written
             if is_quick and request.num_unread <= MAX_AT_ONCE:
                 try:
                     execution.inbox.append((sequences[0], engine.finish(sequences[0])))

@@ -197,9 +197,9 @@ class Engine:
         self.metrics.count_steps(len(rows), num_steps, now - started)
         for sequence in [s for s in self._unwritten if s.native.struct.num_found]:
             self._unwritten.remove(sequence)
-            steps_ago = sequence.native.struct.num_found - 1
-            moment = now - steps_ago * (now - started) / max(1, num_steps)
-            self.metrics.count_first_token(sequence.timings, moment)
+            timings, steps_ago = sequence.timings, sequence.native.struct.num_found - 1
+            timings.first_token = now - steps_ago * (now - started) / max(1, num_steps)
+            self.metrics.first_token_seconds.count(timings.first_token - timings.entered)
         self._num_uncounted += num_steps
         if self._num_uncounted >= COUNT_STEPS:
             self._num_uncounted = 0
@@ -232,11 +232,8 @@ class Engine:
 
     def _rows(self, sequences: list[Sequence]) -> list[Sequence]:
         """Return what steps: of a search all of its live hypotheses."""
-        rows: list[Sequence] = []
-        for sequence in sequences:
-            search = self._searches.get(sequence)
-            rows += search.rows if search else [sequence]
-        return rows
+        searches = self._searches
+        return [row for s in sequences for row in (searches[s].rows if s in searches else [s])]
 
     def _advance_search(self, root: Sequence) -> list[tuple[Sequence, Result]]:
         search = self._searches[root]

@@ -6,6 +6,7 @@ explains each metric.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -66,32 +67,21 @@ class EngineMetrics:
             timings.opened = now
             self.queue_seconds.count(now - timings.entered)
 
-    def count_first_token(self, timings: Timings, moment: float) -> None:
-        """Count a text whose first token was written."""
-        timings.first_token = moment
-        self.first_token_seconds.count(moment - timings.entered)
-
     def count_sent(self, messages: Iterable[tuple[Timings, int]], now: float) -> None:
         """Count messages of so many tokens each: the time since the one before, in equal parts, one for each token.
 
         A text's first message counts from the first token on, which has no token before it. Streams that step together
         mostly have the same time behind them, so equal ones are counted at once.
         """
-        since, size, times = now, 0, 0
+        alike: Counter[tuple[float, int]] = Counter()
         for timings, num_tokens in messages:
             before, timings.sent = timings.sent, now
             if before is None:
                 before, num_tokens = timings.first_token, num_tokens - 1
-            if before is None or num_tokens <= 0:
-                continue
-            if before == since and num_tokens == size:
-                times += num_tokens
-                continue
-            if times:
-                self.inter_token_seconds.count((now - since) / size, times)
-            since, size, times = before, num_tokens, num_tokens
-        if times:
-            self.inter_token_seconds.count((now - since) / size, times)
+            if before is not None and num_tokens > 0:
+                alike[before, num_tokens] += num_tokens
+        for (before, num_tokens), times in alike.items():
+            self.inter_token_seconds.count((now - before) / num_tokens, times)
 
 
 @dataclass

@@ -106,13 +106,6 @@ class Request:
         return cls(Purpose.GENERATE, token_ids, start, READ_ONLY, Want(state=True, hidden=hidden))
 
     @property
-    def is_written(self) -> bool:
-        """Whether the text is continued."""
-        return self.purpose is Purpose.BRANCH or (
-            self.purpose is Purpose.GENERATE and self.sampling.max_tokens > 0
-        )
-
-    @property
     def num_unread(self) -> int:
         """Tokens to be read for it, where no cache knows them."""
         return len(self.token_ids) + (1 if self.start is None else len(self.start.unread))

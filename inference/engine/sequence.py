@@ -33,6 +33,8 @@ class Sequence:
         Who asked: callers take turns, and see no state but their own.
     is_streamed
         Whether tokens that are written are reported at once, or all at the end.
+    is_written
+        Whether the text is continued.
     only_reads
         Whether nothing is written or scored, so that the last token is read too.
     is_reader_ready
@@ -59,6 +61,7 @@ class Sequence:
         self.caller = caller
         self.wants_state = request.want.state
         self.num_slots = request.beams.num_beams if request.beams else 1
+        self.is_written = native.writes or request.beams is not None
         self.is_prefill_only = native.is_prefill_only
         self.is_streamed = request.is_streamed and request.purpose is Purpose.GENERATE
         self.only_reads = self.is_prefill_only or request.purpose is Purpose.PREDICT

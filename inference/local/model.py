@@ -91,11 +91,11 @@ class LocalModel:
         self,
         prompts: Iterable[str],
         params: GenerationParams,
-        seeds: Iterable[int] | None = None,
+        seeds: Iterable[int | None] | None = None,
     ) -> Iterator[Generation]:
         """Continue prompts side by side; answers come in their order, as soon as they are there.
 
-        `seeds` has one for each prompt; without it all have that of `params.sampling`.
+        `seeds` has one for each prompt, None to have it drawn; without them all have that of `params.sampling`.
         """
         seeds = repeat(params.sampling.seed) if seeds is None else seeds
         return self.driver.run_all(
@@ -113,10 +113,8 @@ class LocalModel:
         InvalidParameterError
             If the text is known only at the end: that of a search, or the best of several.
         """
-        prompts, streamed = (
-            [read_prompt(self.tokenizer, prompt, state)],
-            replace(params, stream=True),
-        )
+        prompts = [read_prompt(self.tokenizer, prompt, state)]
+        streamed = replace(params, stream=True)
         return self.driver.stream(generate(self.model, prompts, streamed, params.sampling.seed))
 
     def score(self, text: str, state: TextState | None = None) -> TextScore:

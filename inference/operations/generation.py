@@ -129,19 +129,9 @@ class GenerationParams(Plain):
         return {**given, **super().as_json()}
 
     @property
-    def beams(self) -> BeamParams | None:
-        """How to search, if this is a search."""
-        return BeamParams(self.num_beams, self.length_penalty) if self.num_beams > 1 else None
-
-    @property
     def num_tried(self) -> int:
         """Texts that are written for each prompt."""
         return self.best_of or self.n
-
-    @property
-    def num_slots(self) -> int:
-        """Slots that each prompt takes."""
-        return max(self.num_beams, self.num_tried)
 
 
 @dataclass(frozen=True)
@@ -178,9 +168,9 @@ class Generation(Plain):
 
 
 def generate(
-    model: TextModel, prompts: Sequence[Prompt], params: GenerationParams, seed: int = 0
+    model: TextModel, prompts: Sequence[Prompt], params: GenerationParams, seed: int | None = 0
 ) -> Operation[Generation]:
-    """Continue prompts side by side; a search draws nothing by chance.
+    """Continue prompts side by side; where no seed is named one is drawn, but for a search, which needs none.
 
     Raises
     ------
@@ -188,6 +178,9 @@ def generate(
         If a biased or allowed text is not one token of the model.
     """
     sampling = constrained(params.sampling, model.tokenizer, params.logit_bias, params.allowed)
+    if seed is None:
+        # Of a size that every reader of JSON counts exactly.
+        seed = 0 if params.num_beams > 1 else secrets.randbits(53)
     if params.num_beams > 1:
         found = yield from gather([_search(model, each, params, sampling) for each in prompts])
         tried = kept = _numbered([each for found_here in found for each in found_here])
@@ -227,11 +220,6 @@ def read_back(
     if found:
         found[0] = TokenLogprob(found[0].token, None, [], found[0].offset)
     return found, left
-
-
-def new_seed() -> int:
-    """Draw a seed for who names none, of a size that every reader of JSON counts exactly."""
-    return secrets.randbits(53)
 
 
 def seed_of(seed: int, index: int) -> int:
@@ -278,10 +266,9 @@ def _search(
     model: TextModel, prompt: Prompt, params: GenerationParams, sampling: SamplingParams
 ) -> Operation[list[Completion]]:
     """Find the likeliest texts."""
+    beams = BeamParams(params.num_beams, params.length_penalty)
     want = Want(top=params.logprobs or 0, state=params.return_state)
-    searched = yield Request(
-        Purpose.BRANCH, prompt.ids, prompt.start, sampling, want, beams=params.beams
-    )
+    searched = yield Request(Purpose.BRANCH, prompt.ids, prompt.start, sampling, want, beams=beams)
     assert isinstance(searched, Searched)
     found = []
     for each in searched.hypotheses[: params.n]:

@@ -43,13 +43,8 @@ class TextModel:
         assert isinstance(self.checkpoint.model, LanguageModel)
         return self.checkpoint.model.output_matrix.shape[1]
 
-    @property
-    def cache_config(self) -> NeuralCacheConfig:
-        """How far a neural cache is heeded: as was fitted, or as is usual."""
-        return self.checkpoint.neural_cache or NeuralCacheConfig()
-
     def new_cache(self) -> NeuralCache:
-        """Make the neural cache of a text that adapts.
+        """Make the neural cache of a text that adapts: as was fitted, or as is usual.
 
         Raises
         ------
@@ -60,4 +55,5 @@ class TextModel:
             raise InvalidParameterError(
                 f"{self.name} runs in {self.precision}: only models in int8 adapt", "adaptive"
             )
-        return NeuralCache(self.cache_config, self.shape.hidden_size)
+        config = self.checkpoint.neural_cache or NeuralCacheConfig()
+        return NeuralCache(config, self.shape.hidden_size)

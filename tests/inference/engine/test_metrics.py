@@ -137,12 +137,11 @@ def test_a_first_token_is_dated_back_by_the_tokens_that_came_after_it_in_the_cal
 
 def test_the_tokens_of_one_message_share_the_time_since_the_message_before() -> None:
     metrics, timings = EngineMetrics(), Timings(entered=1.0)
-    metrics.count_first_token(timings, 3.0)
+    timings.first_token = 3.0
     metrics.count_sent([(timings, 1)], 3.0)
     assert num_values(metrics.inter_token_seconds) == 0
     metrics.count_sent([(timings, 4)], 3.16)
     metrics.count_sent([(timings, 1)], 3.26)
-    assert metrics.first_token_seconds.sum == 2.0
     assert num_values(metrics.inter_token_seconds) == 5
     assert metrics.inter_token_seconds.sum == pytest.approx(0.26)
     assert metrics.inter_token_seconds.counts[SHORT_SECONDS.index(0.05)] == 4

@@ -22,22 +22,6 @@ STATE = TextState(b"secret", 12, (7, 8))
 WRITING, READING = SamplingParams(max_tokens=3), SamplingParams(max_tokens=0)
 
 
-@pytest.mark.parametrize(
-    ("purpose", "sampling", "is_written"),
-    [
-        (Purpose.GENERATE, WRITING, True),
-        (Purpose.GENERATE, READING, False),
-        (Purpose.BRANCH, WRITING, True),
-        (Purpose.SCORE, WRITING, False),
-        (Purpose.PREDICT, WRITING, False),
-    ],
-)
-def test_a_text_is_written_by_a_generation_of_some_length_or_a_search(
-    purpose, sampling, is_written
-) -> None:
-    assert Request(purpose, [3], sampling=sampling).is_written == is_written
-
-
 def test_what_is_unread_is_the_boundary_or_the_rest_of_the_state_and_the_text() -> None:
     assert Request(Purpose.PREDICT, [3, 4, 5]).num_unread == 4
     assert Request(Purpose.PREDICT, []).num_unread == 1
@@ -52,7 +36,6 @@ def test_reading_asks_for_a_state_and_for_no_prediction(start) -> None:
     assert request.start is start
     assert request.sampling.max_tokens == 0
     assert (request.want.state, request.want.hidden, request.want.top) == (True, False, 0)
-    assert not request.is_written
     assert Request.read([3], hidden=True).want.hidden
 
 

@@ -174,3 +174,21 @@ def test_only_a_search_takes_more_than_one_slot() -> None:
         assert sequence(purpose).num_slots == 1
     request = Request(Purpose.BRANCH, [3], beams=BeamParams(4))
     assert Sequence(request, NativeSequence(Purpose.BRANCH, [1, 3], SHAPE)).num_slots == 4
+
+
+@pytest.mark.parametrize(
+    ("purpose", "max_tokens", "is_written"),
+    [
+        (Purpose.GENERATE, 3, True),
+        (Purpose.GENERATE, 0, False),
+        (Purpose.SCORE, 3, False),
+        (Purpose.PREDICT, 3, False),
+    ],
+)
+def test_a_text_is_written_by_a_generation_of_some_length(purpose, max_tokens, is_written) -> None:
+    assert sequence(purpose, max_tokens=max_tokens).is_written == is_written
+
+
+def test_a_text_is_written_by_a_search() -> None:
+    request = Request(Purpose.BRANCH, [3], beams=BeamParams(4))
+    assert Sequence(request, NativeSequence(Purpose.BRANCH, [1, 3], SHAPE)).is_written

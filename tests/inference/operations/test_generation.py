@@ -14,7 +14,6 @@ from inference.operations.generation import (
     Usage,
     check_search,
     generate,
-    new_seed,
     read_back,
     seed_of,
 )
@@ -77,7 +76,11 @@ def test_the_first_seed_is_the_requests_own_and_the_others_are_drawn_from_it() -
 
 
 def test_a_seed_that_is_drawn_is_a_number_that_json_counts_exactly() -> None:
-    drawn = {new_seed() for _ in range(200)}
+    params = GenerationParams(SAMPLING)
+    drawn = set()
+    for _ in range(200):
+        reply = replies(written([5], "length"))
+        drawn.add(run_by_hand(generate(MODEL, prompts("The"), params, None), reply).answer.seed)
     assert len(drawn) == 200
     assert all(seed == int(float(seed)) for seed in drawn)
 
@@ -172,14 +175,13 @@ def test_a_text_that_was_not_cut_has_the_state_that_came_with_it() -> None:
 
 def test_after_a_text_that_is_done_the_operation_asks_nothing_more() -> None:
     operation = generate(MODEL, prompts("The"), GenerationParams(SAMPLING))
-    (part,) = next(operation).operations
-    next(part)
-    assert isinstance(part.send(written(CAT_SAT, None)), Delta)
-    assert part.send(None) is MORE
-    assert isinstance(part.send(written(CAT_SAT)), Delta)
+    next(operation)
+    assert isinstance(operation.send(written(CAT_SAT, None)), Delta)
+    assert operation.send(None) is MORE
+    assert isinstance(operation.send(written(CAT_SAT)), Delta)
     with pytest.raises(StopIteration) as end:
-        part.send(None)
-    assert end.value.value.text == " cat sat cat sat"
+        operation.send(None)
+    assert end.value.value.choices[0].text == " cat sat cat sat"
 
 
 def test_the_best_of_several_are_those_whose_mean_token_is_likeliest() -> None:
@@ -302,10 +304,10 @@ def test_parameters_that_do_not_go_together_are_refused_by_name(params, param) -
 
 
 def test_parameters_that_do_go_together_are_taken() -> None:
-    assert GenerationParams(n=2, best_of=2, stream=True).num_slots == 2
-    assert GenerationParams(n=2, best_of=5).num_slots == 5
-    assert GenerationParams(n=2, num_beams=4).num_slots == 4
-    assert GenerationParams(SamplingParams(max_tokens=0)).num_slots == 1
+    assert GenerationParams(n=2, best_of=2, stream=True).num_tried == 2
+    assert GenerationParams(n=2, best_of=5).num_tried == 5
+    assert GenerationParams(n=2, num_beams=4).num_tried == 2
+    assert GenerationParams(SamplingParams(max_tokens=0)).num_tried == 1
 
 
 @pytest.mark.parametrize(

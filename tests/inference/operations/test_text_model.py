@@ -24,7 +24,7 @@ def test_units_are_counted_without_what_pads_a_state() -> None:
 
 def test_a_cache_heeds_what_was_fitted_to_the_checkpoint_and_else_what_is_usual() -> None:
     model = text_model(hidden_size=16)
-    assert model.cache_config == NeuralCacheConfig()
+    assert model.new_cache().config == NeuralCacheConfig()
     fitted = NeuralCacheConfig(weight=0.3, window=50)
     checkpoint = replace(model.checkpoint, neural_cache=fitted)
     cache = replace(model, checkpoint=checkpoint).new_cache()
