@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -147,6 +147,14 @@ def _write(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def bytes_of(model: Model) -> Iterator[bytes]:
+    """Yield the name and the values of each tensor of a model, in the order of names."""
+    tensors = model.state_dict() if isinstance(model, nn.Module) else model.tensors()
+    for name in sorted(tensors):
+        yield name.encode()
+        yield tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
 
 
 def load_checkpoint(directory: Path, device: torch.device | str = "cpu") -> Checkpoint:

@@ -70,7 +70,6 @@ def load(checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "a
             partial(checkpoint.model.probabilities, boundary_id=eos_id),
             max_batch=MAX_BATCH,
             max_queue=config.max_queue,
-            num_tokens_of=len,
         )
         return LoadedClassifier(checkpoint.name, checkpoint, batcher)
     model, engine = load_engine(checkpoint, config, precision)

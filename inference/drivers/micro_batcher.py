@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from inference.drivers.engine_thread import Caller, EngineThread, Load
 from inference.engine.metrics import EngineMetrics, Timings
 from inference.errors import EngineError, EngineFailureError, QueueFullError, RequestTooLargeError
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Sized)
 Answer = TypeVar("Answer")
 
 
@@ -22,12 +22,13 @@ Answer = TypeVar("Answer")
 class _Job(Generic[Item, Answer]):
     item: Item
     future: asyncio.Future[Answer]
-    num_tokens: int
     timings: Timings
 
 
 class MicroBatcher(EngineThread, Generic[Item, Answer]):
     """A thread that takes whatever is queued, runs it as one batch, and resolves the futures.
+
+    An item is as long as it has tokens.
 
     Parameters
     ----------
@@ -35,8 +36,6 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
         Returns one answer an item, in order. Where it breaks, the jobs of its batch fail and the thread goes on.
     max_batch, max_queue
         Items that run at once, and items that may wait.
-    num_tokens_of
-        Returns how many tokens an item has.
     """
 
     def __init__(
@@ -45,11 +44,9 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
         *,
         max_batch: int,
         max_queue: int,
-        num_tokens_of: Callable[[Item], int],
     ) -> None:
         super().__init__("micro-batcher")
         self.metrics = EngineMetrics()
-        self._num_tokens_of = num_tokens_of
         self._num_running = 0
         self._run_batch = run_batch
         self._max_batch = max_batch
@@ -63,10 +60,7 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
     async def run(self, items: Sequence[Item], caller: Caller | None = None) -> list[Answer]:
         """Run items, all or none, in whatever batches they fall; answers in their order."""
         loop, now = asyncio.get_running_loop(), time.perf_counter()
-        jobs = [
-            _Job[Item, Answer](item, loop.create_future(), self._num_tokens_of(item), Timings(now))
-            for item in items
-        ]
+        jobs = [_Job[Item, Answer](each, loop.create_future(), Timings(now)) for each in items]
         with self._condition:
             self.admit(len(jobs))
             self._queue.extend(jobs)
@@ -105,9 +99,9 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
         now = time.perf_counter()
         self.metrics.count_steps(len(jobs), 1, now - started)
         for job in jobs:
-            job.timings.num_prompt = job.num_tokens
+            job.timings.num_prompt = len(job.item)
             self.metrics.count_opened(job.timings, started)
-            self.metrics.count_tokens(job.num_tokens, 0, now)
+            self.metrics.count_tokens(len(job.item), 0, now)
 
     def _end_all(self, error: EngineError) -> None:
         self._deliver([(job, error) for job in self._queue])

@@ -76,6 +76,8 @@ class GenerationParams(Plain):
         To report each token's log-probability and so many alternatives; None reports none.
     stream
         Whether text is read as it is written.
+    num_tried
+        Texts that are written for each prompt.
 
     Raises
     ------
@@ -83,7 +85,7 @@ class GenerationParams(Plain):
         If one is out of its bounds, or they do not go together.
     """
 
-    hidden = frozenset({"sampling"})
+    hidden = frozenset({"sampling", "num_tried"})
 
     sampling: SamplingParams = GREEDY
     n: int = 1
@@ -96,9 +98,11 @@ class GenerationParams(Plain):
     logprobs: int | None = None
     return_state: bool = False
     stream: bool = False
+    num_tried: int = field(init=False)
 
     def __post_init__(self) -> None:
         check_bounds(self, BOUNDS)
+        object.__setattr__(self, "num_tried", self.best_of or self.n)
         if "" in self.stop:
             raise InvalidParameterError("an empty string would end every text at once", "stop")
         is_search = self.num_beams > 1
@@ -127,11 +131,6 @@ class GenerationParams(Plain):
         usual = {name: each.default for name, each in PARAMETERS.items()}
         given = {name: value for name, value in sampling.items() if value != usual[name]}
         return {**given, **super().as_json()}
-
-    @property
-    def num_tried(self) -> int:
-        """Texts that are written for each prompt."""
-        return self.best_of or self.n
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def generate(
         wanted = [prompt for prompt in prompts for _ in range(params.num_tried)]
         operations = []
         for index, prompt in enumerate(wanted):
-            seeded = replace(sampling, seed=seed_of(seed, index))
+            seeded = replace(sampling, seed=seed_of(seed, index) if index else seed)
             operations.append(_write(model, prompt, params, seeded, index))
         tried = kept = yield from gather(operations)
         if params.num_tried > params.n:
@@ -223,9 +222,7 @@ def read_back(
 
 
 def seed_of(seed: int, index: int) -> int:
-    """Return the seed of a text by its index: the request's own for the first, a hash of both for the others."""
-    if index == 0:
-        return seed
+    """Return the seed of a text by its index from 1: a hash of both. The first text has the request's own."""
     digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 

@@ -168,11 +168,12 @@ def _compare(
         )
     )
     log_probs = _among(compared, found)
+    exact = log_probs.astype(np.float64)
     by_token = dict(zip(compared, log_probs.tolist(), strict=True))
     unk_id = model.tokenizer.unk_id
     return NextToken(
         predictions=[],
-        entropy=_entropy_of(log_probs),
+        entropy=max(0.0, -float((np.exp(exact) * exact).sum())),
         candidates=[
             _best_spelling(each, [(ids, by_token[ids[0]]) for ids in ways if len(ids) == 1], unk_id)
             for each, ways in zip(query.candidates, spellings, strict=True)
@@ -253,12 +254,6 @@ def _among(compared: Sequence[int], found: Predicted) -> NDArray[np.float32]:
     largest = chosen.max()
     normalised: NDArray[np.float32] = chosen - largest - np.log(np.exp(chosen - largest).sum())
     return normalised
-
-
-def _entropy_of(log_probs: NDArray[np.float32]) -> float:
-    """Return the entropy of a distribution, in nats."""
-    exact = log_probs.astype(np.float64)
-    return max(0.0, -float((np.exp(exact) * exact).sum()))
 
 
 def _blended(found: Scored, cache: CacheView | None) -> list[float]:

@@ -6,15 +6,12 @@ import hashlib
 from dataclasses import replace
 from typing import Literal
 
-import torch
-from torch import nn
-
 from inference.engine.config import EngineConfig
 from inference.engine.runner import Runner
 from inference.runners.int8_runner import Int8Runner
 from inference.runners.torch_runner import TorchRunner
 from models.bf16 import Bf16LanguageModel
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, bytes_of
 from models.errors import PrecisionError
 from models.int8 import Int8LanguageModel, has_int8_form
 from models.kneser_ney import KneserNeyModel
@@ -73,10 +70,6 @@ def version_of(checkpoint: Checkpoint, precision: str, shape: ModelShape) -> byt
     form = f"int8 form {INT8_FORM}" if precision == "int8" else precision
     for part in (form, str(shape), checkpoint.tokenizer.to_json()):
         digest.update(hashlib.blake2b(part.encode()).digest())
-    model = checkpoint.model
-    tensors = model.state_dict() if isinstance(model, nn.Module) else model.tensors()
-    for name in sorted(tensors):
-        values = tensors[name].detach().cpu().contiguous()
-        digest.update(name.encode())
-        digest.update(values.view(torch.uint8).numpy().tobytes())
+    for part_of_model in bytes_of(checkpoint.model):
+        digest.update(part_of_model)
     return digest.digest()

@@ -17,14 +17,27 @@ from tests.support.fake_runner import LIMIT
 from tests.support.token_operations import CountedStats
 
 
+class Number(int):
+    """An item of as many tokens as it counts."""
+
+    def __len__(self) -> int:
+        return self
+
+
+class Numbers(MicroBatcher):
+    """A batcher of such items."""
+
+    async def run(self, items, caller=None) -> list:
+        return await super().run([*map(Number, items)], caller)
+
+
 def serve(body, run_batch, **limits) -> None:
     """Run a coroutine against a started batcher, stop it, and look for what is left behind."""
 
     async def run() -> None:
         faults = []
         asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
-        limited = {"max_batch": 4, "max_queue": 10, "num_tokens_of": lambda item: item, **limits}
-        batcher = MicroBatcher(run_batch, **limited)
+        batcher = Numbers(run_batch, **{"max_batch": 4, "max_queue": 10, **limits})
         batcher.start_thread()
         try:
             await asyncio.wait_for(body(batcher), LIMIT)
@@ -148,7 +161,7 @@ def test_a_caller_who_leaves_while_his_batch_runs_harms_nobody() -> None:
 
 def test_an_event_loop_that_is_gone_keeps_nobody_else_from_an_answer() -> None:
     held = HeldBatch()
-    batcher = MicroBatcher(held, max_batch=4, max_queue=10, num_tokens_of=lambda item: item)
+    batcher = Numbers(held, max_batch=4, max_queue=10)
     batcher.start_thread()
 
     async def leave() -> None:
@@ -219,7 +232,7 @@ def test_stopping_ends_those_who_wait_and_answers_those_whose_batch_runs() -> No
 def test_a_classifier_counts_texts_and_their_tokens() -> None:
     async def main() -> tuple[MicroBatcher, Caller]:
         caller = Caller(stats=CountedStats())
-        batcher = MicroBatcher(list, max_batch=4, max_queue=10, num_tokens_of=len)
+        batcher = MicroBatcher(list, max_batch=4, max_queue=10)
         batcher.start_thread()
         await batcher.run(["one", "three", "seven"], caller)
         await batcher.stop()

@@ -116,7 +116,9 @@ def test_every_prompt_may_have_a_seed_of_its_own(english) -> None:
 def test_several_texts_of_a_prompt_are_those_of_their_seeds(english) -> None:
     (found,) = english.generate_all(["The"], GenerationParams(DRAWN, n=4))
     texts = [
-        english.generate("The", SamplingParams(seed=seed_of(3, n), max_tokens=12, ignore_eos=True))
+        english.generate(
+            "The", SamplingParams(seed=seed_of(3, n) if n else 3, max_tokens=12, ignore_eos=True)
+        )
         for n in range(4)
     ]
     assert [each.text for each in found.choices] == texts
