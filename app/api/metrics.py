@@ -76,7 +76,7 @@ class FigureCollector(Collector):
             "state_cache_usage_ratio",
             "Share of the slots, each one text's state, that are taken.",
             {
-                name: model.driver.engine.share_of_slots
+                name: 1 - len(model.driver.engine.free_slots) / model.driver.engine.num_slots
                 for name, model in self._language_models.items()
             },
         )

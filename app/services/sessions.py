@@ -63,13 +63,8 @@ class SessionService:
             )
         loaded, start = self._serving.find(asked, text)
         cache = self._new_cache(loaded) if adaptive else None
-        session = Session(
-            secrets.token_urlsafe(16),
-            loaded,
-            asked.caller.name,
-            self._clock(),
-            GrowingText(start, cache=cache),
-        )
+        growing, owner = GrowingText(start, cache=cache), asked.caller.name
+        session = Session(secrets.token_urlsafe(16), loaded, owner, self._clock(), growing)
         self._sessions[session.id] = session
         try:
             await self._append(session, text, asked.caller)

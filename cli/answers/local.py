@@ -81,11 +81,8 @@ class LocalAnswers(Answers):
         self, context: str, hypotheses: Sequence[Hypothesis], params: RescoringParams
     ) -> Answer:
         model = self.language_model(context + "".join(each.text[:100] for each in hypotheses))
-        ordered = model.rescore(hypotheses, params, context=context)
-        return {
-            "model": model.checkpoint.name,
-            "hypotheses": [each.as_json() for each in ordered],
-        }
+        ordered = [each.as_json() for each in model.rescore(hypotheses, params, context=context)]
+        return {"model": model.checkpoint.name, "hypotheses": ordered}
 
     def embed(self, texts: Sequence[str], pooling: Pooling) -> Iterator[Answer]:
         model = self.language_model(_sample(texts))

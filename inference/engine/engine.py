@@ -69,11 +69,6 @@ class Engine:
         self._unwritten: set[Sequence] = set()  # those that have their first token to write
         self._num_uncounted = 0  # steps
 
-    @property
-    def share_of_slots(self) -> float:
-        """Share of the slots that are taken."""
-        return 1 - len(self.free_slots) / self.num_slots
-
     def add(
         self, requests: Iterable[Request], caller: str = "", *, is_admitted: bool = False
     ) -> list[Sequence]:

@@ -22,8 +22,6 @@ from models.tokenizer import EOS
 
 DRAWN = ("temperature", "top_k", "top_p", "min_p", "typical_p", "best_of", "stream")
 """What a search has no use for, by the names of `POST /generate`: it draws nothing by chance."""
-
-
 BOUNDS: dict[str, Bounds] = {
     "n": {"ge": 1, "le": 128},
     "best_of": {"ge": 1, "le": 128},
@@ -213,7 +211,7 @@ def read_back(
         tops = result.top or [[] for _ in prompt.ids]
         rows = zip(prompt.ids, result.logprobs, tops, prompt.offsets, strict=True)
         found = [token_logprob(tokenizer, *row) for row in rows]
-        left = prompt.after(result.state)
+        left = replace(prompt, ids=[], start=result.state)
     if prompt.names_boundary:
         return [TokenLogprob(EOS, None, [], 0), *found], left
     if found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from inference.engine.request import TextState
 from inference.operations.encoding import (
@@ -53,10 +53,6 @@ class Prompt:
     def is_inside(self) -> bool:
         """Whether a word to come stands inside a text, so that a space belongs before it."""
         return self.has_text or self.drops_space
-
-    def after(self, state: TextState | None) -> Prompt:
-        """Return what is left to read after a state in which all of it has been scored."""
-        return self if state is None else replace(self, ids=[], start=state)
 
 
 def read_prompt(

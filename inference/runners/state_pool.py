@@ -1,4 +1,4 @@
-"""Slots: one row of recurrent state each, a sequence's whole memory."""
+"""Slots: one row of recurrent state each, a sequence's whole memory, and the step that moves it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class StatePool:
     """A fixed number of slots and one spare row that fills up tiles."""
 
     def __init__(self, model: TokenPredictor, num_slots: int) -> None:
+        self._model = model
         self._state = model.zero_state(num_slots + 1)
         self._zero = model.zero_state(1)
         self.device = self._state.layers[0].device
@@ -30,3 +31,10 @@ class StatePool:
     def write(self, slots: Tensor, state: RecurrentState) -> None:
         """Put states back to their slots."""
         self._state.scatter(slots, state)
+
+    def step(self, tokens_RT: Tensor, slots_R: Tensor) -> Tensor:
+        """Read tokens into slots, one operation after another; return features_RTF."""
+        slots_R = slots_R.to(self.device)
+        features_RTF, state = self._model.read(tokens_RT.to(self.device), self.read(slots_R))
+        self.write(slots_R, state)
+        return features_RTF

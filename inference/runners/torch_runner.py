@@ -98,7 +98,7 @@ class TorchRunner:
         tokens_RT = torch.tensor(tokens + [tokens[0]] * padding)
         if width not in self._steps:
             tile = self._config.row_tile
-            self._steps[width] = make_step(self._model, self._pool, tile, width)
+            self._steps[width] = make_step(self._pool, tile, width)
         return self._steps[width](tokens_RT, torch.tensor(slots))
 
     def _answer(self, rows: list[Sequence], features_RF: Tensor) -> None:

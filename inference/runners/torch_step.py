@@ -8,29 +8,12 @@ import torch
 from torch import Tensor
 
 from inference.runners.state_pool import StatePool
-from models.predictor import TokenPredictor
 
 WARM_UPS = 3
 
 
 Step = Callable[[Tensor, Tensor], Tensor]
 """Reads tokens_RT into slots_R and returns features_RTF; both shapes are always the same."""
-
-
-class PlainStep:
-    """Runs the model's operations one by one."""
-
-    def __init__(self, model: TokenPredictor, pool: StatePool) -> None:
-        self._model = model
-        self._pool = pool
-
-    def __call__(self, tokens_RT: Tensor, slots_R: Tensor) -> Tensor:
-        """Advance."""
-        device = self._pool.device
-        slots_R = slots_R.to(device)
-        features_RTF, state = self._model.read(tokens_RT.to(device), self._pool.read(slots_R))
-        self._pool.write(slots_R, state)
-        return features_RTF
 
 
 class CapturedStep:
@@ -44,18 +27,18 @@ class CapturedStep:
         The shape of tokens_RT.
     """
 
-    def __init__(self, plain: PlainStep, spare: int, num_rows: int, width: int) -> None:
+    def __init__(self, pool: StatePool, num_rows: int, width: int) -> None:
         self._tokens_RT = torch.zeros(num_rows, width, dtype=torch.int64, device="cuda")
-        self._slots_R = torch.full((num_rows,), spare, dtype=torch.int64, device="cuda")
+        self._slots_R = torch.full((num_rows,), pool.spare, dtype=torch.int64, device="cuda")
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
-                plain(self._tokens_RT, self._slots_R)
+                pool.step(self._tokens_RT, self._slots_R)
         torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._features_RTF = plain(self._tokens_RT, self._slots_R)
+            self._features_RTF = pool.step(self._tokens_RT, self._slots_R)
 
     def __call__(self, tokens_RT: Tensor, slots_R: Tensor) -> Tensor:
         """Advance."""
@@ -65,10 +48,9 @@ class CapturedStep:
         return self._features_RTF
 
 
-def make_step(model: TokenPredictor, pool: StatePool, num_rows: int, width: int) -> Step:
+def make_step(pool: StatePool, num_rows: int, width: int) -> Step:
     """Make the step of one shape: captured where the model's memory is on a CUDA device."""
-    plain = PlainStep(model, pool)
     if pool.device.type != "cuda":
-        return plain
+        return pool.step
     with torch.inference_mode():
-        return CapturedStep(plain, pool.spare, num_rows, width)
+        return CapturedStep(pool, num_rows, width)

@@ -143,7 +143,7 @@ def test_an_operation_that_breaks_leaves_no_slot_taken(model) -> None:
     with pytest.raises(ValueError, match="no more"):
         list(model.score_all(texts()))
     assert model.driver.engine.scheduler.num_taken == 0
-    assert model.driver.engine.share_of_slots == 0
+    assert len(model.driver.engine.free_slots) == model.driver.engine.num_slots
 
 
 def test_an_error_while_a_text_is_read_leaves_no_slot_taken(model) -> None:
@@ -152,7 +152,7 @@ def test_an_error_while_a_text_is_read_leaves_no_slot_taken(model) -> None:
         for delta in deltas:
             raise ValueError(delta.text)
     assert model.driver.engine.scheduler.num_taken == 0
-    assert model.driver.engine.share_of_slots == 0
+    assert len(model.driver.engine.free_slots) == model.driver.engine.num_slots
 
 
 def test_whoever_stops_reading_a_stream_leaves_no_slot_taken(model) -> None:

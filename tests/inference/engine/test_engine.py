@@ -510,7 +510,7 @@ def test_a_search_is_of_as_many_slots_as_hypotheses_and_of_twice_as_many_branche
     assert [native.struct.num_branches for native in rows] == [6, 6, 6]
     assert engine.scheduler.num_taken == 3
     engine.admit()
-    assert engine.share_of_slots == 0.5
+    assert len(engine.free_slots) == engine.num_slots / 2
     ((found,),) = finish(engine, [root])
     assert len(found.hypotheses) == 3
-    assert engine.share_of_slots == 0
+    assert len(engine.free_slots) == engine.num_slots

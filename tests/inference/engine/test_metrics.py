@@ -97,7 +97,7 @@ def test_a_search_writes_a_token_for_each_hypothesis_that_is_branched() -> None:
     assert engine.metrics.num_prompt == 3
     assert engine.metrics.num_written == 1 + 3 * 3
     assert num_values(engine.metrics.first_token_seconds) == 0
-    assert engine.share_of_slots == 0
+    assert len(engine.free_slots) == engine.num_slots
 
 
 def test_a_step_is_counted_with_its_rows_and_its_share_of_the_call() -> None:

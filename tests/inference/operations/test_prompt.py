@@ -83,14 +83,6 @@ def test_an_unknown_id_is_refused() -> None:
         read_prompt(WORDS, [WORDS.vocab_size])
 
 
-def test_what_has_been_scored_is_not_read_again() -> None:
-    prompt = read_prompt(WORDS, "The old ")
-    after = prompt.after(state(9))
-    assert (after.ids, after.start) == ([], state(9))
-    assert (after.drops_space, after.num_given) == (True, 2)
-    assert prompt.after(None) is prompt
-
-
 def test_a_text_goes_on_inside_another_after_tokens_a_state_or_a_space() -> None:
     assert not Prompt([]).is_inside
     assert Prompt([4]).is_inside

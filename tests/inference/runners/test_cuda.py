@@ -8,7 +8,7 @@ from inference.engine.engine import Engine
 from inference.engine.request import Request, Result
 from inference.runners.precision import make_runner
 from inference.runners.state_pool import StatePool
-from inference.runners.torch_step import CapturedStep, PlainStep, make_step
+from inference.runners.torch_step import CapturedStep, make_step
 from models.native.sampling import SamplingParams
 from models.native.structures import Purpose
 from tests.support.engines import VOCABULARY, finish, recurrent
@@ -21,8 +21,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 def test_a_captured_step_is_the_plain_step(width) -> None:
     model = recurrent().to("cuda")
     pools = [StatePool(model, 4), StatePool(model, 4)]
-    plain = PlainStep(model, pools[0])
-    captured = make_step(model, pools[1], 3, width)
+    captured = make_step(pools[1], 3, width)
     assert isinstance(captured, CapturedStep)
     slots_R = torch.tensor([2, 0, 4])
     for pool in pools:
@@ -31,7 +30,7 @@ def test_a_captured_step_is_the_plain_step(width) -> None:
         for seed in range(5):
             generator = torch.Generator().manual_seed(seed)
             tokens_RT = torch.randint(0, VOCABULARY, (3, width), generator=generator)
-            expected = plain(tokens_RT, slots_R)
+            expected = pools[0].step(tokens_RT, slots_R)
             assert torch.equal(captured(tokens_RT, slots_R), expected)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inference.runners.state_pool import StatePool
-from inference.runners.torch_step import PlainStep, make_step
+from inference.runners.torch_step import make_step
 from tests.support.engines import VOCABULARY, counted, recurrent
 
 MODELS = [
@@ -21,7 +21,8 @@ def tokens(num_rows: int, width: int) -> torch.Tensor:
 
 def test_on_a_processor_steps_are_not_captured() -> None:
     model = recurrent()
-    assert isinstance(make_step(model, StatePool(model, 4), 2, 1), PlainStep)
+    pool = StatePool(model, 4)
+    assert make_step(pool, 2, 1) == pool.step
 
 
 @pytest.mark.parametrize("width", [1, 8])
@@ -32,7 +33,7 @@ def test_a_step_reads_what_the_model_reads_and_keeps_the_state_in_its_slots(
 ) -> None:
     model = make_model()
     pool = StatePool(model, 4)
-    step = make_step(model, pool, 3, width)
+    step = make_step(pool, 3, width)
     first_RT, second_RT, slots_R = tokens(3, width), tokens(3, width) % 7 + 2, [2, 0, 3]
     step(first_RT, torch.tensor(slots_R))
     found_RTF = step(second_RT, torch.tensor(slots_R))
@@ -46,7 +47,7 @@ def test_a_step_reads_what_the_model_reads_and_keeps_the_state_in_its_slots(
 def test_a_step_leaves_the_slots_of_others_as_they_are() -> None:
     model = recurrent()
     pool = StatePool(model, 3)
-    step = make_step(model, pool, 2, 4)
+    step = make_step(pool, 2, 4)
     step(tokens(2, 4), torch.tensor([0, 1]))
     before = pool.read(torch.tensor([0])).to_bytes()
     step(tokens(2, 4), torch.tensor([1, pool.spare]))
@@ -61,7 +62,7 @@ def test_rows_may_change_their_places_from_step_to_step() -> None:
     tokens_RT = tokens(2, 1)
     orders = ([0, 1], [1, 0])
     for pool, order in zip(pools, orders, strict=True):
-        step = make_step(model, pool, 2, 1)
+        step = make_step(pool, 2, 1)
         step(tokens_RT, torch.tensor([0, 1]))
         step(tokens_RT[order], torch.tensor([0, 1])[order])
     both = torch.tensor([0, 1])
