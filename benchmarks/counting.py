@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.report import median, save, table
 from inference.engine.config import EngineConfig
+from inference.engine.counters import Histogram
 from inference.engine.engine import Engine
 from inference.engine.metrics import EngineMetrics, Timings
 from inference.engine.request import Request
@@ -30,11 +31,19 @@ TOKENS = 64
 REPEATS = 21
 
 
+class NoHistogram(Histogram):
+    """Counts nothing."""
+
+    def count(self, value: float, times: int = 1) -> None:
+        """Count nothing."""
+
+
 class NoMetrics(EngineMetrics):
     """Counts nothing."""
 
-    def count_opened(self, timings: Timings, now: float) -> None:
-        """Count nothing."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue_seconds = NoHistogram(())
 
     def count_sent(self, messages: Iterable[tuple[Timings, int]], now: float) -> None:
         """Count nothing."""

@@ -100,7 +100,8 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
         self.metrics.count_steps(len(jobs), 1, now - started)
         for job in jobs:
             job.timings.num_prompt = len(job.item)
-            self.metrics.count_opened(job.timings, started)
+            job.timings.opened = started
+            self.metrics.queue_seconds.count(started - job.timings.entered)
             self.metrics.count_tokens(len(job.item), 0, now)
 
     def _end_all(self, error: EngineError) -> None:

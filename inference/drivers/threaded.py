@@ -36,6 +36,7 @@ class ThreadedDriver(EngineThread):
         self._aborted: list[EngineSequence] = []
         self._open: dict[EngineSequence, Running[Any]] = {}
         self._is_asleep = False
+        self._beginning: asyncio.AbstractEventLoop | None = None  # that is to call `_begin`
 
     @property
     def load(self) -> Load:
@@ -66,27 +67,43 @@ class ThreadedDriver(EngineThread):
         self.engine.scheduler.check_room(num_slots)
 
     def submit(self, execution: Running[Any], requests: Sequence[Request]) -> list[EngineSequence]:
-        """Queue requests; one that is short is answered at once, if the engine has nothing else to do."""
-        engine, request = self.engine, requests[0]
+        """Queue requests, which begin together with all that the event loop has in hand."""
         with self._condition:
             if self._refusal:
                 raise self._refusal.with_traceback(None)
-            sequences = engine.add(
+            sequences = self.engine.add(
                 requests, execution.caller.name, is_admitted=execution.is_admitted
             )
-            is_only = self._is_asleep and engine.scheduler.num_taken == 1
-            is_quick = is_only and engine.is_quick and not sequences[0].is_written
-            if is_quick and request.num_unread <= MAX_AT_ONCE:
-                try:
-                    execution.inbox.append((sequences[0], engine.finish(sequences[0])))
-                except Exception as error:
-                    raise self._break(error) from error
-                return sequences
             self._open.update(dict.fromkeys(sequences, execution))
+            if self._beginning is not execution.loop:
+                self._beginning = execution.loop
+                execution.loop.call_soon(self._begin, execution.loop)
+        return sequences
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake the thread for what is new; a short text is answered here if there is nothing else to do."""
+        engine = self.engine
+        with self._condition:
+            self._beginning = None
+            is_only = self._is_asleep and engine.scheduler.num_taken == 1 and not self._aborted
+            if is_only and engine.is_quick:
+                [(sequence, running)] = self._open.items()
+                is_short = not sequence.is_written and sequence.request.num_unread <= MAX_AT_ONCE
+                if is_short and running.loop is loop:
+                    self._answer_at_once(sequence, running)
+                    return
             if engine.free_slots:
                 engine.interrupt.value = 1
             self._condition.notify()
-        return sequences
+
+    def _answer_at_once(self, sequence: EngineSequence, running: Running[Any]) -> None:
+        try:
+            running.inbox.append((sequence, self.engine.finish(sequence)))
+        except Exception as error:
+            self._break(error)
+        else:
+            del self._open[sequence]
+            _rouse([running])
 
     def abort(self, sequences: Iterable[EngineSequence]) -> None:
         """Take sequences out before the next step."""

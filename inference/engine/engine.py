@@ -143,7 +143,10 @@ class Engine:
             self.free_slots.append(sequence.slot)
         for sequence in self.scheduler.admit(self.free_slots):
             self._open(sequence)
-            self.metrics.count_opened(sequence.timings, self._clock())
+            timings = sequence.timings
+            if timings.opened is None:  # one that comes back to a slot has been counted
+                timings.opened = self._clock()
+                self.metrics.queue_seconds.count(timings.opened - timings.entered)
 
     @property
     def has_work(self) -> bool:

@@ -61,12 +61,6 @@ class EngineMetrics:
         self.num_written += num_written
         self.token_rate.count(num_prompt + num_written, now)
 
-    def count_opened(self, timings: Timings, now: float) -> None:
-        """Count a text that gets its first slot; one that comes back to a slot has been counted."""
-        if timings.opened is None:
-            timings.opened = now
-            self.queue_seconds.count(now - timings.entered)
-
     def count_sent(self, messages: Iterable[tuple[Timings, int]], now: float) -> None:
         """Count messages of so many tokens each: the time since the one before, in equal parts, one for each token.
 

@@ -85,5 +85,4 @@ def _hashes(tokens: NDArray[np.int32]) -> NDArray[np.uint64]:
     """Return a hash of each beginning of a text: sums of scrambled (token, place) pairs, modulo 2**64."""
     places = np.arange(1, len(tokens) + 1, dtype=np.uint64) * np.uint64(_FACTOR)
     mixed = (tokens.astype(np.uint64) + np.uint64(1)) * (places ^ (places >> np.uint64(29)))
-    hashes: NDArray[np.uint64] = np.cumsum(mixed ^ (mixed >> np.uint64(32)), dtype=np.uint64)
-    return hashes
+    return np.cumsum(mixed ^ (mixed >> np.uint64(32)), dtype=np.uint64)

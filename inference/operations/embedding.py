@@ -65,7 +65,5 @@ def embed(
         total = summed if pooling == "last" else total + summed
         state = found.state
     vector = total.astype(np.float64)
-    unit: NDArray[np.float32] = (vector / max(float(np.linalg.norm(vector)), 1e-30)).astype(
-        np.float32
-    )
-    return unit
+    length = max(float(np.linalg.norm(vector)), 1e-30)
+    return (vector / length).astype(np.float32)

@@ -36,7 +36,7 @@ class IncrementalText:
         self, tokenizer: Tokenizer, prompt: Prompt, stops: Sequence[str], *, wants_logprobs: bool
     ) -> None:
         self._tokenizer = tokenizer
-        follows, drops = prompt.has_text, prompt.drops_space
+        follows, drops = prompt.is_inside, prompt.drops_space
         self._decoder = DecodeStream(tokenizer, follows_text=follows, drops_space=drops)
         self._surfaces = DecodeStream(tokenizer, follows_text=follows, drops_space=drops)
         self._wants_logprobs = wants_logprobs

@@ -45,14 +45,9 @@ class Prompt:
     names_boundary: bool = False
 
     @property
-    def has_text(self) -> bool:
-        """Whether anything comes before what is written."""
-        return bool(self.ids) or self.start is not None
-
-    @property
     def is_inside(self) -> bool:
         """Whether a word to come stands inside a text, so that a space belongs before it."""
-        return self.has_text or self.drops_space
+        return bool(self.ids) or self.start is not None or self.drops_space
 
 
 def read_prompt(

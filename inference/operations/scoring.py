@@ -119,9 +119,9 @@ def score_text(
     log_likelihood = math.fsum(found.logprobs)
     state = found.state if params.return_state else None
     score = TextScore.of(log_likelihood, len(ids), encoding.num_unknown, len(text), state)
-    if not params.per_token:
-        return score
-    return replace(score, tokens=_token_scores(text, encoding, found))
+    return (
+        replace(score, tokens=_token_scores(text, encoding, found)) if params.per_token else score
+    )
 
 
 def score_ids(

@@ -51,13 +51,13 @@ def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
     server = cli.serve.DrainingServer(config, app.state.registry.stop)
     started, is_running = startup_of(server), threading.Event()
     metrics = app.state.registry.models["tiny"].driver.metrics
-    count_opened = metrics.count_opened
+    count_seconds = metrics.queue_seconds.count
 
-    def count(timings, now) -> None:
-        count_opened(timings, now)
+    def count(seconds) -> None:
+        count_seconds(seconds)
         is_running.set()
 
-    monkeypatch.setattr(metrics, "count_opened", count)
+    monkeypatch.setattr(metrics.queue_seconds, "count", count)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -31,7 +31,7 @@ def test_a_space_at_the_end_is_that_of_the_word_to_come() -> None:
     assert prompt.drops_space
     assert prompt.text == "The old "
     alone = read_prompt(WORDS, " ")
-    assert (alone.ids, alone.has_text, alone.is_inside) == ([], False, True)
+    assert (alone.ids, alone.is_inside) == ([], True)
 
 
 def test_ids_are_taken_as_they_are_and_spelled_only_where_that_is_asked_for() -> None:
@@ -64,7 +64,7 @@ def test_the_names_of_special_tokens_are_letters_unless_they_are_asked_for() -> 
 
 def test_nothing_can_be_given_but_where_a_text_has_ended() -> None:
     assert read_prompt(WORDS, "").ids == []
-    assert read_prompt(WORDS, "", state()).has_text
+    assert read_prompt(WORDS, "", state()).is_inside
     with pytest.raises(InvalidParameterError, match="has ended"):
         read_prompt(WORDS, " ", state(unread=()))
     assert read_prompt(WORDS, " cat", state(unread=())).ids == WORDS.encode(" cat").ids
