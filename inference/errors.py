@@ -28,9 +28,12 @@ class EngineStoppedError(EngineError):
 class EngineFailureError(EngineError):
     """A step broke; the cause is chained."""
 
-    def __init__(self, cause: BaseException, what: str = "a step of the engine") -> None:
-        super().__init__(f"{what} broke: {cause!r}")
-        self.__cause__ = cause
+    @classmethod
+    def of(cls, cause: BaseException, what: str = "a step of the engine") -> EngineFailureError:
+        """Say what broke."""
+        error = cls(f"{what} broke: {cause!r}")
+        error.__cause__ = cause
+        return error
 
 
 class TextTooLongError(InvalidParameterError):

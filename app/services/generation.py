@@ -94,7 +94,7 @@ async def start_generation(
     if request.is_echoed and params.logprobs is not None:
         echoes, prompts = await _echo(loaded, prompts, params.logprobs, asked.caller)
     operation = generate(loaded.model, prompts, params, request.seed)
-    running = loaded.driver.start(operation, asked.caller)
+    running = Running(loaded.driver, operation, caller=asked.caller)
     return StartedGeneration(loaded, request, prompts, echoes, running)
 
 

@@ -138,7 +138,7 @@ class BlockingDriver:
 
     def _end_all(self, error: BaseException) -> None:
         """Remove everything after a step that broke: what it had found out is lost, and nobody may wait for that."""
-        failure = EngineFailureError(error)
+        failure = EngineFailureError.of(error)
         for sequence, execution in list(self._open.items()):
             self.engine.remove(sequence)
             execution.inbox.append((sequence, failure))

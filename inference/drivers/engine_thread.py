@@ -96,7 +96,7 @@ class EngineThread:
 
     def _break(self, error: Exception) -> EngineError:
         """Serve nothing from now on; return what broke as it is reported."""
-        failure = EngineFailureError(error)
+        failure = EngineFailureError.of(error)
         with self._condition:
             self._refusal = failure
             self._wake()

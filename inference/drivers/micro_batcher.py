@@ -88,7 +88,7 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
                 answers = self._run_batch([job.item for job in jobs])
                 answered = list(zip(jobs, answers, strict=True))
             except Exception as error:
-                failure = EngineFailureError(error, "a batch")
+                failure = EngineFailureError.of(error, "a batch")
                 self._deliver([(job, failure) for job in jobs])
             else:
                 self._count(jobs, started)

@@ -36,7 +36,7 @@ class ThreadedDriver(EngineThread):
         self._aborted: list[EngineSequence] = []
         self._open: dict[EngineSequence, Running[Any]] = {}
         self._is_asleep = False
-        self._beginning: asyncio.AbstractEventLoop | None = None  # that is to call `_begin`
+        self.beginning: asyncio.AbstractEventLoop | None = None  # that is to call `_begin`
 
     @property
     def load(self) -> Load:
@@ -55,11 +55,7 @@ class ThreadedDriver(EngineThread):
         RefrainError
             Whatever the operation refuses.
         """
-        return await self.start(operation, caller).answer()
-
-    def start(self, operation: Operation[R], caller: Caller | None = None) -> Running[R]:
-        """Begin an operation whose text is read as it is written; refuses as `run` does, before anything is written."""
-        return Running(self, operation, caller=caller or Caller())
+        return await Running(self, operation, caller=caller or Caller()).answer()
 
     def admit(self, num_slots: int) -> None:
         if self._refusal:
@@ -75,8 +71,8 @@ class ThreadedDriver(EngineThread):
                 requests, execution.caller.name, is_admitted=execution.is_admitted
             )
             self._open.update(dict.fromkeys(sequences, execution))
-            if self._beginning is not execution.loop:
-                self._beginning = execution.loop
+            if self.beginning is not execution.loop:
+                self.beginning = execution.loop
                 execution.loop.call_soon(self._begin, execution.loop)
         return sequences
 
@@ -84,7 +80,7 @@ class ThreadedDriver(EngineThread):
         """Wake the thread for what is new; a short text is answered here if there is nothing else to do."""
         engine = self.engine
         with self._condition:
-            self._beginning = None
+            self.beginning = None
             is_only = self._is_asleep and engine.scheduler.num_taken == 1 and not self._aborted
             if is_only and engine.is_quick:
                 [(sequence, running)] = self._open.items()
@@ -164,7 +160,10 @@ class ThreadedDriver(EngineThread):
 
 @dataclass(eq=False, repr=False)
 class Running(Execution[R]):
-    """An operation under way on an event loop; whoever reads no more of it calls `abort`."""
+    """An operation under way on an event loop; whoever reads no more of it calls `abort`.
+
+    Made, its first requests are queued, or it refuses as `ThreadedDriver.run` does.
+    """
 
     driver: ThreadedDriver
     caller: Caller = field(default_factory=Caller)
@@ -199,6 +198,8 @@ class Running(Execution[R]):
     async def _hear(self) -> None:
         """Wait for results, and let the operation go on with them."""
         assert self.waiting, "nothing comes for who has left"
+        if not self.inbox and self.driver.beginning is self.loop:
+            await asyncio.sleep(0)  # by then it has begun, and may have been answered
         if not self.inbox:
             if unready := [s for s in self.waiting if s.is_streamed and not s.is_reader_ready]:
                 self.driver.await_more(unready)

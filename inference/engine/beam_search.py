@@ -155,9 +155,8 @@ class BeamSearch:
                 runner.fork(branch.parent.row, row)
                 row.native.copy_text(branch.parent.row.native)
             logprobs = [*branch.parent.logprobs, branch.logprob]
-            grown.append(
-                _Beam(row, branch.score, logprobs, [*branch.parent.top, tops[branch.parent]])
-            )
+            top = [*branch.parent.top, tops[branch.parent]]
+            grown.append(_Beam(row, branch.score, logprobs, top))
         for beam, branch in zip(grown, chosen, strict=True):
             beam.row.native.push(branch.token_id)
         self._live = grown

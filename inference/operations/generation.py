@@ -261,15 +261,14 @@ def _search(
     model: TextModel, prompt: Prompt, params: GenerationParams, sampling: SamplingParams
 ) -> Operation[list[Completion]]:
     """Find the likeliest texts."""
+    wants_logprobs = params.logprobs is not None
     beams = BeamParams(params.num_beams, params.length_penalty)
     want = Want(top=params.logprobs or 0, state=params.return_state)
     searched = yield Request(Purpose.BRANCH, prompt.ids, prompt.start, sampling, want, beams=beams)
     assert isinstance(searched, Searched)
     found = []
     for each in searched.hypotheses[: params.n]:
-        text = IncrementalText(
-            model.tokenizer, prompt, params.stop, wants_logprobs=params.logprobs is not None
-        )
+        text = IncrementalText(model.tokenizer, prompt, params.stop, wants_logprobs=wants_logprobs)
         state = each.state
         written = Written(each.token_ids, each.logprobs, each.top, each.finish_reason)
         piece, reason, logprobs = text.take(written)

@@ -129,11 +129,9 @@ def _num_until_mark(sequence: Sequence) -> int:
     """Tokens that may be read at once: a score's last target is not read, and a mark is a place to stop."""
     struct = sequence.native.struct
     num_unread = sequence.native.num_unread - (sequence.native.purpose is Purpose.SCORE)
-    return (
-        min(num_unread, struct.mark - struct.num_read)
-        if struct.mark > struct.num_read
-        else num_unread
-    )
+    if struct.mark > struct.num_read:
+        return min(num_unread, struct.mark - struct.num_read)
+    return num_unread
 
 
 def _wants_logits(sequence: Sequence) -> bool:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from inference.drivers.blocking import BlockingDriver
-from inference.drivers.threaded import ThreadedDriver
+from inference.drivers.threaded import Running, ThreadedDriver
 from inference.engine.config import EngineConfig
 from inference.loading import load_engine
 from inference.operation import Delta, Operation, gather, read
@@ -307,7 +307,7 @@ async def run_threaded(served: Served, make: Make) -> tuple[list[object], dict[i
     beside, (among, *_) = await asyncio.gather(
         driver.run(make(model)), driver.run(gather([make(model), *crowd(model)]))
     )
-    running = driver.start(make(model))
+    running = Running(driver, make(model))
     deltas = [delta async for delta in running.deltas()]
     return [alone, beside, among, await running.answer()], texts_of(deltas)
 

@@ -173,9 +173,12 @@ def test_a_full_queue_is_a_503_before_a_stream_starts(serve) -> None:
         asked = {"prompt": "The", "max_tokens": 20_000_000, "ignore_eos": True, "n": 2}
         busy = asyncio.create_task(client.post("/generate", json=asked))
         for _ in itertools.count():
-            if (await client.post("/next", json={"prefix": "The"})).status_code != 200:
+            load = (await client.get("/load")).json()
+            if any(each["num_waiting"] for each in load["models"]):
                 break
             await asyncio.sleep(0)
+        response = await client.post("/next", json={"prefix": "The"})
+        assert check_refusal(response, (503,))["code"] == "overloaded"
         for stream in (False, True):
             response = await client.post("/generate", json={"prompt": "The", "stream": stream})
             assert check_refusal(response, (503,))["code"] == "overloaded"

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from inference.drivers.threaded import ThreadedDriver
+from inference.drivers.threaded import Running, ThreadedDriver
 from inference.engine.config import EngineConfig
 from inference.engine.engine import Engine
 from inference.engine.request import BeamParams, Request, TextState
@@ -42,7 +42,7 @@ def test_many_callers_get_what_each_would_get_alone(runner) -> None:
 def test_a_stream_is_the_whole_text_in_pieces_and_ends_with_its_answer() -> None:
     async def body(driver: ThreadedDriver) -> None:
         whole = await driver.run(write([2], up_to(40), is_streamed=False))
-        running = driver.start(gather(write([2], up_to(40), index=n) for n in range(3)))
+        running = Running(driver, gather(write([2], up_to(40), index=n) for n in range(3)))
         heard = [delta async for delta in running.deltas()]
         for index in range(3):
             assert ids_of(delta for delta in heard if delta.index == index) == whole
@@ -53,7 +53,7 @@ def test_a_stream_is_the_whole_text_in_pieces_and_ends_with_its_answer() -> None
 
 def test_a_stream_has_its_first_token_as_soon_as_that_is_written() -> None:
     async def body(driver: ThreadedDriver) -> None:
-        deltas = driver.start(gather(write([3], ENDLESS, index=n) for n in range(3))).deltas()
+        deltas = Running(driver, gather(write([3], ENDLESS, index=n) for n in range(3))).deltas()
         first = [await anext(deltas) for _ in range(3)]
         assert [(delta.index, len(ids_of([delta]))) for delta in first] == [(0, 1), (1, 1), (2, 1)]
         await deltas.aclose()
@@ -63,9 +63,9 @@ def test_a_stream_has_its_first_token_as_soon_as_that_is_written() -> None:
 
 def test_a_full_queue_refuses_the_whole_request() -> None:
     async def body(driver: ThreadedDriver) -> None:
-        running = driver.start(gather(write([2], ENDLESS) for _ in range(2)))
+        running = Running(driver, gather(write([2], ENDLESS) for _ in range(2)))
         with pytest.raises(QueueFullError):
-            driver.start(gather(write([2], ENDLESS) for _ in range(2)))
+            Running(driver, gather(write([2], ENDLESS) for _ in range(2)))
         with pytest.raises(QueueFullError):
             driver.admit(2)
         driver.admit(1)
@@ -86,12 +86,12 @@ def test_what_has_begun_is_not_refused_half_way_for_a_full_queue() -> None:
         return len(found.logprobs) + sum(len(each.logprobs) for each in both)
 
     async def body(driver: ThreadedDriver) -> None:
-        task = asyncio.create_task(driver.start(go_on()).answer())
-        other = driver.start(score_ids([2] * 5))
+        task = asyncio.create_task(Running(driver, go_on()).answer())
+        other = Running(driver, score_ids([2] * 5))
         for gate in (first, second):
             await reached(gate)
             with pytest.raises(QueueFullError):
-                driver.start(predict([6]))
+                Running(driver, predict([6]))
             gate.open()
         assert await task == 3 + 5 * 3
         assert len((await other.answer()).logprobs) == 5
@@ -137,10 +137,10 @@ def test_what_the_engine_refuses_is_refused_before_anything_runs(request_, error
 
     async def body(driver: ThreadedDriver) -> None:
         with pytest.raises(error):
-            driver.start(gather([predict([2]), ask()]))
+            Running(driver, gather([predict([2]), ask()]))
         await settle(driver)
         with pytest.raises(error):
-            driver.start(ask())
+            Running(driver, ask())
         assert_nothing_is_left(driver)
         await settle(driver)
 
@@ -150,7 +150,7 @@ def test_what_the_engine_refuses_is_refused_before_anything_runs(request_, error
 def test_a_stream_is_a_few_tokens_ahead_of_its_reader_and_the_others_are_served() -> None:
     async def body(driver: ThreadedDriver) -> None:
         whole = await driver.run(write([2], up_to(300), is_streamed=False))
-        deltas = driver.start(write([2], ENDLESS)).deltas()
+        deltas = Running(driver, write([2], ENDLESS)).deltas()
         heard = [await anext(deltas)]
         (stream,) = driver.engine.scheduler.running
         found = []
@@ -170,7 +170,7 @@ def test_a_stream_is_a_few_tokens_ahead_of_its_reader_and_the_others_are_served(
 def test_a_stream_that_its_reader_has_left_behind_makes_room_and_comes_back() -> None:
     async def body(driver: ThreadedDriver) -> None:
         whole = await driver.run(write([2], up_to(300), is_streamed=False))
-        deltas = driver.start(write([2], up_to(300))).deltas()
+        deltas = Running(driver, write([2], up_to(300))).deltas()
         heard = [await anext(deltas)]
         other = await driver.run(write([3], up_to(200)))  # the only slot is the stream's
         assert len(other) == 200
@@ -189,7 +189,7 @@ def test_several_event_loops_may_ask_one_driver() -> None:
     found = {}
 
     async def ask():
-        running = driver.start(gather([write([2], up_to(300)), score_ids([3] * 50)]))
+        running = Running(driver, gather([write([2], up_to(300)), score_ids([3] * 50)]))
         heard = ids_of([delta async for delta in running.deltas()])
         written, score = await running.answer()
         assert heard == written

@@ -5,13 +5,14 @@ import threading
 
 import pytest
 
-from inference.drivers.threaded import MAX_AT_ONCE, ThreadedDriver
+from inference.drivers.threaded import MAX_AT_ONCE, Running, ThreadedDriver
 from inference.engine.config import EngineConfig
+from inference.engine.counters import SIZES
 from inference.engine.engine import Engine
 from inference.engine.metrics import EngineMetrics
 from inference.errors import EngineFailureError
 from inference.operations.scoring import score_ids
-from tests.support.fake_runner import BREAKING, FakeRunner, Gate
+from tests.support.fake_runner import BREAKING, LIMIT, FakeRunner, Gate
 from tests.support.threaded import assert_nothing_is_left, reached, serve, settle
 from tests.support.token_operations import predict
 
@@ -58,8 +59,8 @@ def test_a_short_request_is_answered_on_the_event_loop_if_the_engine_is_idle() -
 def test_a_short_request_waits_for_those_that_the_thread_has_not_begun_yet(leaves) -> None:
     async def body(driver: ThreadedDriver) -> None:
         alone = await driver.run(predict([5]))
-        long = driver.start(score_ids([2] * 100))
-        short = driver.start(predict([5]))
+        long = Running(driver, score_ids([2] * 100))
+        short = Running(driver, predict([5]))
         if leaves:
             long.abort()
         assert (await short.answer()).log_probs.tobytes() == alone.log_probs.tobytes()
@@ -69,6 +70,41 @@ def test_a_short_request_waits_for_those_that_the_thread_has_not_begun_yet(leave
         assert_nothing_is_left(driver)
 
     serve(body, is_quick=True)
+
+
+def test_short_requests_that_come_together_are_run_together() -> None:
+    runner = WatchedRunner()
+    engine = Engine(runner, EngineConfig())
+
+    async def body(driver: ThreadedDriver) -> None:
+        await asyncio.gather(*(driver.run(predict([2, 3])) for _ in range(5)))
+        assert threading.get_ident() not in runner.threads
+        assert max(size for size, count in sizes() if count) > 1
+
+    def sizes() -> zip:
+        return zip((*SIZES, 0), engine.metrics.batch_size.counts, strict=True)
+
+    serve(body, engine)
+
+
+def test_a_short_request_is_answered_on_no_other_event_loop_than_its_own() -> None:
+    runner = WatchedRunner()
+
+    async def body(driver: ThreadedDriver) -> None:
+        home = asyncio.get_running_loop()
+
+        async def begin() -> None:
+            driver._begin(home)  # as if what this loop had submitted were gone again
+
+        async def ask_elsewhere() -> None:
+            running = Running(driver, predict([5]))
+            asyncio.run_coroutine_threadsafe(begin(), home).result(LIMIT)
+            await running.answer()
+
+        await asyncio.to_thread(asyncio.run, ask_elsewhere())
+        assert threading.get_ident() not in runner.threads
+
+    serve(body, Engine(runner, EngineConfig()))
 
 
 class HeldMetrics(EngineMetrics):

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from inference.drivers.engine_thread import Caller
-from inference.drivers.threaded import ThreadedDriver
+from inference.drivers.threaded import Running, ThreadedDriver
 from inference.engine.config import EngineConfig
 from inference.engine.request import BeamParams, Request, Written
 from inference.errors import EngineFailureError, EngineStoppedError
@@ -25,7 +25,7 @@ from tests.support.token_operations import ENDLESS, predict, up_to, write
 
 def test_a_caller_who_leaves_frees_the_slot() -> None:
     async def body(driver: ThreadedDriver) -> None:
-        deltas = driver.start(write([2], ENDLESS)).deltas()
+        deltas = Running(driver, write([2], ENDLESS)).deltas()
         await anext(deltas)
         await deltas.aclose()
         assert len(await driver.run(write([3], SamplingParams(seed=1, max_tokens=3)))) <= 3
@@ -48,11 +48,11 @@ def test_a_cancelled_score_frees_the_slot() -> None:
 
 
 async def before_anything_is_read(driver: ThreadedDriver, _: Gate) -> None:
-    driver.start(write([3], ENDLESS)).abort()
+    Running(driver, write([3], ENDLESS)).abort()
 
 
 async def from_a_stream_that_was_never_read(driver: ThreadedDriver, _: Gate) -> None:
-    running = driver.start(write([3], ENDLESS))
+    running = Running(driver, write([3], ENDLESS))
     await running.deltas().aclose()
     running.abort()
     running.abort()
@@ -66,7 +66,7 @@ async def while_the_prompt_is_read(driver: ThreadedDriver, gate: Gate) -> None:
 
 
 async def while_it_waits_for_a_slot(driver: ThreadedDriver, gate: Gate) -> None:
-    first = driver.start(gather(write([gate.token_id], ENDLESS) for _ in range(2)))
+    first = Running(driver, gather(write([gate.token_id], ENDLESS) for _ in range(2)))
     await reached(gate)
     second = asyncio.create_task(driver.run(write([3], ENDLESS)))
     await asyncio.sleep(0)
@@ -77,13 +77,13 @@ async def while_it_waits_for_a_slot(driver: ThreadedDriver, gate: Gate) -> None:
 
 
 async def between_two_pieces(driver: ThreadedDriver, _: Gate) -> None:
-    async with aclosing(driver.start(write([3], ENDLESS)).deltas()) as deltas:
+    async with aclosing(Running(driver, write([3], ENDLESS)).deltas()) as deltas:
         async for _delta in deltas:
             break
 
 
 async def while_it_waits_for_a_piece(driver: ThreadedDriver, gate: Gate) -> None:
-    deltas = driver.start(gather([write([3], up_to(1)), score_ids([gate.token_id, 4])])).deltas()
+    deltas = Running(driver, gather([write([3], up_to(1)), score_ids([gate.token_id, 4])])).deltas()
     await reached(gate)
     gate.open()
     await anext(deltas)
@@ -94,7 +94,7 @@ async def while_it_waits_for_a_piece(driver: ThreadedDriver, gate: Gate) -> None
 
 
 async def with_one_of_several_parts_done(driver: ThreadedDriver, _: Gate) -> None:
-    running = driver.start(gather([write([3], up_to(1)), write([4], ENDLESS), predict([5])]))
+    running = Running(driver, gather([write([3], up_to(1)), write([4], ENDLESS), predict([5])]))
     async with aclosing(running.deltas()) as deltas:
         async for delta in deltas:
             if delta.finish_reason:
@@ -154,7 +154,7 @@ def test_whoever_leaves_at_any_point_leaves_no_slot_taken_and_no_task_behind(lea
 
 def test_who_has_left_is_not_kept_waiting_for_an_answer() -> None:
     async def body(driver: ThreadedDriver) -> None:
-        running = driver.start(write([2], ENDLESS))
+        running = Running(driver, write([2], ENDLESS))
         running.abort()
         with pytest.raises(AssertionError, match="left"):
             await running.answer()
@@ -228,7 +228,7 @@ def test_an_operation_that_breaks_ends_the_rest_and_frees_the_slots() -> None:
 
 def test_a_broken_step_ends_every_open_stream_and_refuses_new_ones() -> None:
     async def body(driver: ThreadedDriver) -> None:
-        deltas = driver.start(write([2], ENDLESS)).deltas()
+        deltas = Running(driver, write([2], ENDLESS)).deltas()
         await anext(deltas)
         with pytest.raises(EngineFailureError, match="token 29"):
             await driver.run(predict([BREAKING]))
@@ -250,7 +250,7 @@ def test_a_refusal_keeps_nothing_of_those_who_were_refused_before() -> None:
         with pytest.raises(EngineFailureError):
             await driver.run(predict([BREAKING]))
         depths = []
-        for refused in (lambda: driver.admit(1), lambda: driver.start(predict([3]))) * 3:
+        for refused in (lambda: driver.admit(1), lambda: Running(driver, predict([3]))) * 3:
             with pytest.raises(EngineFailureError) as caught:
                 refused()
             depths.append(len(caught.traceback))
@@ -279,7 +279,7 @@ def test_the_cause_of_a_fault_comes_with_it_to_each_who_waits() -> None:
 
 def test_stopping_ends_every_open_stream() -> None:
     async def body(driver: ThreadedDriver) -> None:
-        deltas = driver.start(write([2], ENDLESS)).deltas()
+        deltas = Running(driver, write([2], ENDLESS)).deltas()
         await anext(deltas)
         await driver.stop()
         with pytest.raises(EngineStoppedError):
@@ -308,7 +308,7 @@ def test_an_event_loop_that_is_gone_keeps_nobody_else_from_an_answer() -> None:
     driver.start_thread()
 
     async def leave() -> None:
-        driver.start(score_ids([gate.token_id, 2, 3]))
+        Running(driver, score_ids([gate.token_id, 2, 3]))
 
     async def ask():
         return await driver.run(score_ids([2, 3]))
@@ -336,7 +336,7 @@ def test_what_is_done_is_freed_without_the_collector(purpose, runner) -> None:
                 await driver.run(gather([score_ids([3] * 50), gather([predict([3])])]))
                 return
             params = SamplingParams(max_tokens=500, ignore_eos=True)
-            async with aclosing(driver.start(write([3], params)).deltas()) as deltas:
+            async with aclosing(Running(driver, write([3], params)).deltas()) as deltas:
                 async for _ in deltas:
                     if purpose == "left stream":
                         break

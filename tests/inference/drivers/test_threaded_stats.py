@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from inference.drivers.engine_thread import Caller
-from inference.drivers.threaded import ThreadedDriver
+from inference.drivers.threaded import Running, ThreadedDriver
 from inference.engine.request import BeamParams, Request
 from inference.errors import EngineFailureError
 from inference.operation import gather
@@ -24,9 +24,9 @@ def test_a_request_knows_what_its_texts_have_cost_done_or_left() -> None:
             gather(write([3, 4], up_to(6), is_streamed=False) for _ in range(2)), caller
         )
         await asyncio.gather(
-            driver.run(score_ids([2] * 20), caller), driver.run(predict([5]), caller)
+            driver.run(score_ids([2] * 20), caller), driver.run(predict([5]), caller=caller)
         )
-        deltas = driver.start(write([3], ENDLESS), caller).deltas()
+        deltas = Running(driver, write([3], ENDLESS), caller=caller).deltas()
         await anext(deltas)
         await deltas.aclose()
         stats = caller.stats
@@ -55,7 +55,7 @@ def test_what_requests_have_cost_is_together_what_the_engine_has_counted(is_quic
             score_ids([]),
         ]
         for caller, operation in zip(callers, operations, strict=True):
-            await driver.run(operation, caller)
+            await driver.run(operation, caller=caller)
         assert [caller.stats.num_texts for caller in callers] == [5, 3, 1, 0]
         metrics = driver.engine.metrics
         assert sum(caller.stats.num_prompt for caller in callers) == metrics.num_prompt
@@ -80,7 +80,9 @@ def test_a_text_that_is_left_or_broken_is_counted_once() -> None:
 
     async def body(driver: ThreadedDriver) -> None:
         left, ended, failed, late = (Caller(stats=CountedStats()) for _ in range(4))
-        running = driver.start(gather([predict([2]), write([gate.token_id], ENDLESS)]), left)
+        running = Running(
+            driver, gather([predict([2]), write([gate.token_id], ENDLESS)]), caller=left
+        )
         await reached(gate)
         gate.open()
         await settle(driver)  # the prediction's result waits to be heard
@@ -91,7 +93,7 @@ def test_a_text_that_is_left_or_broken_is_counted_once() -> None:
         with pytest.raises(ValueError):
             await driver.run(broken(), ended)
         assert ended.stats.num_texts == 2
-        running = driver.start(heard_first_of_two(), late)
+        running = Running(driver, heard_first_of_two(), caller=late)
         await driver.run(score_ids([2] * 50))  # meanwhile both tokens have been sent
         await running.answer()
         assert late.stats.num_texts == 2
