@@ -52,8 +52,9 @@ class EngineThread:
 
     async def stop(self) -> None:
         """End everything open with EngineStoppedError, and the thread."""
+        stopped = EngineStoppedError("the engine has stopped; it serves no new text")
         with self._condition:
-            self._refusal = self._refusal or EngineStoppedError("the engine has stopped")
+            self._refusal = self._refusal or stopped
             self._wake()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
