@@ -92,7 +92,7 @@ def _add_text_options(parser: argparse.ArgumentParser) -> None:
         "--allowed",
         nargs="+",
         metavar="TOKEN",
-        help="the only tokens that may be written, by their text",
+        help="the only tokens that may be written, by their text, besides the end",
     )
     parser.add_argument(
         "--logprobs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +47,11 @@ def embed(
     WrongTaskError
         If the model reports no hidden states.
     InvalidParameterError
-        If there is no token.
+        If there is no token, or no such pooling.
     """
     require_embeddings(model)
+    if pooling not in get_args(Pooling):
+        raise InvalidParameterError(f"pooling is mean or last, not {pooling!r}", "pooling")
     if not ids:
         raise InvalidParameterError("an empty text has no embedding", param)
     size, state = model.num_units, None

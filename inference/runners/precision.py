@@ -41,15 +41,14 @@ def make_runner(
     Raises
     ------
     PrecisionError
-        If the model has no form of that precision.
+        If the model has no form of that precision, or there is none of that name.
     """
     if isinstance(model, KneserNeyModel):
         return "fp32", TorchRunner(model, config, boundary_id=boundary_id)
     is_on_processor = model.output_bias.device.type == "cpu"
     if precision == "auto":
         is_fast = has_int8_form(model) and best_variant() != "portable"
-        on_processor: Precision = "int8" if is_fast else "fp32"
-        precision = on_processor if is_on_processor else "bf16"
+        precision = ("int8" if is_fast else "fp32") if is_on_processor else "bf16"
     if precision == "int8":
         if not is_on_processor:
             raise PrecisionError("int8 runs on processors; use --precision bf16 or fp32 with cuda")
@@ -57,6 +56,8 @@ def make_runner(
     if precision == "bf16":
         tiled = replace(config, row_tile=BF16_ROWS)
         return "bf16", TorchRunner(Bf16LanguageModel(model), tiled, boundary_id=boundary_id)
+    if precision != "fp32":
+        raise PrecisionError(f"precision is auto, int8, bf16 or fp32, not {precision!r}")
     return "fp32", TorchRunner(model, config, boundary_id=boundary_id)
 
 

@@ -17,14 +17,9 @@ Step = Callable[[Tensor, Tensor], Tensor]
 
 
 class CapturedStep:
-    """Replays the operations of one shape as a CUDA graph: one launch in place of dozens.
+    """Replays the operations of one shape of tokens_RT as a CUDA graph: one launch in place of dozens.
 
     Its inputs and outputs stand at fixed places in memory, so an output holds until the next step.
-
-    Parameters
-    ----------
-    num_rows, width
-        The shape of tokens_RT.
     """
 
     def __init__(self, pool: StatePool, num_rows: int, width: int) -> None:

@@ -105,3 +105,9 @@ def test_a_vector_is_that_of_the_network_itself_within_its_eight_bits(checkpoint
     vector = features.mean(axis=0) if pooling == "mean" else features[-1]
     assert len(found) == model.num_units == len(vector)
     assert found @ (vector / np.linalg.norm(vector)) > 0.995
+
+
+def test_a_pooling_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="not 'lats'") as refused:
+        run_by_hand(embed(MODEL, [3], "lats"), by_token)
+    assert refused.value.param == "pooling"

@@ -121,3 +121,8 @@ def test_counts_have_a_version_too() -> None:
     model.tensors()  # to ask for them changes nothing
     assert version(checkpoint(model), "fp32", shape) == first
     assert first != version(checkpoint(), "fp32", shape)
+
+
+def test_a_precision_that_is_none_is_refused() -> None:
+    with pytest.raises(PrecisionError, match="not 'int4'"):
+        make_runner(recurrent(), "int4", CONFIG, boundary_id=1)
