@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 Result = TypeVar("Result")
-SOON = 0.005
-"""Seconds within which nobody is expected to leave: an answer that is there by then costs no watch."""
 
 
 class ClientLeftError(Exception):
@@ -58,23 +56,17 @@ async def while_connected(
     """
     task = asyncio.current_task()
     assert task is not None
-    loop = task.get_loop()
-    watches: list[asyncio.Task[None]] = []
-    begin = loop.call_later(
-        SOON, lambda: watches.append(loop.create_task(_cancel_when_gone(request, task)))
-    )
+    watch = asyncio.ensure_future(_cancel_when_gone(request, task))
     left = seconds_left(request, seconds)
     try:
-        return await (in_time(work, loop.time() + left) if left else work)
+        return await (in_time(work, task.get_loop().time() + left) if left else work)
     except asyncio.CancelledError:
-        if any(watch.done() and not watch.cancelled() for watch in watches):
+        if watch.done() and not watch.cancelled():
             task.uncancel()
             raise ClientLeftError from None
         raise
     finally:
-        begin.cancel()
-        for watch in watches:
-            watch.cancel()
+        watch.cancel()
 
 
 async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:

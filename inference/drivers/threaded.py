@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -36,7 +35,7 @@ class ThreadedDriver(EngineThread):
         self._aborted: list[EngineSequence] = []
         self._open: dict[EngineSequence, Running[Any]] = {}
         self._is_asleep = False
-        self.beginning: asyncio.AbstractEventLoop | None = None  # that is to call `_begin`
+        self.beginning: asyncio.AbstractEventLoop | None = None  # whose turn a short text waits for
 
     @property
     def load(self) -> Load:
@@ -63,34 +62,34 @@ class ThreadedDriver(EngineThread):
         self.engine.scheduler.check_room(num_slots)
 
     def submit(self, execution: Running[Any], requests: Sequence[Request]) -> list[EngineSequence]:
-        """Queue requests, which begin together with all that the event loop has in hand."""
+        """Queue requests; one that is short waits for the end of the event loop's turn, in case it stays alone."""
+        engine = self.engine
         with self._condition:
             if self._refusal:
                 raise self._refusal.with_traceback(None)
-            sequences = self.engine.add(
+            sequences = engine.add(
                 requests, execution.caller.name, is_admitted=execution.is_admitted
             )
             self._open.update(dict.fromkeys(sequences, execution))
-            if self.beginning is not execution.loop:
+            is_only = self._is_asleep and engine.scheduler.num_taken == 1 and engine.is_quick
+            if is_only and not sequences[0].is_written and requests[0].num_unread <= MAX_AT_ONCE:
                 self.beginning = execution.loop
-                execution.loop.call_soon(self._begin, execution.loop)
+                execution.loop.call_soon(self._begin, execution, sequences[0])
+            else:
+                if engine.free_slots:
+                    engine.interrupt.value = 1
+                self._condition.notify()
         return sequences
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wake the thread for what is new; a short text is answered here if there is nothing else to do."""
-        engine = self.engine
+    def _begin(self, running: Running[Any], sequence: EngineSequence) -> None:
+        """Answer a short text here if it is alone still; else it shares the thread's steps with those that came."""
         with self._condition:
             self.beginning = None
-            is_only = self._is_asleep and engine.scheduler.num_taken == 1 and not self._aborted
-            if is_only and engine.is_quick:
-                [(sequence, running)] = self._open.items()
-                is_short = not sequence.is_written and sequence.request.num_unread <= MAX_AT_ONCE
-                if is_short and running.loop is loop:
-                    self._answer_at_once(sequence, running)
-                    return
-            if engine.free_slots:
-                engine.interrupt.value = 1
-            self._condition.notify()
+            is_alone = self._is_asleep and self.engine.scheduler.num_taken == 1
+            if is_alone and sequence in self._open:
+                self._answer_at_once(sequence, running)
+            else:
+                self._condition.notify()
 
     def _answer_at_once(self, sequence: EngineSequence, running: Running[Any]) -> None:
         try:
@@ -151,8 +150,10 @@ class ThreadedDriver(EngineThread):
                     running.inbox.append((sequence, found))
                     by_loop[running.loop].append(running)
         for loop, readers in by_loop.items():
-            with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+            try:
                 loop.call_soon_threadsafe(_rouse, readers)
+            except RuntimeError:  # that loop is closed: nobody waits there any more
+                self.abort([sequence for running in readers for sequence in running.waiting])
 
     def _end_all(self, error: EngineError) -> None:
         self._deliver([(sequence, error) for sequence in self._open])

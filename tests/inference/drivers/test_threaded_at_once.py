@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -10,11 +11,12 @@ from inference.engine.config import EngineConfig
 from inference.engine.counters import SIZES
 from inference.engine.engine import Engine
 from inference.engine.metrics import EngineMetrics
-from inference.errors import EngineFailureError
+from inference.errors import EngineFailureError, QueueFullError
 from inference.operations.scoring import score_ids
-from tests.support.fake_runner import BREAKING, LIMIT, FakeRunner, Gate
+from models.native.sampling import SamplingParams
+from tests.support.fake_runner import BREAKING, FakeRunner, Gate
 from tests.support.threaded import assert_nothing_is_left, reached, serve, settle
-from tests.support.token_operations import predict
+from tests.support.token_operations import predict, write
 
 
 class WatchedRunner(FakeRunner):
@@ -87,24 +89,54 @@ def test_short_requests_that_come_together_are_run_together() -> None:
     serve(body, engine)
 
 
-def test_a_short_request_is_answered_on_no_other_event_loop_than_its_own() -> None:
-    runner = WatchedRunner()
+@pytest.mark.parametrize("count", [1, 4])
+def test_what_a_loop_has_left_that_died_keeps_nobody_else_from_an_answer(count) -> None:
+    engine = Engine(WatchedRunner(), EngineConfig(max_slots=2, max_queue=2))
+
+    async def ask_and_die(driver: ThreadedDriver) -> None:
+        for _ in range(count):
+            Running(driver, predict([5]))
+        raise SystemExit
+
+    def die(driver: ThreadedDriver) -> None:
+        loop = asyncio.new_event_loop()
+        with pytest.raises(SystemExit):
+            loop.run_until_complete(ask_and_die(driver))
+        loop.close()
 
     async def body(driver: ThreadedDriver) -> None:
-        home = asyncio.get_running_loop()
+        await asyncio.to_thread(die, driver)
+        for _ in range(1_000):
+            with suppress(QueueFullError):
+                await driver.run(predict([2]))
+                break
+            await asyncio.sleep(0.001)
+        await driver.run(score_ids([2] * 20))
+        assert_nothing_is_left(driver)
 
-        async def begin() -> None:
-            driver._begin(home)  # as if what this loop had submitted were gone again
+    serve(body, engine)
 
-        async def ask_elsewhere() -> None:
-            running = Running(driver, predict([5]))
-            asyncio.run_coroutine_threadsafe(begin(), home).result(LIMIT)
-            await running.answer()
 
-        await asyncio.to_thread(asyncio.run, ask_elsewhere())
-        assert threading.get_ident() not in runner.threads
+def test_a_stream_of_a_loop_that_died_is_removed() -> None:
+    async def write_and_die(driver: ThreadedDriver) -> None:
+        Running(driver, write([2], SamplingParams(max_tokens=10**6, ignore_eos=True)))
+        raise SystemExit
 
-    serve(body, Engine(runner, EngineConfig()))
+    def die(driver: ThreadedDriver) -> None:
+        loop = asyncio.new_event_loop()
+        with pytest.raises(SystemExit):
+            loop.run_until_complete(write_and_die(driver))
+        loop.close()
+
+    async def body(driver: ThreadedDriver) -> None:
+        await asyncio.to_thread(die, driver)
+        for _ in range(1_000):
+            await driver.run(score_ids([2] * 20))
+            if not driver._open:
+                break
+        assert_nothing_is_left(driver)
+
+    serve(body)
 
 
 class HeldMetrics(EngineMetrics):
