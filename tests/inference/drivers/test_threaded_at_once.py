@@ -117,26 +117,27 @@ def test_what_a_loop_has_left_that_died_keeps_nobody_else_from_an_answer(count) 
     serve(body, engine)
 
 
-def test_a_stream_of_a_loop_that_died_is_removed() -> None:
-    async def write_and_die(driver: ThreadedDriver) -> None:
+def test_a_stream_of_a_loop_that_has_closed_is_removed() -> None:
+    driver = ThreadedDriver(Engine(WatchedRunner(), EngineConfig()), 100)
+
+    async def write_and_die() -> None:
         Running(driver, write([2], SamplingParams(max_tokens=10**6, ignore_eos=True)))
         raise SystemExit
 
-    def die(driver: ThreadedDriver) -> None:
-        loop = asyncio.new_event_loop()
-        with pytest.raises(SystemExit):
-            loop.run_until_complete(write_and_die(driver))
-        loop.close()
-
-    async def body(driver: ThreadedDriver) -> None:
-        await asyncio.to_thread(die, driver)
+    async def ask() -> None:
+        driver.start_thread()
         for _ in range(1_000):
             await driver.run(score_ids([2] * 20))
             if not driver._open:
                 break
         assert_nothing_is_left(driver)
+        await driver.stop()
 
-    serve(body)
+    loop = asyncio.new_event_loop()
+    with pytest.raises(SystemExit):
+        loop.run_until_complete(write_and_die())
+    loop.close()
+    asyncio.run(ask())
 
 
 class HeldMetrics(EngineMetrics):
