@@ -76,7 +76,7 @@ def seconds_of(engine: Engine, num_rows: int, *, is_streamed: bool) -> float:
         for row in range(num_rows)
     ]
     start = time.thread_time()
-    engine.add(requests)
+    engine.add([engine.sequence(request) for request in requests])
     num_done = 0
     while engine.scheduler.num_taken:
         engine.admit()

@@ -73,7 +73,8 @@ def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) 
     config = EngineConfig(max_slots=num_rows, num_threads=num_threads)
     engine = Engine(Int8Runner(network, config, boundary_id=1), config)
     start = time.perf_counter()
-    engine.add(Request(Purpose.GENERATE, [], sampling=sampling_of(row)) for row in range(num_rows))
+    requests = [Request(Purpose.GENERATE, [], sampling=sampling_of(row)) for row in range(num_rows)]
+    engine.add([engine.sequence(request) for request in requests])
     num_done = 0
     while engine.scheduler.num_taken:
         engine.admit()

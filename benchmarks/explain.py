@@ -74,7 +74,8 @@ def draw_batching(checkpoint: Checkpoint) -> None:
         while waiting or engine.scheduler.num_taken:
             while waiting and waiting[0][0] == step:
                 _, text, num_written, _ = waiting.pop(0)
-                (added,) = engine.add([request_of(checkpoint, text, num_written)])
+                added = engine.sequence(request_of(checkpoint, text, num_written))
+                engine.add([added])
                 names[added] = len(names) + 1
             engine.admit()
             running = [(s, s.native.struct.num_read) for s in engine.scheduler.running]
@@ -180,7 +181,8 @@ def moved_in_engine(checkpoint: Checkpoint, texts: list[list[int]]) -> list[floa
     totals = []
     for count in range(1, len(texts) + 1):
         engine = engine_of(checkpoint, count, max_steps=64)
-        sequences = engine.add(Request(Purpose.SCORE, ids[1:]) for ids in texts[:count])
+        sequences = [engine.sequence(Request(Purpose.SCORE, ids[1:])) for ids in texts[:count]]
+        engine.add(sequences)
         engine.admit()
         found: dict[Sequence, Result] = {}
         while len(found) < count:

@@ -30,7 +30,8 @@ REPEATS = 5
 
 def score_all(engine: Engine, documents: list[list[int]]) -> list[Scored]:
     """Score documents to the end."""
-    sequences = engine.add(Request(Purpose.SCORE, ids) for ids in documents)
+    sequences = [engine.sequence(Request(Purpose.SCORE, ids)) for ids in documents]
+    engine.add(sequences)
     found: dict[Sequence, Scored] = {}
     while engine.scheduler.num_taken:
         engine.admit()

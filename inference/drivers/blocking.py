@@ -83,9 +83,10 @@ class BlockingDriver:
     def submit(
         self, execution: Execution[Any], requests: Sequence[Request]
     ) -> list[EngineSequence]:
+        sequences = [self.engine.sequence(request) for request in requests]
         with self._lock:
             self._free_aborted()
-            sequences = self.engine.add(requests, is_admitted=execution.is_admitted)
+            self.engine.add(sequences, is_admitted=execution.is_admitted)
             self._open.update(dict.fromkeys(sequences, execution))
         return sequences
 

@@ -35,7 +35,7 @@ class ThreadedDriver(EngineThread):
         self._aborted: list[EngineSequence] = []
         self._open: dict[EngineSequence, Running[Any]] = {}
         self._is_asleep = False
-        self.beginning: asyncio.AbstractEventLoop | None = None  # whose turn a short text waits for
+        self.beginning: asyncio.AbstractEventLoop | None = None  # whose turn texts await
 
     @property
     def load(self) -> Load:
@@ -62,33 +62,32 @@ class ThreadedDriver(EngineThread):
         self.engine.scheduler.check_room(num_slots)
 
     def submit(self, execution: Running[Any], requests: Sequence[Request]) -> list[EngineSequence]:
-        """Queue requests; one that is short waits for the end of the event loop's turn, in case it stays alone."""
+        """Queue requests, which begin together at the end of the event loop's turn."""
         engine = self.engine
+        sequences = [engine.sequence(each, execution.caller.name) for each in requests]
         with self._condition:
             if self._refusal:
                 raise self._refusal.with_traceback(None)
-            sequences = engine.add(
-                requests, execution.caller.name, is_admitted=execution.is_admitted
-            )
+            engine.add(sequences, is_admitted=execution.is_admitted)
             self._open.update(dict.fromkeys(sequences, execution))
-            is_only = self._is_asleep and engine.scheduler.num_taken == 1 and engine.is_quick
-            if is_only and not sequences[0].is_written and requests[0].num_unread <= MAX_AT_ONCE:
+            if self.beginning is not execution.loop:
                 self.beginning = execution.loop
-                execution.loop.call_soon(self._begin, execution, sequences[0])
-            else:
-                if engine.free_slots:
-                    engine.interrupt.value = 1
-                self._condition.notify()
+                execution.loop.call_soon(self._end_turn, execution, sequences[0])
+            if engine.scheduler.num_taken >= engine.num_slots:
+                self._condition.notify()  # a loop that dies before its turn ends keeps nobody out
         return sequences
 
-    def _begin(self, running: Running[Any], sequence: EngineSequence) -> None:
-        """Answer a short text here if it is alone still; else it shares the thread's steps with those that came."""
+    def _end_turn(self, running: Running[Any], sequence: EngineSequence) -> None:
+        """Begin what this turn of the event loop submitted; a short text that is alone is answered here."""
+        engine = self.engine
         with self._condition:
             self.beginning = None
-            is_alone = self._is_asleep and self.engine.scheduler.num_taken == 1
-            if is_alone and sequence in self._open:
+            is_alone = self._is_asleep and engine.scheduler.num_taken == 1 and engine.is_quick
+            is_short = not sequence.is_written and sequence.native.num_unread <= MAX_AT_ONCE
+            if is_alone and is_short and sequence in self._open:
                 self._answer_at_once(sequence, running)
             else:
+                engine.interrupt.value |= bool(engine.free_slots)
                 self._condition.notify()
 
     def _answer_at_once(self, sequence: EngineSequence, running: Running[Any]) -> None:

@@ -69,34 +69,33 @@ class Engine:
         self._unwritten: set[Sequence] = set()  # those that have their first token to write
         self._num_uncounted = 0  # steps
 
-    def add(
-        self, requests: Iterable[Request], caller: str = "", *, is_admitted: bool = False
-    ) -> list[Sequence]:
-        """Queue requests, all or none; return what each runs as.
+    def add(self, sequences: list[Sequence], *, is_admitted: bool = False) -> None:
+        """Queue sequences, all or none.
 
         Raises
         ------
-        StateError
-            If a state is not one of this model.
-        InvalidParameterError
-            If a token is not in the vocabulary.
-        EndedTextError
-            If what follows the end of a text is to be scored.
         QueueFullError, RequestTooLargeError
-            If there is no room now, or never will be; requests of an admitted caller find room now.
+            If there is no room now, or never will be; those of an admitted caller find room now.
         """
-        sequences = [self._sequence(request, caller) for request in requests]
         self.scheduler.add(sequences, is_admitted=is_admitted)
         now = self._clock()
         for sequence in sequences:
             sequence.timings.entered = now
             if beams := sequence.request.beams:
-                search = BeamSearch(sequence, beams, self.shape.boundary_id)
-                self._searches[sequence] = search
-        return sequences
+                self._searches[sequence] = BeamSearch(sequence, beams, self.shape.boundary_id)
 
-    def _sequence(self, request: Request, caller: str) -> Sequence:
-        """Make the only thing that runs: a text from the boundary, or from where its state stands."""
+    def sequence(self, request: Request, caller: str = "") -> Sequence:
+        """Make the only thing that runs: a text from the boundary, or from where its state stands; from any thread.
+
+        Raises
+        ------
+        StateError
+            If the state is not one of this model.
+        InvalidParameterError
+            If a token is not in the vocabulary.
+        EndedTextError
+            If what follows the end of a text is to be scored.
+        """
         start, shape, want, position = request.start, self.shape, request.want, 0
         tokens = [shape.boundary_id, *request.token_ids]
         if start is not None:
@@ -217,7 +216,8 @@ class Engine:
 
     def answer(self, request: Request, caller: str = "") -> tuple[Sequence, Result]:
         """Serve one request to its end; for who has an idle engine to himself."""
-        (sequence,) = self.add([request], caller)
+        sequence = self.sequence(request, caller)
+        self.add([sequence])
         return sequence, self.finish(sequence)
 
     def finish(self, sequence: Sequence) -> Result:

@@ -61,6 +61,15 @@ def engine_of(
     return Engine(make_runner(model, precision, config, boundary_id=BOUNDARY)[1], config)
 
 
+def add(
+    engine: Engine, requests: Iterable[Request], caller: str = "", *, is_admitted: bool = False
+) -> list[EngineSequence]:
+    """Queue requests, all or none."""
+    sequences = [engine.sequence(request, caller) for request in requests]
+    engine.add(sequences, is_admitted=is_admitted)
+    return sequences
+
+
 def finish(engine: Engine, sequences: Iterable[EngineSequence]) -> list[list[Result]]:
     """Serve everybody to the end; return all that was found out for each of these."""
     found: dict[EngineSequence, list[Result]] = {sequence: [] for sequence in sequences}
@@ -73,7 +82,7 @@ def finish(engine: Engine, sequences: Iterable[EngineSequence]) -> list[list[Res
 
 def serve(engine: Engine, requests: Iterable[Request], caller: str = "") -> list[list[Result]]:
     """Serve requests side by side; return the results of each."""
-    return finish(engine, engine.add(requests, caller))
+    return finish(engine, add(engine, requests, caller))
 
 
 def content(results: Sequence[Result]) -> list[object]:

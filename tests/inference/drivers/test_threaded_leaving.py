@@ -341,14 +341,14 @@ def test_what_is_done_is_freed_without_the_collector(purpose, runner) -> None:
                     if purpose == "left stream":
                         break
 
-        make = driver.engine._sequence
+        make = driver.engine.sequence
 
         def watched(request, caller):
             sequence = make(request, caller)
             weakref.finalize(sequence, freed.append, "a sequence")
             return sequence
 
-        driver.engine._sequence = watched
+        driver.engine.sequence = watched
         gc.collect()
         gc.disable()
         try:

@@ -17,7 +17,7 @@ from models.language_model import LanguageModel
 from models.native.sampling import SamplingParams
 from models.native.sequence import Want
 from models.native.structures import Purpose
-from tests.support.engines import BOUNDARY, recurrent
+from tests.support.engines import BOUNDARY, add, recurrent
 
 
 def model_of(vocab_size: int, cell: str = "lstm") -> LanguageModel:
@@ -35,7 +35,8 @@ def engine_of(model, precision="int8", **limits) -> Engine:
 def add_search(engine, ids, beams, *, params=None, want=None, caller="") -> Sequence:
     sampling = SamplingParams(**{"max_tokens": 6, **(params or {})})
     request = Request(Purpose.BRANCH, ids, sampling=sampling, want=want or Want(), beams=beams)
-    (root,) = engine.add([request], caller)
+    root = engine.sequence(request, caller)
+    engine.add([root])
     return root
 
 
@@ -142,7 +143,7 @@ def test_searches_and_other_texts_side_by_side_find_what_each_finds_alone(precis
     engine = engine_of(model, precision, max_slots=8)
     roots = [add_search(engine, *each) for each in asked]
     params = SamplingParams(seed=3, max_tokens=9)
-    engine.add([Request(Purpose.GENERATE, [4], sampling=params)])
+    add(engine, [Request(Purpose.GENERATE, [4], sampling=params)])
     found = work(engine)
     assert [found[root] for root in roots] == alone
     assert len(engine.free_slots) == 8
@@ -197,8 +198,8 @@ def test_the_state_of_a_hypothesis_goes_on_as_its_text_would(precision) -> None:
         whole = engine_of(model, precision)
         resumed = Request(Purpose.PREDICT, [], each.state, want=Want(top=3))
         again = Request(Purpose.PREDICT, [5, *each.token_ids], want=Want(top=3))
-        after.add([resumed])
-        whole.add([again])
+        add(after, [resumed])
+        add(whole, [again])
         (first,), (second,) = work(after).values(), work(whole).values()
         assert first.top == second.top
 
@@ -209,7 +210,7 @@ def test_a_search_waits_for_its_slots_and_keeps_its_turn() -> None:
     params = SamplingParams(max_tokens=3, ignore_eos=True)
 
     def add_text(number: int) -> None:
-        engine.add([Request(Purpose.GENERATE, [4], sampling=params)], f"caller {number}")
+        add(engine, [Request(Purpose.GENERATE, [4], sampling=params)], f"caller {number}")
 
     for number in range(2):
         add_text(number)

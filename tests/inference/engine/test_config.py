@@ -9,7 +9,7 @@ from inference.engine.config import EngineConfig
 from inference.engine.request import Request
 from models.native.sampling import SamplingParams
 from models.native.structures import Purpose
-from tests.support.engines import engine_of, recurrent
+from tests.support.engines import add, engine_of, recurrent
 
 ENDLESS = Request(Purpose.GENERATE, [3], sampling=SamplingParams(max_tokens=1_000, ignore_eos=True))
 
@@ -28,7 +28,7 @@ def test_every_limit_is_explained() -> None:
 @pytest.mark.parametrize("max_slots", [1, 3])
 def test_no_more_texts_run_together_than_there_are_slots(max_slots) -> None:
     engine = engine_of(recurrent(num_layers=1), config=EngineConfig(max_slots=max_slots))
-    engine.add([ENDLESS] * 5)
+    add(engine, [ENDLESS] * 5)
     engine.admit()
     engine.step()
     assert len(engine.scheduler.running) == engine.num_slots == max_slots
@@ -40,7 +40,7 @@ def test_no_more_texts_run_together_than_there_are_slots(max_slots) -> None:
 def test_no_more_steps_follow_one_another_than_the_limit(precision, max_steps) -> None:
     config = EngineConfig(max_slots=2, max_steps=max_steps, row_tile=2)
     engine = engine_of(recurrent(num_layers=1), precision, config)
-    (sequence,) = engine.add([ENDLESS])
+    (sequence,) = add(engine, [ENDLESS])
     engine.admit()
     for num_calls in (1, 2):
         engine.step()

@@ -22,6 +22,7 @@ from tests.support.engines import (
     CONFIG,
     LIMITS,
     VOCABULARY,
+    add,
     content,
     counted,
     engine_of,
@@ -154,7 +155,7 @@ def test_a_state_of_another_length_is_refused_and_takes_nobody_with_it(precision
     for packed in (found.state.packed, b"", b"\0" * (engine.shape.state_bytes + 1)):
         bad = Request(Purpose.PREDICT, [2], replace(found.state, packed=packed))
         with pytest.raises(StateError, match=f"has {engine.shape.state_bytes} bytes"):
-            engine.add([good, bad, good])
+            add(engine, [good, bad, good])
         assert nothing_was_added(engine)
     assert len(serve(engine, [good])) == 1
 
@@ -175,7 +176,7 @@ def test_a_token_outside_the_vocabulary_is_refused_in_texts_and_in_states(
         Request(purpose, [2], replace(read.state, unread=(token_id,))),
     ):
         with pytest.raises(InvalidParameterError, match="token ids go from 0 to 49"):
-            engine.add([good, bad])
+            add(engine, [good, bad])
         assert nothing_was_added(engine)
 
 
@@ -273,10 +274,10 @@ def test_the_hidden_states_of_a_read_are_those_of_a_score() -> None:
 def test_a_long_prompt_does_not_hold_up_a_running_stream() -> None:
     engine = engine_of(recurrent())
     sampling = SamplingParams(max_tokens=50, ignore_eos=True)
-    (stream,) = engine.add([Request(Purpose.GENERATE, [2], sampling=sampling, is_streamed=True)])
+    (stream,) = add(engine, [Request(Purpose.GENERATE, [2], sampling=sampling, is_streamed=True)])
     engine.admit()
     engine.step()
-    engine.add([Request(Purpose.PREDICT, [3] * 5000) for _ in range(4)])
+    add(engine, [Request(Purpose.PREDICT, [3] * 5000) for _ in range(4)])
     engine.admit()
     for _ in range(20):
         heard = [sequence for sequence, _ in engine.step()]
@@ -287,7 +288,7 @@ def test_a_stream_that_is_ahead_of_its_reader_waits_and_the_others_go_on() -> No
     engine = engine_of(recurrent())
     sampling = SamplingParams(max_tokens=500, ignore_eos=True)
     streamed = Request(Purpose.GENERATE, [2], sampling=sampling, is_streamed=True)
-    stream, other = engine.add([streamed, Request(Purpose.GENERATE, [3], sampling=sampling)])
+    stream, other = add(engine, [streamed, Request(Purpose.GENERATE, [3], sampling=sampling)])
     engine.admit()
     stream.is_reader_ready = False
     while other.is_running:
@@ -312,8 +313,8 @@ def test_only_what_is_written_is_streamed() -> None:
 
 def test_callers_take_turns_at_the_slots() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=100))
-    greedy = engine.add([Request(Purpose.PREDICT, [2, 3])] * 10, caller="greedy")
-    (modest,) = engine.add([Request(Purpose.PREDICT, [4])], caller="modest")
+    greedy = add(engine, [Request(Purpose.PREDICT, [2, 3])] * 10, caller="greedy")
+    (modest,) = add(engine, [Request(Purpose.PREDICT, [4])], caller="modest")
     order = []
     while engine.scheduler.num_taken:
         engine.admit()
@@ -326,30 +327,30 @@ def test_a_full_queue_refuses_all_or_nothing() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=2))
     request = Request(Purpose.PREDICT, [2])
     with pytest.raises(RequestTooLargeError, match="room for 3"):
-        engine.add([request] * 4)
+        add(engine, [request] * 4)
     assert not engine.scheduler.num_taken
-    engine.add([request] * 2)
+    add(engine, [request] * 2)
     with pytest.raises(QueueFullError, match="come back later"):
-        engine.add([request] * 2)
-    engine.add([request])
+        add(engine, [request] * 2)
+    add(engine, [request])
 
 
 def test_what_was_admitted_enters_a_full_queue_and_is_answered() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=1))
     request = Request(Purpose.PREDICT, [2])
-    waiting = engine.add([request] * 2)
-    admitted = engine.add([request] * 4, is_admitted=True)
+    waiting = add(engine, [request] * 2)
+    admitted = add(engine, [request] * 4, is_admitted=True)
     with pytest.raises(QueueFullError):
-        engine.add([request])
+        add(engine, [request])
     results = finish(engine, [*waiting, *admitted])
     assert len({content(each)[0] for each in results}) == 1
     assert nothing_was_added(engine)
-    engine.add([request] * 2)
+    add(engine, [request] * 2)
 
 
 def test_removing_frees_the_slot_and_the_place_in_the_queue() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1, max_queue=2))
-    first, second, third = engine.add([Request(Purpose.PREDICT, [2] * 100)] * 3)
+    first, second, third = add(engine, [Request(Purpose.PREDICT, [2] * 100)] * 3)
     engine.admit()
     engine.remove(second)
     engine.remove(first)
@@ -366,7 +367,7 @@ def test_not_a_byte_depends_on_time_slices(make_model, precision) -> None:
     engine = engine_of(model, precision, config)
     sequences: list[Sequence] = []
     for n, request in enumerate(requests):
-        sequences += engine.add([request], caller="greedy" if n < 12 else str(n % 3))
+        sequences += add(engine, [request], caller="greedy" if n < 12 else str(n % 3))
     together = finish(engine, sequences)
     for request, results in zip(requests, together, strict=True):
         (expected,) = serve(engine_of(model, precision), [replace(request, is_streamed=False)])
@@ -376,12 +377,12 @@ def test_not_a_byte_depends_on_time_slices(make_model, precision) -> None:
 def test_who_waits_gets_a_slot_after_a_time_slice_of_the_greediest() -> None:
     config = EngineConfig(max_slots=4, time_slice=20, max_steps=8)
     engine = engine_of(recurrent(), config=config)
-    engine.add([Request(Purpose.GENERATE, [3], sampling=ENDLESS)] * 8, caller="greedy")
+    add(engine, [Request(Purpose.GENERATE, [3], sampling=ENDLESS)] * 8, caller="greedy")
     engine.admit()
     for _ in range(10):
         engine.step()
         engine.admit()
-    (late,) = engine.add([Request(Purpose.PREDICT, [4])], caller="late")
+    (late,) = add(engine, [Request(Purpose.PREDICT, [4])], caller="late")
     num_steps = 0
     while not any(sequence is late for sequence, _ in engine.step()):
         engine.admit()
@@ -394,7 +395,7 @@ def test_a_caller_alone_keeps_its_slots_to_the_end() -> None:
     config = EngineConfig(max_slots=2, time_slice=1, max_steps=1)
     engine = engine_of(recurrent(), config=config)
     sampling = SamplingParams(max_tokens=30, ignore_eos=True)
-    texts = engine.add([Request(Purpose.GENERATE, [3], sampling=sampling)] * 4)
+    texts = add(engine, [Request(Purpose.GENERATE, [3], sampling=sampling)] * 4)
     ended = []
     while engine.scheduler.num_taken:
         engine.admit()
@@ -408,14 +409,14 @@ def test_a_text_whose_reader_does_not_read_makes_room_for_who_waits() -> None:
     engine = engine_of(recurrent(), config=config)
     sampling = SamplingParams(seed=5, max_tokens=100, ignore_eos=True)
     request = Request(Purpose.GENERATE, [3], sampling=sampling, is_streamed=True)
-    (left,) = engine.add([request])
+    (left,) = add(engine, [request])
     engine.admit()
     results = [result for _, result in engine.step()]
     left.is_reader_ready = False
     while not left.is_ahead:
         engine.step()
     assert not engine.has_work
-    (other,) = engine.add([Request(Purpose.PREDICT, [4])])
+    (other,) = add(engine, [Request(Purpose.PREDICT, [4])])
     assert engine.has_work
     engine.admit()
     assert [sequence for sequence, _ in engine.step()] == [other]
@@ -432,12 +433,12 @@ def test_a_text_whose_reader_does_not_read_makes_room_for_who_waits() -> None:
 
 def test_a_swapped_out_text_that_is_left_takes_no_slot_with_it() -> None:
     engine = engine_of(recurrent(), config=EngineConfig(max_slots=1))
-    (left,) = engine.add([Request(Purpose.GENERATE, [3], sampling=ENDLESS, is_streamed=True)])
+    (left,) = add(engine, [Request(Purpose.GENERATE, [3], sampling=ENDLESS, is_streamed=True)])
     engine.admit()
     left.is_reader_ready = False
     while not left.is_ahead:
         engine.step()
-    (other,) = engine.add([Request(Purpose.PREDICT, [4] * 500)])
+    (other,) = add(engine, [Request(Purpose.PREDICT, [4] * 500)])
     engine.admit()
     engine.remove(left)
     assert engine.scheduler.running == [other]
@@ -450,7 +451,7 @@ def test_a_swapped_out_text_that_is_left_takes_no_slot_with_it() -> None:
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
 def test_an_interrupt_ends_a_call_after_its_step(precision) -> None:
     engine = engine_of(recurrent(), precision)
-    (sequence,) = engine.add([Request(Purpose.GENERATE, [3], sampling=ENDLESS)])
+    (sequence,) = add(engine, [Request(Purpose.GENERATE, [3], sampling=ENDLESS)])
     engine.admit()
     engine.step()
     before = sequence.native.struct.num_read
@@ -481,7 +482,7 @@ def test_nothing_is_scored_after_the_end_of_a_text(num_requests) -> None:
     ended = TextState(bytes(engine.shape.state_bytes), 4, ())
     good = [Request(Purpose.SCORE, [3, 4])] * (num_requests - 1)
     with pytest.raises(EndedTextError):
-        engine.add([*good, Request(Purpose.SCORE, [3, 4], ended)])
+        add(engine, [*good, Request(Purpose.SCORE, [3, 4], ended)])
     assert nothing_was_added(engine)
 
 
@@ -505,7 +506,7 @@ def test_a_search_is_of_as_many_slots_as_hypotheses_and_of_twice_as_many_branche
     request = Request(
         Purpose.BRANCH, [3], sampling=SamplingParams(max_tokens=3), beams=BeamParams(3)
     )
-    (root,) = engine.add([request])
+    (root,) = add(engine, [request])
     rows: list[NativeSequence] = [row.native for row in (root, *root.siblings)]
     assert [native.struct.num_branches for native in rows] == [6, 6, 6]
     assert engine.scheduler.num_taken == 3

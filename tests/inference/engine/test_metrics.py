@@ -15,6 +15,7 @@ from models.config import LanguageModelConfig
 from models.language_model import LanguageModel
 from models.native.sampling import SamplingParams
 from models.native.structures import Purpose
+from tests.support.engines import add
 
 VOCABULARY = 30
 
@@ -38,7 +39,7 @@ def finish(engine: Engine) -> None:
 
 
 def work(engine: Engine, requests) -> None:
-    engine.add(requests)
+    add(engine, requests)
     finish(engine)
 
 
@@ -69,7 +70,7 @@ def test_each_token_that_was_read_or_written_is_counted_once(
 def test_what_is_written_of_texts_under_way_is_counted_too() -> None:
     config = EngineConfig(max_slots=2, max_steps=5)
     engine = Engine(runner_of(config), config)
-    (sequence,) = engine.add([make(Purpose.GENERATE, [3, 4], 1_000)])
+    (sequence,) = add(engine, [make(Purpose.GENERATE, [3, 4], 1_000)])
     engine.admit()
     for _ in range(13):
         engine.step()
@@ -115,7 +116,7 @@ def test_who_waits_for_a_slot_is_counted_once_even_if_it_gives_its_slot_up() -> 
     config = EngineConfig(max_slots=1, time_slice=3, max_steps=2)
     engine = Engine(runner_of(config), config)
     for caller in "aab":
-        engine.add([make(Purpose.GENERATE, [3], 12)], caller)
+        add(engine, [make(Purpose.GENERATE, [3], 12)], caller)
     finish(engine)
     assert num_values(engine.metrics.queue_seconds) == 3
     assert num_values(engine.metrics.first_token_seconds) == 3
@@ -126,7 +127,7 @@ def test_a_first_token_is_dated_back_by_the_tokens_that_came_after_it_in_the_cal
     clock = itertools.count(step=1.0)
     config = EngineConfig()
     engine = Engine(runner_of(config), config, clock=lambda: next(clock))
-    (sequence,) = engine.add([make(Purpose.GENERATE, [3, 4], 10)])
+    (sequence,) = add(engine, [make(Purpose.GENERATE, [3, 4], 10)])
     finish(engine)
     timings = sequence.timings
     end = timings.sent

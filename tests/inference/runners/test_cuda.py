@@ -11,7 +11,7 @@ from inference.runners.state_pool import StatePool
 from inference.runners.torch_step import CapturedStep, make_step
 from models.native.sampling import SamplingParams
 from models.native.structures import Purpose
-from tests.support.engines import VOCABULARY, finish, recurrent
+from tests.support.engines import VOCABULARY, add, finish, recurrent
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -49,7 +49,7 @@ def test_not_a_byte_depends_on_who_shares_the_batch_on_cuda(precision) -> None:
             )
             for seed in seeds
         ]
-        return finish(engine, engine.add(requests))
+        return finish(engine, add(engine, requests))
 
     for seed, results in enumerate(written(list(range(20)))):
         assert written([seed]) == [results]

@@ -15,7 +15,7 @@ from models.native.sequence import Want
 from models.native.structures import Purpose
 from models.predictor import TokenPredictor
 from models.state import RecurrentState
-from tests.support.engines import BOUNDARY, VOCABULARY, counted, recurrent, serve
+from tests.support.engines import BOUNDARY, VOCABULARY, add, counted, recurrent, serve
 
 TILE, WIDTH, MAX_BLOCKS = 4, 8, 3
 CONFIG = EngineConfig(
@@ -104,11 +104,11 @@ def test_readers_take_turns_and_a_step_has_one_wide_and_one_narrow_rectangle() -
     model = Recorder(recurrent())
     engine = engine_of(model)
     sampling = SamplingParams(max_tokens=100, ignore_eos=True)
-    (writer,) = engine.add([Request(Purpose.GENERATE, [3], sampling=sampling)])
+    (writer,) = add(engine, [Request(Purpose.GENERATE, [3], sampling=sampling)])
     engine.admit()
     engine.step()
     engine.step()
-    readers = engine.add([Request(Purpose.PREDICT, prompt(200)) for _ in range(7)])
+    readers = add(engine, [Request(Purpose.PREDICT, prompt(200)) for _ in range(7)])
     engine.admit()
     model.read_shapes.clear()
     for num_steps in range(1, 15):
