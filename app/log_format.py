@@ -54,7 +54,7 @@ class JSONFormatter(logging.Formatter):
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Give a record's message; of asyncio's only what it says itself, for it goes on with values of the program."""
+    """Return a record's message; of asyncio's only what it says itself, for it goes on with values of the program."""
     message = record.getMessage()
     if record.name == "asyncio":
         message = message.partition("\n")[0].partition("(")[0]
@@ -62,7 +62,7 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def places_of(error: BaseException | None) -> str:
-    """Give the types of an exception and of what caused it, and where each was raised; no message."""
+    """Return the types of an exception and of what caused it, and where each was raised; no message."""
     return "".join(_lines_of(error, set())).rstrip("\n")
 
 
@@ -78,7 +78,7 @@ def _lines_of(error: BaseException | None, seen: set[int]) -> Iterator[str]:
 
 
 def configure_logging(log_format: LogFormat, level: str) -> None:
-    """Let every logger of the process write to standard error in one format.
+    """Make every logger of the process write to standard error in one format.
 
     Requests have a line each as JSON; plain lines of them come at the level "debug".
     """

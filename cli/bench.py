@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def machine(num_threads: int) -> dict[str, str]:
-    """Say where this runs."""
+    """Describe where this runs."""
     import torch
 
     from models.native.library import best_variant
@@ -111,7 +111,7 @@ def _processor() -> str:
 
 
 def measurements(model: LocalModel) -> list[Callable[[], Figure]]:
-    """Give what is measured, each as a call that takes some seconds."""
+    """Return what is measured, each as a call that takes some seconds."""
 
     def writing(num_rows: int) -> Callable[[], Figure]:
         return lambda: Figure(
@@ -136,7 +136,7 @@ def measurements(model: LocalModel) -> list[Callable[[], Figure]]:
 
 
 def seconds_of(call: Callable[[], object]) -> float:
-    """Give the median time of several calls after a first one; that of the first alone, if it took long."""
+    """Return the median time of several calls after a first one; that of the first alone, if it took long."""
     first = _seconds(call)
     times: list[float] = []
     while first < MAX_SECONDS and len(times) < MAX_RUNS and sum(times) < MAX_SECONDS:

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Give the arguments of all commands."""
+    """Yield the arguments of all commands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
@@ -52,7 +52,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _describe(action: argparse.Action) -> None:
-    """Say what an argument may be, where argparse does not know."""
+    """Describe what an argument may be, where argparse does not know."""
     import shtab
 
     from app.settings import Settings

@@ -77,7 +77,7 @@ class DocumentFile:
         return found.st_size, found.st_mtime_ns
 
     def documents(self, *, skips_bad: bool) -> Iterator[Document]:
-        """Give every line as a document.
+        """Yield every line as a document.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class DocumentFile:
                 yield Document(number, b"", "", str(error))
 
     def lines(self) -> Iterator[bytes]:
-        """Give every line with its end; of one that is too long only the beginning.
+        """Yield every line with its end; of one that is too long only the beginning.
 
         Raises
         ------
@@ -205,12 +205,12 @@ class OutputFile:
 
 
 def is_special(path: Path) -> bool:
-    """Tell whether something is there that is no regular file, such as a pipe."""
+    """Return whether something is there that is no regular file, such as a pipe."""
     return path.exists() and not path.is_file()
 
 
 def is_same_place(one: Path, other: Path) -> bool:
-    """Tell whether what is written to two paths comes to one place; a terminal or another device may take both."""
+    """Return whether what is written to two paths comes to one place; a terminal or another device may take both."""
     if one == other:
         return True
     one, other = (Path("/dev/stdout") if path == STANDARD else path for path in (one, other))

@@ -47,7 +47,7 @@ class Limits:
     max_unknown: float | None
 
     def badness(self, score: TextScore) -> float:
-        """Give the perplexity to judge a document by; inf for one that is not kept in any case."""
+        """Return the perplexity to judge a document by; inf for one that is not kept in any case."""
         if score.perplexity is None:
             return math.inf
         too_strange = (
@@ -225,7 +225,7 @@ class Filter:
 def measured(
     model: LocalModel, documents: Iterable[Document], *, count_end: bool
 ) -> Iterator[tuple[Document, TextScore]]:
-    """Give each document with its score, in order; one without a text has the score of an empty one.
+    """Yield each document with its score, in order; one without a text has the score of an empty one.
 
     Documents are read ahead as far as slots, and the memory for those that wait, allow.
     """
@@ -260,7 +260,7 @@ def _beginning(documents: Iterator[Document]) -> tuple[list[Document], str]:
 
 
 def _threshold(badness: array[float], share: float) -> float:
-    """Give the highest perplexity among the best of those that may be kept."""
+    """Return the highest perplexity among the best of those that may be kept."""
     import numpy as np
 
     found = np.frombuffer(badness) if len(badness) else np.empty(0)

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def table(test: RangeTest) -> list[str]:
-    """Give some twenty rows of the test, evenly spread."""
+    """Return some twenty rows of the test, evenly spread."""
     num_points = len(test.losses)
     rows = range(num_points - 1, -1, -max(1, num_points // ROWS))
     header = f"{'step':>5} {'learning rate':>14} {'loss':>9} {'smoothed':>9}"
@@ -86,7 +86,7 @@ def table(test: RangeTest) -> list[str]:
 
 
 def verdict(test: RangeTest, recipe: TrainRecipe) -> list[str]:
-    """Say what the test found, and what to do with it."""
+    """Describe what the test found, and what to do with it."""
     end = "until the loss exploded" if test.exploded else "and the loss did not explode"
     lines = [
         f"{len(test.losses)} steps, {end}",

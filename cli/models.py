@@ -86,7 +86,7 @@ def _list(directories: list[Path], *, is_json: bool) -> int:
 
 
 def _facts(directory: Path) -> dict[str, Any]:
-    """Say what a checkpoint is; its weights are not read."""
+    """Describe what a checkpoint is; its weights are not read."""
     from models.checkpoint import describe_checkpoint
     from models.config import NGramConfig
 

@@ -16,13 +16,13 @@ def write_json(values: Mapping[str, Any]) -> None:
 
 
 def shortened(text: str) -> str:
-    """Give the beginning of a text on one line."""
+    """Return the beginning of a text on one line."""
     line = text.replace("\n", "⏎")
     return line if len(line) <= TEXT_WIDTH else line[: TEXT_WIDTH - 1] + "…"
 
 
 def figure(value: float | None) -> str:
-    """Give a figure with four significant digits or more; "-" for none."""
+    """Return a figure with four significant digits or more; "-" for none."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

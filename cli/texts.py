@@ -20,7 +20,7 @@ class InputError(RefrainError, ValueError):
 
 
 def text_batches(given: Sequence[str], max_texts: int) -> Iterator[list[str]]:
-    """Give the texts of the arguments; without any, the lines of standard input as they come.
+    """Yield the texts of the arguments; without any, the lines of standard input as they come.
 
     The first batch is enough to tell the language by: it ends with the first line that has letters.
     """
@@ -31,12 +31,12 @@ def text_batches(given: Sequence[str], max_texts: int) -> Iterator[list[str]]:
 
 
 def is_typed() -> bool:
-    """Tell whether standard input is a person at a terminal."""
+    """Return whether standard input is a person at a terminal."""
     return sys.stdin.isatty()
 
 
 def line_batches(stream: BinaryIO) -> Iterator[list[str]]:
-    """Give the lines of a stream, all that are there at a time, without waiting for more.
+    """Yield the lines of a stream, all that are there at a time, without waiting for more.
 
     Raises
     ------

@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def plan(recipe: TrainRecipe, directory: Path) -> str:
-    """Say in one line what is about to be done."""
+    """Describe in one line what is about to be done."""
     source = recipe.data.dataset or recipe.data.text
     if recipe.task == "ngram":
         return f"{recipe.name}: counting n-grams of {source}, to {directory}"

@@ -30,7 +30,7 @@ class EngineFailureError(EngineError):
 
     @classmethod
     def of(cls, cause: BaseException, what: str = "a step of the engine") -> EngineFailureError:
-        """Say what broke."""
+        """Describe what broke."""
         error = cls(f"{what} broke: {cause!r}")
         error.__cause__ = cause
         return error

@@ -18,7 +18,7 @@ from models.native.training import UNITS, LayerKind, layer_backward, layer_forwa
 
 
 def bf16_kind(cell: Cell, input_BTI: Tensor) -> LayerKind | None:
-    """Say which compiled layer runs a cell here: only on the processor, under autocast, at widths that fit.
+    """Return which compiled layer runs a cell here: only on the processor, under autocast, at widths that fit.
 
     Where there is AMX, oneDNN's LSTM has it and this layer has not: an LSTM is left to torch there.
     """

@@ -55,7 +55,7 @@ class Cell(nn.Module):
         self.reset_parameters()
 
     def parameters_of_nn(self) -> list[Tensor]:
-        """Give the parameters that the twin in `torch.nn` has, in its order."""
+        """Return the parameters that the twin in `torch.nn` has, in its order."""
         return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
 
     def reset_parameters(self) -> None:
@@ -65,11 +65,11 @@ class Cell(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, input_BI: Tensor, state_CBH: Tensor) -> Tensor:
-        """Give the state after one more input, [C, B, H]."""
+        """Return the state after one more input, [C, B, H]."""
         raise NotImplementedError
 
     def _products(self, input_BI: Tensor, hidden_BH: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the input's and the state's share of every gate, each [B, G]."""
+        """Return the input's and the state's share of every gate, each [B, G]."""
         return (
             nn.functional.linear(input_BI, self.weight_ih, self.bias_ih),
             nn.functional.linear(hidden_BH, self.weight_hh, self.bias_hh),
@@ -97,7 +97,7 @@ class FeedForwardCell(Cell):
         return self.transform(input_BI).unsqueeze(0)
 
     def transform(self, input_NI: Tensor) -> Tensor:
-        """Give the outputs of any number of inputs, [..., H]: no time depends on another."""
+        """Return the outputs of any number of inputs, [..., H]: no time depends on another."""
         sums = nn.functional.linear(input_NI, self.weight_ih, self.bias_ih)
         return ACTIVATIONS[self.nonlinearity](sums)
 
@@ -208,7 +208,7 @@ def open_forget_gates(cell: Cell, bias: float) -> None:
 
 
 def lstm_gates(sums_BG: Tensor, cell_BH: Tensor) -> Tensor:
-    """Give an LSTM's next state, [2, B, H], from the sums of its four gates and its cell."""
+    """Return an LSTM's next state, [2, B, H], from the sums of its four gates and its cell."""
     i_BH, f_BH, g_BH, o_BH = sums_BG.chunk(4, dim=1)
     cell_BH = torch.sigmoid(f_BH) * cell_BH + torch.sigmoid(i_BH) * torch.tanh(g_BH)
     return torch.stack(((torch.sigmoid(o_BH) * torch.tanh(cell_BH)).to(cell_BH.dtype), cell_BH))

@@ -254,7 +254,7 @@ def _read_model(path: Path, config: ModelConfig, device: torch.device | str) -> 
 def _fill(
     kind: Callable[[Any], ModuleT], config: ModelConfig, tensors: Mapping[str, Tensor], path: Path
 ) -> ModuleT:
-    """Put the weights of a file into a model, after checking every name and shape, and that all are finite.
+    """Load the weights of a file into a model, after checking every name and shape, and that all are finite.
 
     The model is made without memory first: a configuration of absurd sizes is refused before anything is allocated.
     """

@@ -32,7 +32,7 @@ class Classifier(nn.Module):
         self.output = nn.Linear(num_pooled, len(config.labels))
 
     def forward(self, tokens_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Give the logits_BK of texts of `lengths_B` tokens, padded at their end with any token."""
+        """Return the logits_BK of texts of `lengths_B` tokens, padded at their end with any token."""
         vectors_BTE = locked_dropout(
             self.embedding(tokens_BT), self.config.input_dropout, self.training
         )

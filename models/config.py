@@ -50,7 +50,7 @@ def _require_types(config: Any) -> None:
 
 
 def wanted_instead(annotation: str, value: Any) -> str:
-    """Say what a field should hold in place of a value; "" where that will do, or any value will."""
+    """Describe what a field should hold in place of a value; "" where that will do, or any value will."""
     if annotation not in KINDS:
         return ""
     kinds, name = KINDS[annotation]

@@ -95,7 +95,7 @@ class ExportError(RefrainError, ValueError):
 
 
 def how_to_install(extra: str) -> str:
-    """Say how an extra of this project is installed; the name on PyPI is another project's."""
+    """Describe how an extra of this project is installed; the name on PyPI is another project's."""
     return (
         "in the folder of this project, "
         f".venv/bin/pip install --constraint constraints.txt --editable '.[{extra}]'"

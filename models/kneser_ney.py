@@ -115,7 +115,7 @@ class KneserNeyModel:
         return torch.from_numpy(log_probs_NV).to(features_NW.device)
 
     def target_log_probs(self, tokens: Ints) -> Floats:
-        """Give the natural log-probability of each token after those before it.
+        """Return the natural log-probability of each token after those before it.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class KneserNeyModel:
             )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give the tables that `from_tensors` takes; they share memory with the model.
+        """Return the tables that `from_tensors` takes; they share memory with the model.
 
         `keys_n` int64 and `counts_n` int32 for the n-grams of each length n (`models.ngram_trie`),
         and `discounts` float64 [order, 3]. All else follows from them.

@@ -13,7 +13,7 @@ _LATIN = re.compile(r"[A-Za-zÀ-ɏ]+")
 
 
 def recognise_language(text: str) -> Language | None:
-    """Tell Chinese from English by counting Han characters against Latin words; None where neither is there."""
+    """Recognise Chinese or English by counting Han characters against Latin words; None where neither is there."""
     sample = text[:4000]
     num_han, num_words = len(_HAN.findall(sample)), len(_LATIN.findall(sample))
     if not num_han and not num_words:
@@ -22,7 +22,7 @@ def recognise_language(text: str) -> Language | None:
 
 
 def in_order(names: Iterable[str], preferred: Sequence[str]) -> list[str]:
-    """Put the preferred names first, in their order, and the others behind them by name."""
+    """Return the preferred names first, in their order, and the others behind them by name."""
     rank = {name: place for place, name in enumerate(preferred)}
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 

@@ -71,18 +71,18 @@ class NeuralCache:
 
     @staticmethod
     def num_bytes(config: NeuralCacheConfig, size: int) -> int:
-        """Tell how much memory a cache takes at most."""
+        """Return how much memory a cache takes at most."""
         return config.window * (size + 4)
 
     def copy(self) -> NeuralCache:
-        """Give one that goes on from here by itself."""
+        """Return a copy that goes on from here by itself."""
         other = NeuralCache(self.config, self.size)
         other._keys[:], other._values[:] = self._keys, self._values
         other._num_seen, other.trust = self._num_seen, self.trust
         return other
 
     def view(self) -> CacheView:
-        """Give what a native sequence reads: the entries and the weight of now."""
+        """Return what a native sequence reads: the entries and the weight of now."""
         window = self.config.window
         first = self._num_seen % window if self._num_seen > window else 0
         num_entries = min(self._num_seen, window)
@@ -136,7 +136,7 @@ class NeuralCache:
 
 
 def weight_of(trust: float, config: NeuralCacheConfig) -> float:
-    """Give a cache's share of the blend; one that is hardly trusted is switched off."""
+    """Return a cache's share of the blend; one that is hardly trusted is switched off."""
     return config.weight * trust if trust > SWITCH_OFF else 0.0
 
 

@@ -41,11 +41,11 @@ def estimate_discounts(counts: Counts) -> Floats:
 
 
 def are_discounts(values: Floats) -> bool:
-    """Say whether values [..., 3] take something from each count and never more than it has."""
+    """Return whether values [..., 3] take something from each count and never more than it has."""
     return bool(np.all((values > 0) & (values <= (1, 2, 3))))
 
 
 def discount_of(counts: Counts, discounts: Floats) -> Floats:
-    """Give what discounts [3] take from each count; nothing from a count of zero."""
+    """Return what discounts [3] take from each count; nothing from a count of zero."""
     taken: Floats = np.concatenate(([0.0], discounts))[np.minimum(counts, 3)]
     return taken

@@ -45,7 +45,7 @@ class NGramSmoothing:
         self._unigrams_V = self._interpolate_with_uniform()
 
     def distribution(self, contexts: Sequence[int]) -> Floats:
-        """Give the probability of every token, float64 [V].
+        """Return the probability of every token, float64 [V].
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class NGramSmoothing:
         return probs_V
 
     def probabilities(self, tokens: Ints) -> Floats:
-        """Give the probability of each token [T] but the first, float64 [T - 1]."""
+        """Return the probability of each token [T] but the first, float64 [T - 1]."""
         probs = self._unigrams_V[tokens[1:]]
         paths = self.trie.paths(tokens, self.trie.order)
         for length in range(1, self.trie.order):
@@ -81,7 +81,7 @@ class NGramSmoothing:
         probs_M[seen] += kept / self._totals[length - 1][contexts[seen]]
 
     def _weigh(self, length: int) -> tuple[Counts, NDArray[np.float32]]:
-        """Give for each context of a length the sum of the counts after it, and its gamma."""
+        """Return for each context of a length the sum of the counts after it, and its gamma."""
         contexts, counts = self.trie.contexts(length + 1), self.trie.counts(length + 1)
         num_contexts = len(self.trie.counts(length))
         totals = np.bincount(contexts, counts, num_contexts)

@@ -46,15 +46,15 @@ class NGramTrie:
         return tuple(int(np.count_nonzero(counts)) for counts in self.ngrams.counts)
 
     def keys(self, length: int) -> Ints:
-        """Give the sorted keys of the n-grams of a length from 2 up, int64 [M]."""
+        """Return the sorted keys of the n-grams of a length from 2 up, int64 [M]."""
         return self.ngrams.keys[length - 2]
 
     def counts(self, length: int) -> Counts:
-        """Give the adjusted counts of the n-grams of a length, int32 [M]."""
+        """Return the adjusted counts of the n-grams of a length, int32 [M]."""
         return self.ngrams.counts[length - 1]
 
     def contexts(self, length: int) -> Ints:
-        """Give for each n-gram of a length from 2 up the node of its first n - 1 tokens [M]."""
+        """Return for each n-gram of a length from 2 up the node of its first n - 1 tokens [M]."""
         return self.keys(length) // self.vocab_size
 
     def paths(self, tokens: Ints, max_length: int) -> list[Ints]:
@@ -79,7 +79,7 @@ class NGramTrie:
         return nodes[:max_length]
 
     def children(self, length: int, node: int) -> tuple[Ints, Counts]:
-        """Give the tokens that follow the context `node` of a length, and their counts."""
+        """Return the tokens that follow the context `node` of a length, and their counts."""
         keys, first_key = self.keys(length + 1), node * self.vocab_size
         start, end = np.searchsorted(keys, (first_key, first_key + self.vocab_size))
         return keys[start:end] - first_key, self.counts(length + 1)[start:end]
@@ -94,7 +94,7 @@ class NGramTrie:
         return np.where(exists, nodes, -1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Give `counts_n` int32 and, from n = 2 up, `keys_n` int64; they share the trie's memory."""
+        """Return `counts_n` int32 and, from n = 2 up, `keys_n` int64; they share the trie's memory."""
         counts = {f"counts_{n}": self.counts(n) for n in range(1, self.order + 1)}
         keys = {f"keys_{n}": self.keys(n) for n in range(2, self.order + 1)}
         return {name: torch.from_numpy(array) for name, array in (counts | keys).items()}

@@ -97,7 +97,7 @@ def _program(model: LanguageModel) -> torch.onnx.ONNXProgram:
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    """Give what a reader of the graph has to know; every value is text."""
+    """Return what a reader of the graph has to know; every value is text."""
     return {
         "name": checkpoint.name,
         "format_version": str(FORMAT_VERSION),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def pad_texts(texts: Sequence[Sequence[int]], boundary_id: int) -> tuple[Tensor, Tensor]:
-    """Put the boundary before each text and padding behind: tokens_BT and lengths_B.
+    """Pad texts: the boundary before each, padding behind: tokens_BT and lengths_B.
 
     The boundary gives an empty text something to read.
     """

@@ -46,7 +46,7 @@ def pieces_by_block(text: str, *, by_character: bool) -> Iterator[str]:
 
 
 def last_border(text: str) -> int:
-    """Give the last place between two pieces of a text; its end if there is none near it."""
+    """Return the last place between two pieces of a text; its end if there is none near it."""
     tail = max(0, len(text) - LONGEST_LOOKED_BACK)
     borders = [match.start() for match in _BORDER.finditer(text, tail)]
     return borders[-1] if borders else len(text)
@@ -75,7 +75,7 @@ class PieceMemo(dict[str, tuple[T, ...]]):
         return found
 
     def over(self, text_pieces: Iterable[str]) -> Iterator[T]:
-        """Give what is made of each piece, one behind the other."""
+        """Yield what is made of each piece, one behind the other."""
         return chain.from_iterable(map(self.__getitem__, text_pieces))
 
 

@@ -66,7 +66,7 @@ def run_kernel(cell: Cell, input_BTI: Tensor, state_CBH: Tensor) -> tuple[Tensor
 
 
 def with_dropped_weights(cell: Cell, rate: float) -> Cell:
-    """Give the cell with a share of its weights from state to state at zero, the others scaled up.
+    """Return the cell with a share of its weights from state to state at zero, the others scaled up.
 
     The gradient flows to the cell's own weights. One draw holds for all rows and times of a window.
     """

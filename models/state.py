@@ -66,7 +66,7 @@ class RecurrentState:
             layer.index_copy_(1, rows, new)
 
     def clear(self, rows_B: Tensor) -> RecurrentState:
-        """Give a state in which the rows marked true have read nothing."""
+        """Return a state in which the rows marked true have read nothing."""
         return RecurrentState(
             tuple(layer.masked_fill(rows_B[None, :, None], 0) for layer in self.layers)
         )

@@ -134,12 +134,12 @@ class Tokenizer:
         return cls(fast, kind)
 
     def to_json(self) -> str:
-        """Give the `tokenizer.json` that the `tokenizers` library loads unchanged."""
+        """Return the `tokenizer.json` that the `tokenizers` library loads unchanged."""
         text: str = self._fast.to_str(pretty=False)
         return text
 
     def special_names(self) -> dict[str, str | bool]:
-        """Give the `tokenizer_config.json` by which the `transformers` library knows what the special tokens are."""
+        """Return the `tokenizer_config.json` by which the `transformers` library knows what the special tokens are."""
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": EOS,
@@ -207,14 +207,14 @@ class Tokenizer:
         return self._join([token_id])
 
     def bytes_of(self, token_id: int) -> bytes:
-        """Give the bytes of a token of a byte-level vocabulary; of a special token those of its name."""
+        """Return the bytes of a token of a byte-level vocabulary; of a special token those of its name."""
         sign = self._signs[token_id]
         if token_id == self.unk_id:
             return sign.encode()
         return bytes(self._byte_of[character] for character in sign)
 
     def id_of(self, text: str) -> int | None:
-        """Give the token that a text is, if it is one."""
+        """Return the token that a text is, if it is one."""
         if self.kind in ("characters", "whitespace") and text not in (UNK, EOS):
             token_id: int | None = self._fast.token_to_id(text)
             return token_id
@@ -235,7 +235,7 @@ class Tokenizer:
     def _find_other_spelling(
         self, text: str, ids: list[int], offsets: list[tuple[int, int]]
     ) -> None:
-        """Give unknown words the id of the same word in another case or without its space."""
+        """Look up unknown words: the id of the same word in another case or without its space."""
         for index, (token_id, (start, end)) in enumerate(zip(ids, offsets, strict=True)):
             if token_id == self.unk_id:
                 word = text[start:end].strip()
@@ -287,12 +287,12 @@ class DecodeStream:
         return text
 
     def finish(self) -> str:
-        """Give what is left at the end: half a character becomes U+FFFD."""
+        """Return what is left at the end: half a character becomes U+FFFD."""
         return self._bytes.decode(b"", final=True)
 
 
 def _byte_of() -> dict[str, int]:
-    """Give the byte that each sign of a byte-level vocabulary stands for (Radford et al. 2019)."""
+    """Return the byte that each sign of a byte-level vocabulary stands for (Radford et al. 2019)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     signs = {chr(byte): byte for byte in printable}
@@ -300,7 +300,7 @@ def _byte_of() -> dict[str, int]:
 
 
 def _cuts_like(fast: FastTokenizer, kind: TokenizerKind) -> bool:
-    """Tell whether a tokenizer cuts text as one of a kind does."""
+    """Return whether a tokenizer cuts text as one of a kind does."""
     if kind == "bpe":
         return isinstance(fast.model, BPE) and isinstance(
             fast.pre_tokenizer, pre_tokenizers.ByteLevel

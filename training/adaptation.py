@@ -80,7 +80,7 @@ def _measured_with(
 
 
 def _texts(checkpoint: Checkpoint, corpus: TextCorpus, split: Split) -> list[list[int]]:
-    """Give the token ids of each text of a split; a stream is one text."""
+    """Return the token ids of each text of a split; a stream is one text."""
     tokenizer = checkpoint.tokenizer
     ids = tokenizer.encode_batch(corpus.documents[split])
     return [joined(ids, tokenizer.eos_id)] if corpus.unit == "stream" else ids
@@ -211,7 +211,7 @@ class DynamicEvaluation:
         self._scales = [rms + EPSILON for rms in all_rms]
 
     def _gradient_rms(self, train: Sequence[Sequence[int]] | TokenStream) -> list[Tensor]:
-        """Give the root mean square of each weight's gradient over windows of the training texts."""
+        """Return the root mean square of each weight's gradient over windows of the training texts."""
         windows = StreamWindows(
             train, boundary_id=self._boundary_id, batch_size=32, window=20, seed=0
         )
@@ -230,7 +230,7 @@ class DynamicEvaluation:
         return torch.autograd.grad(loss, self._parameters)
 
     def cross_entropy(self, texts: Sequence[Sequence[int]], config: DynamicConfig) -> float:
-        """Give the mean cross-entropy in nats of texts, each from the trained weights, which are left as they were."""
+        """Return the mean cross-entropy in nats of texts, each from the trained weights, which stay as they were."""
         pulls = [(config.forgetting * relative).clamp_(max=1) for relative in self._relative]
         total = sum(self._summed_cross_entropy(text, config, pulls) for text in texts)
         return total / sum(len(text) + 1 for text in texts)
@@ -302,7 +302,7 @@ def _scaled(config: DynamicConfig, name: str, factor: float) -> DynamicConfig:
 
 
 def _beginning(texts: Sequence[Sequence[int]], num_tokens: int) -> Iterator[Sequence[int]]:
-    """Give the first tokens of texts."""
+    """Yield the first tokens of texts."""
     for text in texts:
         if num_tokens <= 0:
             return

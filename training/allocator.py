@@ -14,7 +14,7 @@ LARGEST_KEPT_BLOCK = 2**30
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to reuse large blocks; nothing is done under another C library.
+    """Make glibc reuse large blocks; nothing is done under another C library.
 
     By default each tensor of more than 32 MB is mapped anew, and the kernel clears its pages one by one: a fifth of a
     step's time on one core of an AMD EPYC (Zen 5).
@@ -27,13 +27,13 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give the kernel back what was freed so far, so that what is taken from now on can be seen."""
+    """Return to the kernel what was freed so far, so that what is taken from now on can be seen."""
     if _is_glibc():
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_bytes() -> int:
-    """Give the memory that this process holds; 0 where the kernel does not tell."""
+    """Return the memory that this process holds; 0 where the kernel does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

@@ -73,7 +73,7 @@ class WindowSource(Protocol):
     num_windows: int
 
     def epoch(self, number: int) -> Iterator[Window]:
-        """Give the windows of an epoch."""
+        """Yield the windows of an epoch."""
         ...
 
 
@@ -137,7 +137,7 @@ class StreamWindows:
         return [0, *itertools.accumulate(lengths)]
 
     def epoch(self, number: int) -> Iterator[Window]:
-        """Give the windows of an epoch; without a seed, always from the stream's beginning."""
+        """Yield the windows of an epoch; without a seed, always from the stream's beginning."""
         shift, random = 0, None
         if self._seed is not None:
             shift = int(np.random.default_rng((self._seed, number)).integers(self._num_targets))
@@ -171,7 +171,7 @@ class FirstWindows:
         self.num_windows = min(source.num_windows, max_windows)
 
     def epoch(self, number: int) -> Iterator[Window]:
-        """Give the windows of an epoch."""
+        """Yield the windows of an epoch."""
         return itertools.islice(self._source.epoch(number), self.num_windows)
 
 
@@ -219,7 +219,7 @@ class DocumentWindows:
         return batches
 
     def epoch(self, number: int) -> Iterator[Window]:
-        """Give the windows of an epoch; without a seed, documents in order of length."""
+        """Yield the windows of an epoch; without a seed, documents in order of length."""
         for batch in self._batches(number):
             length = int(self._lengths[batch].max())
             ids = np.full((len(batch), length + 1), IGNORED)
@@ -255,7 +255,7 @@ class LabelledBatches:
         self.num_windows = -(-len(self._texts) // batch_size)
 
     def epoch(self, number: int) -> Iterator[LabelledBatch]:
-        """Give the batches of an epoch; without a seed, in order of length."""
+        """Yield the batches of an epoch; without a seed, in order of length."""
         size = self._batch_size
         if self._seed is None:
             order = np.argsort(self._lengths, kind="stable")

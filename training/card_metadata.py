@@ -31,7 +31,7 @@ def front_matter(name: str, config: ModelConfig, card: Card) -> str:
 
 
 def metadata(name: str, config: ModelConfig, card: Card) -> dict[str, Any]:
-    """Give the facts of a card under the hub's names.
+    """Return the facts of a card under the hub's names.
 
     What the hub would not understand is left out: a language that is no ISO 639 code, a corpus that is a file.
     """
@@ -57,7 +57,7 @@ def _tags(config: ModelConfig) -> list[str]:
 
 
 def _model_index(name: str, config: ModelConfig, card: Card) -> list[dict[str, Any]]:
-    """Give the figures of the checkpoint itself, a result for each split."""
+    """Return the figures of the checkpoint itself, a result for each split."""
     own = [metric for metric in card.metrics if metric.model in _OF_THE_CHECKPOINT]
     splits = dict.fromkeys(metric.split for metric in own)
     results = [

@@ -71,7 +71,7 @@ class LabelledCorpus:
 
 
 def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
-    """Give a SHA-256 that changes with any text, label, or split of a corpus."""
+    """Return a SHA-256 that changes with any text, label, or split of a corpus."""
     if isinstance(corpus, TextFileCorpus):
         return corpus.train.file.sha256
     digest = hashlib.sha256()

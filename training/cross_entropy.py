@@ -23,7 +23,7 @@ CHUNK_ELEMENTS = 64_000_000
 def chunked_cross_entropy(
     features_NF: Tensor, weight_VF: Tensor, bias_V: Tensor, targets_N: Tensor
 ) -> Tensor:
-    """Give the summed cross-entropy in nats of linear logits, equal to `torch.nn.functional.cross_entropy`.
+    """Return the summed cross-entropy in nats of linear logits, equal to `torch.nn.functional.cross_entropy`.
 
     The products run in the type of the features (bfloat16 under autocast), sums and softmax in float32.
     """
@@ -81,7 +81,7 @@ def distilled_cross_entropy(
     teacher: Teacher,
     share: float,
 ) -> Tensor:
-    """Give the summed cross-entropy in nats with the gradient of a mixture.
+    """Return the summed cross-entropy in nats with the gradient of a mixture.
 
     The gradient is that of (1 - share) times the cross-entropy against the targets plus share times the cross-entropy
     against the teacher's probabilities. With one-hot target t, softmax p of the student and q of the teacher it is
@@ -141,7 +141,7 @@ def _added(total: Tensor | None, part: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _errors(scores_RV: Tensor, bias_V: Tensor, targets_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the losses, the errors (softmax less one at the target) in the scores' type, and their sum over rows."""
+    """Return the losses, the errors (softmax less one at the target) in the scores' type, and their sum over rows."""
     if scores_RV.dtype == torch.bfloat16 and scores_RV.device.type == "cpu":
         losses_R, bias_grad_V = softmax_errors(scores_RV, bias_V.detach(), targets_R)
         return losses_R, scores_RV, bias_grad_V
@@ -156,7 +156,7 @@ def _errors(scores_RV: Tensor, bias_V: Tensor, targets_R: Tensor) -> tuple[Tenso
 def _without_gradient(
     features_NF: Tensor, weight_VF: Tensor, bias_V: Tensor, targets_N: Tensor
 ) -> Tensor:
-    """Give the same sum where no gradient is wanted."""
+    """Return the same sum where no gradient is wanted."""
     total = bias_V.new_zeros(())
     num_rows = max(1, CHUNK_ELEMENTS // 4 // len(bias_V))
     for rows_RF, targets_R in zip(
@@ -239,7 +239,7 @@ class _SampledCrossEntropy(torch.autograd.Function):
 def _sampled_errors(
     scores_NC: Tensor, bias_C: Tensor, columns_N: Tensor, own_N: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Give losses, errors of the columns, their sum over rows, and errors of the targets, which stand apart."""
+    """Return losses, errors of the columns, their sum over rows, and errors of the targets, which stand apart."""
     if scores_NC.dtype == torch.bfloat16 and scores_NC.device.type == "cpu":
         losses_N, bias_grad_C = softmax_errors(scores_NC, bias_C, columns_N, own_N)
         return losses_N, scores_NC, bias_grad_C, own_N

@@ -327,17 +327,17 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for da
 
 
 def data_root(environ: Mapping[str, str]) -> Path:
-    """Give the folder of the corpora: `REFRAIN_DATA`, or `~/.cache/refrain`."""
+    """Return the folder of the corpora: `REFRAIN_DATA`, or `~/.cache/refrain`."""
     return Path(environ.get("REFRAIN_DATA") or "~/.cache/refrain").expanduser()
 
 
 def token_cache(environ: Mapping[str, str]) -> Path:
-    """Give the folder where the token ids of texts of one's own are kept."""
+    """Return the folder where the token ids of texts of one's own are kept."""
     return data_root(environ) / "tokens"
 
 
 def is_present(dataset: Dataset, root: Path) -> bool:
-    """Tell whether every file of a corpus is there."""
+    """Return whether every file of a corpus is there."""
     return all((root / file.path).is_file() for file in dataset.files)
 
 
@@ -372,7 +372,7 @@ def load_dataset(name: str, root: Path, *, verify: bool = True) -> TextCorpus | 
 
 
 def is_own_text(card: Card, file: TextFile) -> bool:
-    """Tell whether a checkpoint was trained on this very text file."""
+    """Return whether a checkpoint was trained on this very text file."""
     return file.sha256 == card.text_sha256
 
 

@@ -56,27 +56,27 @@ class Processes:
         return self.rank == 0
 
     def rows(self, num_rows: int) -> slice:
-        """Give this process's share of so many rows: its place among them, none or more."""
+        """Return this process's share of so many rows: its place among them, none or more."""
         return slice(
             num_rows * self.rank // self.size,
             num_rows * (self.rank + 1) // self.size,
         )
 
     def sum_(self, tensors: Iterable[Tensor]) -> None:
-        """Put the sum over all processes in the place of each tensor."""
+        """Replace each tensor by its sum over all processes."""
         if self.size > 1:
             works = [distributed.all_reduce(tensor, async_op=True) for tensor in tensors]
             for work in works:
                 work.wait()
 
     def total(self, *numbers: float) -> tuple[float, ...]:
-        """Give the sum of each number over all processes."""
+        """Return the sum of each number over all processes."""
         tensor = torch.tensor(numbers, dtype=torch.float64)
         self.sum_([tensor])
         return tuple(tensor.tolist())
 
     def any_of(self, *wishes: bool) -> tuple[bool, ...]:
-        """Tell of each wish whether any process has it."""
+        """Return for each wish whether any process has it."""
         return tuple(number > 0 for number in self.total(*map(float, wishes)))
 
     def wait(self) -> None:
@@ -85,7 +85,7 @@ class Processes:
 
     @contextmanager
     def first_goes_ahead(self) -> Iterator[None]:
-        """Let the first process do what is inside before the others do it too."""
+        """Hold the other processes back until the first one has done what is inside."""
         if not self.is_first:
             self.wait()
         try:
@@ -106,13 +106,13 @@ class Processes:
         self.sum_(gradients)
 
     def copy_first(self, tensors: Iterable[Tensor]) -> None:
-        """Put what the first process has in the place of each tensor."""
+        """Replace each tensor by what the first process has."""
         if self.size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor.detach(), 0)
 
     def gathered(self, state: RecurrentState | None) -> RecurrentState | None:
-        """Give the state of the rows of all processes, in order."""
+        """Return the state of the rows of all processes, in order."""
         if state is None or self.size == 1:
             return state
         counts = torch.zeros(self.size, dtype=torch.int64)
@@ -129,7 +129,7 @@ class Processes:
         return RecurrentState(tuple(layers))
 
     def own(self, state: RecurrentState | None) -> RecurrentState | None:
-        """Give this process's rows of what was gathered, by as many processes as there are or by others."""
+        """Return this process's rows of what was gathered, by as many processes as there are or by others."""
         if state is None or self.size == 1:
             return state
         rows = self.rows(state.num_rows)
@@ -140,7 +140,7 @@ ALONE = Processes()
 
 
 def agreed_precision(device: torch.device, asked: str, processes: Processes) -> Precision:
-    """Give what the first process chooses to compute in."""
+    """Return what the first process chooses to compute in."""
     chosen = choose_precision(device, asked)
     (is_bfloat16,) = processes.any_of(processes.is_first and chosen == "bfloat16")
     return "bfloat16" if is_bfloat16 else "float32"
@@ -179,7 +179,7 @@ class OwnWindows:
         self.num_windows = source.num_windows
 
     def epoch(self, number: int) -> Iterator[Window]:
-        """Give this process's share of the windows of an epoch; one may have no rows."""
+        """Yield this process's share of the windows of an epoch; one may have no rows."""
         rank = self._processes.rank
         for place, window in enumerate(self._source.epoch(number)):
             if self._seed is not None and rank:
@@ -189,7 +189,7 @@ class OwnWindows:
 
 
 def own_rows(window: Window, processes: Processes) -> Window:
-    """Give this process's rows of a window, and what share of its targets and rows they are."""
+    """Return this process's rows of a window, and what share of its targets and rows they are."""
     rows = processes.rows(len(window.inputs_BT))
     targets_BT = window.targets_BT[rows]
     num_targets = int((window.targets_BT != IGNORED).sum())

@@ -124,7 +124,7 @@ def _validation_tokens(
 
 
 def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]) -> None:
-    """Say what can be said before counting."""
+    """Describe what can be said before counting."""
     tokenizer = tokenizer_for(recipe, corpus)
     num_tokens = int(training_tokens(corpus, tokenizer)[1].sum())
     order = ngram_config(recipe, tokenizer).order

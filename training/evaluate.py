@@ -100,7 +100,7 @@ def cross_entropy(
     *,
     stream: bool,
 ) -> float:
-    """Give the mean cross-entropy in nats over all tokens and the boundary that ends each document."""
+    """Return the mean cross-entropy in nats over all tokens and the boundary that ends each document."""
     if isinstance(model, KneserNeyModel):
         return _ngram_cross_entropy(model, documents, boundary_id)
     if stream:
@@ -116,12 +116,12 @@ def cross_entropy(
 
 
 def _watched(batches: Iterator[BatchT], number: int) -> Iterator[BatchT]:
-    """Give batches one by one, with a bar on a terminal where they take a while."""
+    """Yield batches one by one, with a bar on a terminal where they take a while."""
     yield from progress_bar("measuring", number, of=batches, leave=False, delay=2)
 
 
 def joined(documents: Sequence[Sequence[int]], boundary_id: int) -> list[int]:
-    """Put documents one behind the other, with a boundary between them and none at the ends."""
+    """Join documents, with a boundary between them and none at the ends."""
     ids: list[int] = []
     for document in documents:
         ids.extend((*document, boundary_id))

@@ -169,7 +169,7 @@ def _steps(
 
 
 def endless(objective: Objective) -> Iterator[Any]:
-    """Give the batches of epoch after epoch."""
+    """Yield the batches of epoch after epoch."""
     for number in itertools.count():
         yield from objective.epoch(number)
 

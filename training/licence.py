@@ -66,10 +66,10 @@ def hub_licence(text: str) -> HubLicence:
 
 
 def is_kept_back(text: str) -> bool:
-    """Tell whether a licence's text forbids giving away what stands under it."""
+    """Return whether a licence's text forbids giving away what stands under it."""
     return _FORBIDDEN.search(text) is not None
 
 
 def first_kept_back(texts: Iterable[str]) -> str | None:
-    """Give the first of several texts about one licence that forbids giving away, if there is one."""
+    """Return the first of several texts about one licence that forbids giving away, if there is one."""
     return next((text for text in texts if is_kept_back(text)), None)

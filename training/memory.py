@@ -21,7 +21,7 @@ def estimate_memory(
     device: torch.device,
     precision: Precision,
 ) -> dict[str, int]:
-    """Give the bytes of each purpose at the moment when most is in use: the end of a forward pass.
+    """Return the bytes of each purpose at the moment when most is in use: the end of a forward pass.
 
     What a few real steps took beyond these parts, for products on their way and in holes that the allocator keeps, is
     one more part; so is what a process holds before the first of them.
@@ -51,7 +51,7 @@ def logits_bytes(
     device: torch.device,
     precision: Precision,
 ) -> int:
-    """Give the bytes of the logits that exist at once, and of a product as large as the output matrix.
+    """Return the bytes of the logits that exist at once, and of a product as large as the output matrix.
 
     The compiled softmax of bfloat16 works where the logits stand; else there are a copy in float32 and what the
     logarithm of the sum takes.

@@ -94,7 +94,7 @@ class MlflowLog(RunListener):
         self._client.log_batch(self._run_id, params=parameters)
 
     def _find_run(self) -> str | None:
-        """Give the latest run that wrote to the same output."""
+        """Return the latest run that wrote to the same output."""
         runs = self._client.search_runs(
             [self._experiment_id], order_by=["attributes.start_time DESC"]
         )
@@ -102,7 +102,7 @@ class MlflowLog(RunListener):
         return ids[0] if ids else None
 
     def _steps_sent(self, run_id: str) -> dict[str, int]:
-        """Give the last step of each figure: a killed run may have told more than its snapshot knows."""
+        """Return the last step of each figure: a killed run may have told more than its snapshot knows."""
         names = self._client.get_run(run_id).data.metrics
         return {
             name: max(point.step for point in self._client.get_metric_history(run_id, name))
@@ -153,7 +153,7 @@ def _connect(uri: str) -> MlflowClient:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """Give what a server that is gone, or a folder that cannot be written, raises."""
+    """Return what a server that is gone, or a folder that cannot be written, raises."""
     from mlflow.exceptions import MlflowException
 
     return MlflowException, OSError

@@ -12,7 +12,7 @@ _NOT_A_LETTER = re.compile(r"\W+")
 
 
 def split_of(key: str, *, validation: float, test: float) -> Split:
-    """Give the split of a text by a stable hash of its key: the given shares, the rest for training."""
+    """Return the split of a text by a stable hash of its key: the given shares, the rest for training."""
     place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
     if place < validation:
         return "validation"
@@ -20,7 +20,7 @@ def split_of(key: str, *, validation: float, test: float) -> Split:
 
 
 def is_near_duplicate(clauses: Sequence[str], known: set[str]) -> bool:
-    """Tell whether a text shares two clauses, or a quarter of its own, with known texts."""
+    """Return whether a text shares two clauses, or a quarter of its own, with known texts."""
     shared = sum(clause in known for clause in clauses)
     return shared >= 2 or (shared > 0 and shared * 4 >= len(clauses))
 
@@ -93,5 +93,5 @@ def without_held_out(
 
 
 def letters_of(text: str) -> str:
-    """Give the letters and digits of a text, in lower case."""
+    """Return the letters and digits of a text, in lower case."""
     return _NOT_A_LETTER.sub("", text).casefold()

@@ -65,7 +65,7 @@ def read_int8_texts(
 
 
 def cache_probs(text: ReadText, flatness: float, window: int) -> NDArray[np.float64]:
-    """Give what the cache alone gives each token of a text, [T] (Grave et al. 2016, equation 3)."""
+    """Return what the cache alone gives each token of a text, [T] (Grave et al. 2016, equation 3)."""
     found = torch.zeros(len(text.targets_T), dtype=torch.float64)
     for first in range(0, len(found), QUERIES):
         oldest = max(0, first - window)
@@ -89,7 +89,7 @@ def perplexity(
     cached: Sequence[NDArray[np.float64]],
     config: NeuralCacheConfig,
 ) -> float:
-    """Give the perplexity of texts, each with a cache of its own that is trusted as far as it deserves."""
+    """Return the perplexity of texts, each with a cache of its own that is trusted as far as it deserves."""
     total, num_tokens = 0.0, 0
     for text, probs_T in zip(texts, cached, strict=True):
         trust = 0.5

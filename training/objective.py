@@ -62,11 +62,11 @@ class Objective(Protocol):
         ...
 
     def epoch(self, number: int) -> Iterator[Any]:
-        """Give the batches of an epoch."""
+        """Yield the batches of an epoch."""
         ...
 
     def loss(self, batch: Any) -> BatchLoss:
-        """Give the loss of a batch."""
+        """Return the loss of a batch."""
         ...
 
     def validate(self) -> dict[str, float]:
@@ -119,7 +119,7 @@ class LanguageModelObjective:
         self._teacher.state = RecurrentState(state.layers[num_own:])
 
     def epoch(self, number: int) -> Iterator[Window]:
-        """Give the windows of an epoch."""
+        """Yield the windows of an epoch."""
         return self._train.epoch(number)
 
     def loss(self, batch: Window) -> BatchLoss:
@@ -207,7 +207,7 @@ class TeacherReader:
 
 
 def kept_rows(features_BTF: Tensor, kept_BT: Tensor) -> Tensor:
-    """Give the features whose targets count, [N, F]: none are picked out where all do, which on CUDA would wait."""
+    """Return the features whose targets count, [N, F]: none are picked out where all do, which on CUDA would wait."""
     if kept_BT.all():
         return features_BTF.flatten(0, 1)
     return features_BTF[kept_BT.to(features_BTF.device)]
@@ -216,7 +216,7 @@ def kept_rows(features_BTF: Tensor, kept_BT: Tensor) -> Tensor:
 def training_cross_entropy(
     model: LanguageModel, features_NF: Tensor, targets_N: Tensor, num_sampled: int
 ) -> Tensor:
-    """Give the summed cross-entropy, or its estimate from `num_sampled` words where those are fewer than all."""
+    """Return the summed cross-entropy, or its estimate from `num_sampled` words where those are fewer than all."""
     if not num_sampled:
         return chunked_cross_entropy(features_NF, model.output_matrix, model.output_bias, targets_N)
     return sampled_cross_entropy(
@@ -232,7 +232,7 @@ def training_cross_entropy(
 def window_start(
     model: LanguageModel, window: Window, state: RecurrentState | None, device: torch.device
 ) -> tuple[Tensor, RecurrentState]:
-    """Give a window's tokens and the state before them: what the last window left, zero where a row begins."""
+    """Return a window's tokens and the state before them: what the last window left, zero where a row begins."""
     tokens_BT = window.inputs_BT.to(device)
     if state is None or state.num_rows != len(tokens_BT):
         state = model.zero_state(len(tokens_BT))
@@ -242,7 +242,7 @@ def window_start(
 def window_loss(
     model: LanguageModel, window: Window, state: RecurrentState | None, device: torch.device
 ) -> tuple[Tensor, int, RecurrentState]:
-    """Give the summed cross-entropy in nats of a window's targets, their number, and the state after it."""
+    """Return the summed cross-entropy in nats of a window's targets, their number, and the state after it."""
     tokens_BT, state = window_start(model, window, state, device)
     features_BTF, state = model.read(tokens_BT, state)
     kept_BT = window.targets_BT != IGNORED
@@ -257,7 +257,7 @@ def window_loss(
 def summed_loss(
     model: LanguageModel, windows: Iterable[Window], device: torch.device
 ) -> tuple[float, int]:
-    """Give the summed cross-entropy in nats over all targets of windows, and their number."""
+    """Return the summed cross-entropy in nats over all targets of windows, and their number."""
     was_training = model.training
     model.eval()
     total, num_targets = 0.0, 0
@@ -294,7 +294,7 @@ class ClassifierObjective:
         return self._model
 
     def epoch(self, number: int) -> Iterator[LabelledBatch]:
-        """Give the batches of an epoch."""
+        """Yield the batches of an epoch."""
         return self._train.epoch(number)
 
     def loss(self, batch: LabelledBatch) -> BatchLoss:
@@ -314,7 +314,7 @@ class ClassifierObjective:
 def predict(
     model: Classifier, batches: Iterable[LabelledBatch], device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Give the class probabilities [N, K] and the true labels [N] of batches."""
+    """Return the class probabilities [N, K] and the true labels [N] of batches."""
     was_training = model.training
     model.eval()
     probabilities, labels = [], []

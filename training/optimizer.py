@@ -28,7 +28,7 @@ def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Opt
 def learning_rate(
     recipe: OptimizerRecipe, *, step: int, num_steps: int, epoch: int, num_decays: int
 ) -> float:
-    """Give the learning rate of a step, counted from 0, of an epoch, counted from 0.
+    """Return the learning rate of a step, counted from 0, of an epoch, counted from 0.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the averages where the model's weights are, for a while."""
+        """Swap the averages in for the model's weights, for a while."""
         kept = [parameter.clone() for parameter in self._parameters]
         torch._foreach_copy_(self._parameters, self.weights)
         try:

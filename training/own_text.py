@@ -29,7 +29,7 @@ FEW_TOKENS = 20_000
 
 
 def shortage(num_characters: int, tokenizer: TokenizerKind) -> str:
-    """Say what too short a text lacks; nothing of one that is long enough."""
+    """Describe what too short a text lacks; nothing of one that is long enough."""
     num_tokens = round(num_characters / CHARACTERS_A_TOKEN[tokenizer])
     if num_tokens >= FEW_TOKENS:
         return ""
@@ -68,7 +68,7 @@ def split_file(file: TextFile) -> dict[Split, TextPart]:
 
 
 def _border(file: TextFile, near: int) -> int:
-    """Give the line border after `near`, if one comes soon; else `near` itself."""
+    """Return the line border after `near`, if one comes soon; else `near` itself."""
     reach = max(1, min(file.num_characters // 50, MAX_MEASURED * 2 // 5))
     newline = file.read(near, near + reach).find("\n")
     return near if newline < 0 else near + newline + 1

@@ -38,5 +38,5 @@ def choose_precision(device: torch.device, asked: str = "auto") -> Precision:
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Give the context in which forward passes run."""
+    """Return the context in which forward passes run."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -63,7 +63,7 @@ def as_text(corpus: TextCorpus | LabelledCorpus) -> TextCorpus:
 
 
 def ngram_config(recipe: TrainRecipe, tokenizer: Tokenizer) -> NGramConfig:
-    """Give the shape of a recipe's n-gram model.
+    """Return the shape of a recipe's n-gram model.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def tokenizer_for(recipe: TrainRecipe, corpus: TextCorpus) -> Tokenizer:
 def training_tokens(
     corpus: TextCorpus, tokenizer: Tokenizer
 ) -> tuple[Sequence[Sequence[int]] | TokenStream, NDArray[np.int64]]:
-    """Give the token ids of the training part, and how often each token follows another, [V]."""
+    """Return the token ids of the training part, and how often each token follows another, [V]."""
     if isinstance(corpus, TextFileCorpus):
         tokens = tokens_of(corpus, tokenizer)
         return tokens.stream, tokens.counts_V
@@ -194,7 +194,7 @@ def training_tokens(
 
 
 def documents_to_count(corpus: TextCorpus, tokenizer: Tokenizer) -> Sequence[Sequence[int]]:
-    """Give the training documents for n-grams, which are counted in memory.
+    """Return the training documents for n-grams, which are counted in memory.
 
     Raises
     ------

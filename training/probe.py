@@ -138,7 +138,7 @@ def count_saved(parameters: Sequence[Tensor]) -> Iterator[SavedBytes]:
 def _read_speed(
     objective: Objective, batches: Sequence[Any], device: torch.device, precision: Precision
 ) -> float:
-    """Give the tokens a second of reading, as validation does."""
+    """Return the tokens a second of reading, as validation does."""
     model = objective.model.eval()
     started = time.monotonic()
     for batch in batches:

@@ -81,7 +81,7 @@ class ProgressLines(RunListener):
 
 
 def validation_text(report: ValidationReport) -> str:
-    """Say how good the model is by now, and what it writes."""
+    """Describe how good the model is by now, and what it writes."""
     name, figure = next(iter(report.figures.items()))
     line = f"step {report.step:,}: validation {name} {figure:.4f}"
     line += ", the best so far" if report.is_best else ""

@@ -322,7 +322,7 @@ class TrainRecipe:
         return dataclasses.asdict(self)
 
     def flattened(self) -> dict[str, Any]:
-        """Give one value a key, such as "optimizer.learning_rate"."""
+        """Return one value a key, such as "optimizer.learning_rate"."""
         flat: dict[str, Any] = {}
         for name, value in self.to_dict().items():
             if isinstance(value, dict):
@@ -390,7 +390,7 @@ SCHEDULE_KEYS = {
 
 
 def differences(before: TrainRecipe, now: TrainRecipe) -> list[str]:
-    """Say in which keys two recipes differ that have a say in what is learned; paths and the card have none."""
+    """Return the keys in which two recipes differ that matter to what is learned; paths and the card have none."""
     one, other = before.flattened(), now.flattened()
     unread = set[str]().union(*SCHEDULE_KEYS.values()) - SCHEDULE_KEYS[now.optimizer.schedule]
     return [

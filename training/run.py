@@ -147,7 +147,7 @@ def _measure_and_save(
 
 
 def figures_text(metrics: Sequence[Metric]) -> list[str]:
-    """Say what was measured, a line for each split."""
+    """Describe what was measured, a line for each split."""
     lines = []
     for split in dict.fromkeys(metric.split for metric in metrics):
         figures = [
@@ -257,7 +257,7 @@ def _optimize(
 def _hash_of_sources(
     recipe: TrainRecipe, corpus: TextCorpus | LabelledCorpus, tokenizer: Tokenizer
 ) -> str:
-    """Give a SHA-256 of all that a run learns from: its corpus, its tokenizer, the weights of other models."""
+    """Return a SHA-256 of all that a run learns from: its corpus, its tokenizer, the weights of other models."""
     digest = hashlib.sha256(f"{hash_of(corpus)} {tokenizer.to_json()}".encode())
     for source in recipe.sources:
         digest.update((Path(source) / WEIGHTS).read_bytes())
@@ -267,7 +267,7 @@ def _hash_of_sources(
 def _first_listeners(
     directory: Path, say: Callable[[str], None], others: Sequence[RunListener]
 ) -> tuple[RunListener, ...]:
-    """Give those whom the first process tells of the run."""
+    """Return those whom the first process tells of the run."""
     return (RunLog(directory / RUN_LOG, say), progress_display(say), *others)
 
 
@@ -276,7 +276,7 @@ def _say_nothing(_: str) -> None:
 
 
 def _kept(loop: TrainingLoop) -> str:
-    """Say which step's weights were kept, and why the run is over if that was early."""
+    """Describe which step's weights were kept, and why the run is over if that was early."""
     progress = loop.progress
     figures = progress.best_figures or {"score": progress.best}
     name, figure = next(iter(figures.items()))

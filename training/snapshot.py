@@ -119,7 +119,7 @@ def _put_in_place(partial: Path, directory: Path) -> None:
 
 
 def restore_best(snapshot: Path, directory: Path) -> None:
-    """Put a snapshot's best weights back: a run that was killed later may have found others."""
+    """Restore a snapshot's best weights: a run that was killed later may have found others."""
     if (snapshot / BEST).exists():
         partial = directory / f"{BEST}.partial"
         partial.unlink(missing_ok=True)
@@ -128,7 +128,7 @@ def restore_best(snapshot: Path, directory: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file, which is replaced but never rewritten, a second name; a copy where the disk knows no links."""
+    """Link a file, which is replaced but never rewritten, under a second name; a copy where the disk knows no links."""
     try:
         os.link(source, target)
     except OSError:
@@ -152,7 +152,7 @@ def _reach_disk(path: Path) -> None:
 
 
 def find_snapshot(directory: Path) -> Path | None:
-    """Give the folder of the last whole snapshot, if there is one."""
+    """Return the folder of the last whole snapshot, if there is one."""
     for candidate in (directory, directory.with_name(directory.name + ".old")):
         if (candidate / "progress.json").is_file():
             return candidate
@@ -169,7 +169,7 @@ def load_snapshot(
     average: WeightAverage | None,
     device: torch.device,
 ) -> tuple[Progress, RecurrentState | None]:
-    """Put a run back where its snapshot left it.
+    """Restore a run to where its snapshot left it.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def load_snapshot(
 
 
 def _differences(stored: Any, recipe: dict[str, Any]) -> list[str]:
-    """Say how recipes differ in what matters; keys that are younger than the snapshot have their defaults in it."""
+    """Describe how recipes differ in what matters; keys younger than the snapshot have their defaults in it."""
     try:
         return differences(make_recipe(stored), make_recipe(recipe))
     except (RecipeError, AttributeError):

@@ -49,7 +49,7 @@ class TensorBoardLog(RunListener):
         self._writer.close()
 
     def _write_recipe(self, recipe: TrainRecipe) -> None:
-        """Tell the tab of hyperparameters about this run, in the run's own file."""
+        """Write this run for the tab of hyperparameters, to the run's own file."""
         from torch.utils.tensorboard.summary import hparams
 
         figure = "accuracy" if recipe.task == "classifier" else "perplexity"

@@ -72,11 +72,11 @@ class TextFile:
         return cls(path, num_characters, sha256, tuple(marks))
 
     def read(self, first: int = 0, last: int | None = None) -> str:
-        """Give the characters from `first` to before `last`."""
+        """Return the characters from `first` to before `last`."""
         return "".join(self.characters(first, self.num_characters if last is None else last))
 
     def characters(self, first: int, last: int) -> Iterator[str]:
-        """Give the characters from `first` to before `last`, a block at a time."""
+        """Yield the characters from `first` to before `last`, a block at a time."""
         at, place = self.marks[bisect_right(self.marks, first, key=lambda mark: mark[0]) - 1]
         with self.path.open("rb") as file:
             file.seek(place)
@@ -90,7 +90,7 @@ class TextFile:
 
 
 def _decoded(file: BinaryIO, place: int) -> Iterator[tuple[int, str]]:
-    """Give blocks of text and the byte at which each begins; neither a character nor the end of a line is cut."""
+    """Yield blocks of text and the byte at which each begins; neither a character nor the end of a line is cut."""
     rest, is_last = b"", False
     while not is_last:
         block = file.read(BLOCK)
@@ -109,7 +109,7 @@ def _decoded(file: BinaryIO, place: int) -> Iterator[tuple[int, str]]:
 
 
 def _not_utf8(path: str, offset: int) -> str:
-    """Say where a file is no UTF-8, and how to make it so."""
+    """Describe where a file is no UTF-8, and how to make it so."""
     with Path(path).open("rb") as file:
         file.seek(max(0, offset - SNIFFED))
         before, after = file.read(min(offset, SNIFFED)), file.read(SNIFFED)
@@ -157,15 +157,15 @@ class TextPart:
         return self.last - self.first
 
     def read(self) -> str:
-        """Give the part whole."""
+        """Return the part whole."""
         return self.file.read(self.first, self.last)
 
     def is_blank(self) -> bool:
-        """Tell whether there is nothing but white space in it."""
+        """Return whether there is nothing but white space in it."""
         return not any(text.strip() for text in self.file.characters(self.first, self.last))
 
     def blocks(self) -> Iterator[str]:
-        """Give the part in blocks that no token reaches across, unless a line has no white space for long."""
+        """Yield the part in blocks that no token reaches across, unless a line has no white space for long."""
         rest = ""
         for text in self.file.characters(self.first, self.last):
             text = rest + text
@@ -176,7 +176,7 @@ class TextPart:
             yield rest
 
     def without_newlines(self) -> TextPart:
-        """Give the part without the newlines that it begins and ends with."""
+        """Return the part without the newlines that it begins and ends with."""
         first, last = self.first, self.last
         for text in self.file.characters(first, last):
             kept = text.lstrip("\n")

@@ -26,7 +26,7 @@ MAX_BPE_CHARACTERS = 64_000_000
 
 
 def tokenizer_of(corpus: TextFileCorpus, recipe: TokenizerRecipe) -> Tokenizer:
-    """Give the vocabulary of a text, kept from an earlier run or learnt now.
+    """Return the vocabulary of a text, kept from an earlier run or learnt now.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def tokenizer_of(corpus: TextFileCorpus, recipe: TokenizerRecipe) -> Tokenizer:
 
 
 def tokens_of(corpus: TextFileCorpus, tokenizer: Tokenizer) -> TokenFile:
-    """Give the token ids of the training part, kept from an earlier run or made now.
+    """Return the token ids of the training part, kept from an earlier run or made now.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def _folder(corpus: TextFileCorpus) -> Path:
 
 
 def _watched(corpus: TextFileCorpus, what: str) -> Iterator[str]:
-    """Give the blocks of the training part with a progress bar, which only shows when it takes long."""
+    """Yield the blocks of the training part with a progress bar, which only shows when it takes long."""
     part = corpus.train
     with progress_bar(what, len(part), unit="char", unit_scale=True, delay=2.0) as bar:
         for block in part.blocks():

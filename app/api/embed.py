@@ -17,7 +17,7 @@ def make_router(serving: Serving) -> APIRouter:
 
     @router.post("/embed", summary="Turn texts to vectors", response_model=EmbedAnswer)
     async def embed(body: EmbedBody, request: Request) -> Response:
-        """Give each text a vector of unit length: what a language model remembers of it.
+        """Encode each text as a vector of unit length: what a language model remembers of it.
 
         Texts alike to the model have a large dot product. A text has one vector, whatever stands beside it.
         """

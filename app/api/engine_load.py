@@ -17,7 +17,7 @@ def make_router(registry: Registry) -> APIRouter:
 
     @router.get("/load")
     async def tell_load(response: Response) -> LoadAnswer:
-        """Tell how busy each model is: texts that run and wait, and tokens a second over the last seconds."""
+        """Report how busy each model is: texts that run and wait, and tokens a second over the last seconds."""
         response.headers["cache-control"] = "no-store"
         now = time.perf_counter()
         return LoadAnswer(

@@ -119,7 +119,7 @@ def refusal(
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Let every error become a response of the one shape."""
+    """Turn every error into a response of the one shape."""
     app.add_exception_handler(RefrainError, _known)
     app.add_exception_handler(DeadlineError, _known)
     app.add_exception_handler(BodyTooLargeError, _too_large)

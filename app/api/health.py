@@ -19,12 +19,12 @@ def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:
 
     @router.get("/health/live")
     async def live() -> dict[str, str]:
-        """Tell that the process answers."""
+        """Report that the process answers."""
         return {"status": "live"}
 
     @router.get("/health/ready", responses={503: REFUSALS[503]})
     async def ready(response: Response) -> dict[str, str]:
-        """Tell whether models are loaded and engines run; a 503 while starting, stopping, or broken."""
+        """Report whether models are loaded and engines run; a 503 while starting, stopping, or broken."""
         if not is_ready():
             raise EngineStoppedError("the service is starting, stopping, or broken")
         response.headers["cache-control"] = "no-store"
@@ -32,7 +32,7 @@ def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:
 
     @router.get("/version")
     async def tell_version() -> dict[str, str]:
-        """Tell the versions of Refrain, Python and torch, and the device."""
+        """Report the versions of Refrain, Python and torch, and the device."""
         return {
             "refrain": version("refrain"),
             "python": platform.python_version(),

@@ -34,7 +34,7 @@ def make_router(registry: Registry, requests: RequestCounts) -> APIRouter:
         "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
     )
     async def tell_metrics(request: Request) -> Response:
-        """Tell what Prometheus scrapes: queues, tokens, latencies, batches, failures. `docs/watching.md` explains."""
+        """Report what Prometheus scrapes: queues, tokens, latencies, batches, failures. `docs/watching.md` explains."""
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(metrics), headers={"content-type": content_type})
 

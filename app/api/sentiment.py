@@ -17,7 +17,7 @@ def make_router(serving: Serving) -> APIRouter:
 
     @router.post("/sentiment", summary="Judge a review", response_model=SentimentAnswer)
     async def sentiment(body: SentimentBody, request: Request) -> Response:
-        """Tell what a review thinks, in English or Chinese: a class, its probabilities, and stars."""
+        """Classify what a review thinks, in English or Chinese: a class, its probabilities, and stars."""
         asked = asked_by(request, body.model)
         classifying = classify(serving, asked, body.text, body.language)
         found = await while_connected(request, classifying, body.timeout)

@@ -52,7 +52,7 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(TextlessExporter(exporter)))
 
     def watch(self, app: FastAPI) -> None:
-        """Give every request of an app a span."""
+        """Trace every request of an app."""
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
         is_said = any(
@@ -96,7 +96,7 @@ def make_tracing(endpoint: str) -> Tracing | None:
 
 
 def describe_span(finished: Finished) -> None:
-    """Say in the request's span what it asked and what it cost, by the conventions' names where there are any."""
+    """Record in the request's span what it asked and what it cost, by the conventions' names where there are any."""
     from opentelemetry import trace
 
     span, stats = trace.get_current_span(), finished.stats
@@ -127,7 +127,7 @@ def describe_span(finished: Finished) -> None:
 
 
 def _resource_attributes() -> dict[str, str]:
-    """Say which service this is, unless the environment does."""
+    """Name this service, unless the environment does."""
     given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     attributes = {"service.version": version("refrain")}
     if "OTEL_SERVICE_NAME" not in os.environ and "service.name=" not in given:

@@ -3,7 +3,7 @@ import { element } from "./dom.js";
 import { percent } from "./numbers.js";
 import { visible } from "./tokens.js";
 
-/** Give the choices there were for an entry, likeliest first, the written one among them. */
+/** Return the choices there were for an entry, likeliest first, the written one among them. */
 export function choicesOf({ token, logprob, top = [] }) {
   const isAmong = token === undefined || top.some((choice) => choice.token === token);
   return isAmong ? top : [...top, { token, logprob }];

@@ -58,7 +58,7 @@ export function examples(texts, take) {
   return element("div", { class: "examples" }, heading, ...buttons);
 }
 
-/** Tell a text's language by its script. */
+/** Return a text's language by its script. */
 export function languageOf(text) {
   return /\p{Script=Han}/u.test(text) ? "zh" : "en";
 }

@@ -79,7 +79,7 @@ function covers(one, other) {
   return one.left < other.right && other.left < one.right && Math.abs(one.y - other.y) < one.half + other.half;
 }
 
-/** Give the same figures as a table. */
+/** Return the same figures as a table. */
 export function tableOfLadder({ runs, published }) {
   const head = ["models.recipe", "models.parameters", "models.validation", "models.test", "models.in-print"];
   const cells = (values) => values.map((value, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, value));

@@ -1,21 +1,21 @@
 // What the page says, in the language that it is in. Every node keeps the key of its words, so that all can change.
 import { WORDS } from "./words.js";
 
-/** Say something: the words of a key, with values in the places of {names}. */
+/** Translate a key: its words, with values in the places of {names}. */
 export function say(key, values = {}) {
   const text = WORDS[key]?.[document.documentElement.lang];
   if (text === undefined) throw new Error(`words.js has no ${key}`);
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-/** Let a node say something, in this language and in the next. */
+/** Show a translation in a node, in this language and in the next. */
 export function put(node, key, values = {}) {
   node.dataset.words = key;
   node.dataset.values = JSON.stringify(values);
   node.textContent = say(key, values);
 }
 
-/** Say everything in a part of the page in the present language. */
+/** Translate everything in a part of the page. */
 export function translate(root) {
   for (const node of root.querySelectorAll("[data-words]")) {
     node.textContent = say(node.dataset.words, JSON.parse(node.dataset.values ?? "{}"));

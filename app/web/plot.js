@@ -4,7 +4,7 @@ import { count } from "./numbers.js";
 
 const SIDES = { left: 44, right: 14, top: 24, bottom: 36 };
 
-/** Give a place whose drawing is made, by `draw(width)`, for the width that there is: letters keep their size. */
+/** Return a place whose drawing is made, by `draw(width)`, for the width that there is: letters keep their size. */
 export function fitted(draw) {
   const place = element("div", { class: "drawing" });
   new ResizeObserver(([{ contentRect }]) => {
@@ -18,7 +18,7 @@ function scale({ from, to, isLog }, start, end) {
   return (value) => start + ((by(value) - by(from)) / (by(to) - by(from))) * (end - start);
 }
 
-/** Give round numbers between two: 1, 2, 5 times powers of ten where the axis is logarithmic, else even steps. */
+/** Return round numbers between two: 1, 2, 5 times powers of ten where the axis is logarithmic, else even steps. */
 export function ticksOf({ from, to, isLog }, most = 6) {
   if (!isLog) {
     const rough = (to - from) / most;

@@ -7,7 +7,7 @@ export function cut(text, model) {
   return { settled: text.slice(0, text.length - word.length), word };
 }
 
-/** Put a predicted word in the place of the one under way; a space is left ready for the next. */
+/** Replace the word under way by a predicted one; a space is left ready for the next. */
 export function withWord(text, token, model) {
   if (model.tokenizer === "characters") return text + token;
   const { settled, word } = cut(text, model);

@@ -18,7 +18,7 @@ export function entriesOf({ text, logprobs = [] }) {
   return [...(text ? [{ top: [], ...tokens.at(-1), text }] : []), ...end];
 }
 
-/** Tell verse from prose: Chinese, in short lines. */
+/** Return whether a text is verse: Chinese, in short lines. */
 export function isVerse(text) {
   const han = text.match(/\p{Script=Han}/gu)?.length ?? 0;
   return han > 0 && han * 2 > text.length && text.split("\n").every((line) => line.length <= 32);

@@ -98,7 +98,7 @@ class RemoteAnswers(Answers):
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Put what went wrong into one line.
+        """Return what went wrong in one line.
 
         Raises
         ------

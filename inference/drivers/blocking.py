@@ -103,7 +103,7 @@ class BlockingDriver:
                 self._lock.release()
 
     def _hear(self, inbox: deque[Message]) -> None:
-        """Let operations go on with what was found out for them; if nothing was, advance everybody first."""
+        """Resume operations with what was found out for them; if nothing was, advance everybody first."""
         self._step(inbox)
         while inbox:
             sequence, found = inbox.popleft()

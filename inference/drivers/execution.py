@@ -105,7 +105,7 @@ class Execution(Generic[R]):
                 self.waiting[sequence] = part
 
     def _advance(self, part: _Part, value: object) -> list[tuple[_Part, Any]]:
-        """Let a part go on, and whoever can go on with its answer; return what is asked, by whom."""
+        """Advance a part, and whoever can go on with its answer; return what is asked, by whom."""
         asked: list[tuple[_Part, Any]] = []
         ready: list[tuple[_Part, object]] = [(part, value)]
         while ready:

@@ -281,7 +281,7 @@ def _search(
 def _completion(
     parts: Sequence[Delta], written: IncrementalText, params: GenerationParams
 ) -> Completion:
-    """Put the pieces of a text together."""
+    """Join the pieces of a text."""
     last = parts[-1]
     assert last.finish_reason is not None
     logprobs = [each for part in parts for each in part.logprobs]

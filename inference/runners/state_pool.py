@@ -20,7 +20,7 @@ class StatePool:
         self.spare = num_slots
 
     def clear(self, slots: list[int]) -> None:
-        """Let slots forget everything."""
+        """Zero the states of slots."""
         rows = torch.tensor(slots, device=self.device)
         self._state.scatter(rows, self._zero.gather(torch.zeros_like(rows)))
 
@@ -29,7 +29,7 @@ class StatePool:
         return self._state.gather(slots)
 
     def write(self, slots: Tensor, state: RecurrentState) -> None:
-        """Put states back to their slots."""
+        """Write states back to their slots."""
         self._state.scatter(slots, state)
 
     def step(self, tokens_RT: Tensor, slots_R: Tensor) -> Tensor:

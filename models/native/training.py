@@ -86,7 +86,7 @@ def _openmp() -> _OpenMp:
 
 
 def best_variant() -> str:
-    """Give the fastest variant that this processor runs: "avx512bf16", "avx2" or "portable"."""
+    """Return the fastest variant that this processor runs: "avx512bf16", "avx2" or "portable"."""
     if torch.cpu._is_avx512_bf16_supported():
         return "avx512bf16"
     return "avx2" if torch.cpu._is_avx2_supported() else "portable"
@@ -179,7 +179,7 @@ def layer_backward(
     output_grads_BTH: Tensor,
     state_grad_CBH: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the gradients of input products, hidden products (bfloat16 [B, T, G H]) and the state before."""
+    """Return the gradients of input products, hidden products (bfloat16 [B, T, G H]) and the state before."""
     num_rows, num_times, hidden_size = output_grads_BTH.shape
     state_grad_CBH = state_grad_CBH.clone(memory_format=torch.contiguous_format)
     input_grads = output_grads_BTH.new_empty(num_rows, num_times, kind.num_gates * hidden_size)

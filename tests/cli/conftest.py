@@ -55,7 +55,7 @@ def url(checkpoints) -> Iterator[str]:
 
 @pytest.fixture
 def give(monkeypatch) -> Callable[[str | bytes], None]:
-    """Put something on standard input."""
+    """Write something to standard input."""
 
     def put(text: str | bytes) -> None:
         given = text if isinstance(text, bytes) else text.encode()

@@ -18,7 +18,7 @@ BOUNDARY = 1
 def choose(
     params: dict, seeds, *, tokens=(BOUNDARY,), num_written=0, logits=LOGITS, variant=None
 ) -> list[int]:
-    """Let rows with these seeds choose one token each."""
+    """Sample one token for each of these seeds."""
     rows = len(seeds)
     workspace = Workspace(
         vocab_size=len(logits), boundary_id=BOUNDARY, max_rows=rows, num_threads=1, variant=variant

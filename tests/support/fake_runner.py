@@ -49,7 +49,7 @@ class Gate:
         self._is_open = threading.Event()
 
     def open(self) -> None:
-        """Let whoever waits, or will come, go on."""
+        """Release whoever waits, or will come."""
         self._is_open.set()
 
     def hold(self) -> None:

@@ -51,7 +51,7 @@ def recipe(*overrides: str) -> TrainRecipe:
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 class Terminator(RunListener):

@@ -10,7 +10,7 @@ from training.run import train
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 class Recorder(RunListener):

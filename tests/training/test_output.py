@@ -8,7 +8,7 @@ from training.run import train
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 def names(folder) -> set[str]:

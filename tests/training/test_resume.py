@@ -27,7 +27,7 @@ EVERYTHING = (
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 def rates(folder) -> dict[int, float]:

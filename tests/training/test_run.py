@@ -56,7 +56,7 @@ def recipe(*overrides: str, task: str = "language_model"):
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(tmp_path) -> None:

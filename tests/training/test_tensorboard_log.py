@@ -13,7 +13,7 @@ from training.tensorboard_log import TensorBoardLog
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Do nothing."""
 
 
 def read(folder) -> EventAccumulator:

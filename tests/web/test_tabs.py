@@ -208,7 +208,7 @@ LABELS = """() => [...document.querySelectorAll('.ladder .plot')].map((plot) =>
 
 
 def overlap(one, other, spare=2):
-    """Tell whether two boxes overlap by more than their letters' blank edges."""
+    """Return whether two boxes overlap by more than their letters' blank edges."""
     return all(
         one[at] + one[size] - spare > other[at] and other[at] + other[size] - spare > one[at]
         for at, size in (("x", "width"), ("y", "height"))

@@ -40,7 +40,7 @@ class Upload:
     left_out: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Say what will be sent and under which licence, for a person."""
+        """Describe what will be sent and under which licence, for a person."""
         lines = [f"{path.stat().st_size:12,} bytes  {path.name}" for path in self.files]
         if self.left_out:
             lines.append(f"left out: {', '.join(self.left_out)}")
@@ -88,7 +88,7 @@ def _metadata(directory: Path) -> dict[str, Any]:
 
 
 def _licence_texts(directory: Path, card: Card, front: dict[str, Any]) -> Iterator[str]:
-    """Give all that a checkpoint says of its licence, and the registry of its corpora: any of them may be edited."""
+    """Yield all that a checkpoint says of its licence, and the registry of its corpora: any of them may be edited."""
     yield card.license
     yield from (str(front.get(key, "")) for key in ("license", "license_name"))
     listed = front.get("datasets") or []

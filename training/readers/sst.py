@@ -56,7 +56,7 @@ def _examples(path: Path, split: Split) -> Iterator[Example]:
 
 
 def phrases_of(tree: str) -> Iterator[tuple[int, list[str]]]:
-    """Give every labelled phrase of a tree such as `(3 (2 It) (4 works))`, the whole sentence last."""
+    """Yield every labelled phrase of a tree such as `(3 (2 It) (4 works))`, the whole sentence last."""
     open_nodes: list[tuple[int, list[str]]] = []
     tokens = _TREE_TOKEN.findall(tree)
     for before, token in zip(["", *tokens], tokens, strict=False):

@@ -41,7 +41,7 @@ def read_tang(root: Path) -> TextCorpus:
 
 
 def _poems(lines: Iterator[str]) -> Iterator[tuple[str, str, str]]:
-    """Give id, clean title (may be empty) and clean verse of each poem worth keeping."""
+    """Yield id, clean title (may be empty) and clean verse of each poem worth keeping."""
     for line in lines:
         poem = json.loads(line)
         verse = clean_verse("\n".join(poem["lines"]))
@@ -73,7 +73,7 @@ def clauses_of(verse: str) -> list[str]:
 
 
 def has_title(key: str) -> bool:
-    """Tell whether a poem keeps its title: one in two, by a stable hash of its id."""
+    """Return whether a poem keeps its title: one in two, by a stable hash of its id."""
     return split_of(f"title {key}", validation=0.5, test=0.0) == "validation"
 
 

@@ -111,7 +111,7 @@ def look_at_gradient(
 
 
 def cosine(left: np.ndarray, right: np.ndarray) -> float:
-    """Give the cosine of the angle between two matrices taken as vectors."""
+    """Return the cosine of the angle between two matrices taken as vectors."""
     return float((left * right).sum() / (np.linalg.norm(left) * np.linalg.norm(right)))
 
 

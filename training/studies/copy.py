@@ -64,7 +64,7 @@ def copy_batch(
 
 
 def answers(model: LanguageModel, tokens_BT: Tensor, num_copied: int) -> Tensor:
-    """Give the logits of what the network says at the last S times, [B * S, vocabulary]."""
+    """Return the logits of what the network says at the last S times, [B * S, vocabulary]."""
     features_BTF, _ = model.read(tokens_BT, model.zero_state(len(tokens_BT)))
     return model.logits(features_BTF[:, -num_copied:].flatten(0, 1)).float()
 
@@ -147,7 +147,7 @@ def train_at(
 
 @torch.no_grad()
 def accuracy(model: LanguageModel, tokens_BT: Tensor, symbols_BS: Tensor) -> float:
-    """Give the share of symbols that a network says right."""
+    """Return the share of symbols that a network says right."""
     said_N = answers(model, tokens_BT, symbols_BS.shape[1]).argmax(1)
     return round((said_N == symbols_BS.flatten()).float().mean().item(), 4)
 

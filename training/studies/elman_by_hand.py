@@ -86,7 +86,7 @@ def forward(weights: ElmanWeights, inputs_TI: np.ndarray, targets_T: np.ndarray)
 def backward(
     weights: ElmanWeights, inputs_TI: np.ndarray, read: Forward, window: int | None = None
 ) -> ElmanWeights:
-    """Give the gradient of the loss, full or truncated.
+    """Return the gradient of the loss, full or truncated.
 
     Parameters
     ----------

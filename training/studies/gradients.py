@@ -94,7 +94,7 @@ def measure(
 
 
 def stream(tokenizer: Tokenizer, documents: Sequence[str], distance: int) -> Tensor:
-    """Put all documents one behind the other, with a boundary after each.
+    """Join all documents, with a boundary after each.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def crops(stream_N: Tensor, generator: torch.Generator, num_rows: int, length: i
 
 
 def mean_loss(model: LanguageModel, texts_BT: Tensor) -> Tensor:
-    """Give the mean cross-entropy of all tokens but the first, in nats."""
+    """Return the mean cross-entropy of all tokens but the first, in nats."""
     logits_BTV, _ = model(texts_BT[:, :-1], model.zero_state(len(texts_BT)))
     return nn.functional.cross_entropy(logits_BTV.flatten(0, 1).float(), texts_BT[:, 1:].flatten())
 
@@ -141,7 +141,7 @@ def train(
 
 
 def gradient_norms(model: LanguageModel, texts_NT: Tensor) -> Tensor:
-    """Give the mean norm of the last loss's gradient to the input of k = 0, 1, ... steps before, in float64.
+    """Return the mean norm of the last loss's gradient to the input of k = 0, 1, ... steps before, in float64.
 
     The last token of each text is what the loss is of; all others are read.
     """

@@ -29,7 +29,7 @@ def num_parameters(module: nn.Module) -> int:
 
 
 def width_nearest(cell: CellName, input_size: int, budget: int) -> int:
-    """Give the width, of all, whose layer is nearest to `budget` parameters.
+    """Return the width, of all, whose layer is nearest to `budget` parameters.
 
     A layer has G (I + H + 2) parameters, where G is H for an Elman cell, 3H for a GRU, 4H for an LSTM: of equal
     parameters, an LSTM is about half as wide as an Elman network. Where the compiled layer does not take a width,

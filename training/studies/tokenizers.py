@@ -189,7 +189,7 @@ def count_characters(documents: Sequence[str]) -> int:
 def bits_per_character(
     model: LanguageModel, vocabulary: Vocabulary, documents: Sequence[str], *, stream: bool
 ) -> float:
-    """Give the bits that a network needs for texts, by character."""
+    """Return the bits that a network needs for texts, by character."""
     ids = vocabulary.encode_batch(documents)
     nats_a_token = cross_entropy(model, ids, vocabulary.eos_id, stream=stream)
     num_tokens = sum(map(len, ids)) + len(ids)

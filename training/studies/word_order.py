@@ -52,7 +52,7 @@ class AverageClassifier(nn.Module):
         self.output = nn.Linear(hidden_size, num_labels)
 
     def forward(self, tokens_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        """Give the logits_BM of texts of `lengths_B` tokens, padded at their end."""
+        """Return the logits_BM of texts of `lengths_B` tokens, padded at their end."""
         is_word_BT = torch.arange(tokens_BT.shape[1]) < lengths_B[:, None]
         counts_BV = torch.zeros(len(tokens_BT), self.embedding.num_embeddings)
         counts_BV.scatter_add_(1, tokens_BT, is_word_BT.float())
@@ -62,7 +62,7 @@ class AverageClassifier(nn.Module):
 
 
 def hidden_width(encoder: str) -> int:
-    """Give the width whose hidden layer is nearest to `CELL_BUDGET` parameters."""
+    """Return the width whose hidden layer is nearest to `CELL_BUDGET` parameters."""
     if encoder == "average":
         return round(CELL_BUDGET / (EMBEDDING_SIZE + 1))
     return width_nearest(_cell(encoder), EMBEDDING_SIZE, CELL_BUDGET)
@@ -169,7 +169,7 @@ def number_words(pairs: Sequence[Pair]) -> dict[str, int]:
 
 
 def encode(pairs: Sequence[Pair], ids: Mapping[str, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Give tokens_BT, lengths_B and labels_B of both sentences of every pair, one behind the other."""
+    """Return tokens_BT, lengths_B and labels_B of both sentences of every pair, one behind the other."""
     texts = [[ids[word] for word in sentence] for pair in pairs for sentence in pair.sentences]
     labels_B = torch.tensor([label for pair in pairs for label in pair.labels])
     return *pad_texts(texts, BOUNDARY_ID), labels_B
@@ -177,7 +177,7 @@ def encode(pairs: Sequence[Pair], ids: Mapping[str, int]) -> tuple[Tensor, Tenso
 
 @torch.no_grad()
 def accuracy(model: nn.Module, pairs: Sequence[Pair], ids: Mapping[str, int]) -> float:
-    """Give the share of right meanings, every pattern counting alike."""
+    """Return the share of right meanings, every pattern counting alike."""
     tokens_BT, lengths_B, labels_B = encode(pairs, ids)
     right_B = (model(tokens_BT, lengths_B).argmax(1) == labels_B).float()
     return float(np.mean([right_B[labels_B == label].mean() for label in labels_B.unique()]))
@@ -187,7 +187,7 @@ def accuracy(model: nn.Module, pairs: Sequence[Pair], ids: Mapping[str, int]) ->
 def first_meaning(
     model: nn.Module, pairs: Sequence[Pair], ids: Mapping[str, int]
 ) -> list[list[float]]:
-    """Give for both sentences of each pair the probability of the first meaning, against the second alone."""
+    """Return for both sentences of each pair the probability of the first meaning, against the second alone."""
     tokens_BT, lengths_B, _ = encode(pairs, ids)
     logits_BM = model(tokens_BT, lengths_B).view(len(pairs), 2, -1)
     return [

@@ -27,7 +27,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
         include_in_schema=prefix != NAMED,
     )
     async def embed(body: EmbeddingsBody, request: Request) -> Response:
-        """Give each text a vector of unit length: the mean of a language model's hidden states."""
+        """Encode each text as a vector of unit length: the mean of a language model's hidden states."""
         embedding = embed_all(
             serving,
             asked_by(request, model_of(request, body.model, serving.registry)),

@@ -52,7 +52,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
 
     @router.get(f"{prefix}/tokenizer_info", include_in_schema=is_listed)
     async def show_tokenizer(request: Request, model: str | None = None) -> dict[str, Any]:
-        """Tell a tokenizer's kind, size and special tokens; `<eos>` begins every text and ends it."""
+        """Report a tokenizer's kind, size and special tokens; `<eos>` begins every text and ends it."""
         tokenizer = registry.models[model_of(request, model, registry)].checkpoint.tokenizer
         return {
             "tokenizer_class": f"refrain:{tokenizer.kind}",

@@ -37,7 +37,7 @@ export const load = {
     if (this.isSeen) this.timer = setTimeout(() => this.follow(), EVERY_MS);
   },
 
-  /** Tell whether it is worth asking again. */
+  /** Return whether it is worth asking again. */
   async askOnce() {
     try {
       const answer = await ask("load");

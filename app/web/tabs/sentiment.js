@@ -81,7 +81,7 @@ class Critic {
   }
 }
 
-/** Say a class in the page's language, where its name is known. */
+/** Translate a class in the page's language, where its name is known. */
 function tell(node, label) {
   const key = `sentiment.class-${label.replaceAll(" ", "-")}`;
   if (key in WORDS) put(node, key);

@@ -124,7 +124,7 @@ class Reader {
   }
 }
 
-/** Give a token's shade: 0 for what was expected, 8 for what was not at all. */
+/** Return a token's shade: 0 for what was expected, 8 for what was not at all. */
 function level(token) {
   return Math.min(8, Math.round((8 * bits(token.logprob)) / MOST_BITS));
 }

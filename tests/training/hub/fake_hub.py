@@ -83,7 +83,7 @@ class FakeHub:
         return repository
 
     def answer(self, method: str, path: str, body: bytes, token: str):
-        """Give headers and body of an answer."""
+        """Return headers and body of an answer."""
         self.requests.append(f"{method} {path}")
         if method == "GET" and path.rpartition("/")[2] in self.broken:
             raise RefusalError(500)
@@ -219,7 +219,7 @@ def running_hub():
         do_GET = do_HEAD = do_POST = do_PUT = _serve
 
         def log_message(self, *_) -> None:
-            """Say nothing."""
+            """Do nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
