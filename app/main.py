@@ -78,30 +78,12 @@ def assemble(
     settings: Settings, registry: Registry, device: str, tracing: Tracing | None = None
 ) -> FastAPI:
     """Make the application over models that are loaded already."""
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # An engine that has finished a step waits this long for the interpreter; Python's own 5 ms are many steps.
-        sys.setswitchinterval(5e-4)
-        # What is loaded stays: the collector need not look at it again at every turn, and turns may be rare, for a
-        # request leaves few cycles behind. With Python's own 700 allocations a turn they cost a seventh of the speed.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 100)
-        registry.start()
-        try:
-            yield
-        finally:
-            await registry.stop()
-            if tracing:
-                await tracing.stop()
-
     app = FastAPIOffline(
         title="Refrain",
         version=version("refrain"),
         description=DESCRIPTION,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=lambda _: _lifespan(registry, tracing),
         # FastAPI's own traces and logs quote paths and errors; ours, in app/api/tracing.py, do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
@@ -109,19 +91,44 @@ def assemble(
     serving = Serving(registry, StateTokens(_secret(settings)), settings)
     app.state.registry = registry
     app.state.request_timeout = settings.request_timeout
-    for routes in (generate, score, score_stream, rescore, next_token, sentiment, embed):
-        app.include_router(routes.make_router(serving))
-    app.include_router(sessions.make_router(SessionService(serving)))
-    include_v1(app, serving)
-    app.include_router(models.make_router(registry, settings.models))
-    app.include_router(health.make_router(lambda: registry.is_ready, device))
-    page.add_page(app)
+    _include_routes(app, serving, device)
     app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)
     _watch(app, serving, tracing)
     _admit_origins(app, settings.cors_origins)
     _describe_refusals(app)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(registry: Registry, tracing: Tracing | None) -> AsyncIterator[None]:
+    """Run the engines while the server runs."""
+    # An engine that has finished a step waits this long for the interpreter; Python's own 5 ms are many steps.
+    sys.setswitchinterval(5e-4)
+    # What is loaded stays: the collector need not look at it again at every turn, and turns may be rare, for a
+    # request leaves few cycles behind. With Python's own 700 allocations a turn they cost a seventh of the speed.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    registry.start()
+    try:
+        yield
+    finally:
+        await registry.stop()
+        if tracing:
+            await tracing.stop()
+
+
+def _include_routes(app: FastAPI, serving: Serving, device: str) -> None:
+    """Add every route, and the page."""
+    registry = serving.registry
+    for routes in (generate, score, score_stream, rescore, next_token, sentiment, embed):
+        app.include_router(routes.make_router(serving))
+    app.include_router(sessions.make_router(SessionService(serving)))
+    include_v1(app, serving)
+    app.include_router(models.make_router(registry, serving.settings.models))
+    app.include_router(health.make_router(lambda: registry.is_ready, device))
+    page.add_page(app)
 
 
 def _watch(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:

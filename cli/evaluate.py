@@ -14,7 +14,10 @@ from cli.texts import InputError
 
 if TYPE_CHECKING:
     from models.card import Metric
+    from models.checkpoint import Checkpoint
+    from training.text_file import TextFile
 
+HEAD = f"{'split':12} {'measured':>10} {'card':>10}  figure"
 EXAMPLES = """examples:
   refrain evaluate checkpoints/tang
   refrain evaluate checkpoints/english --data my-page.txt
@@ -58,18 +61,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Measure and print a table beside the card's figures."""
     from models.checkpoint import load_checkpoint
-    from training.adaptation import measure_with
-    from training.card import update_card
-    from training.corpus import LabelledCorpus, TextCorpus
-    from training.datasets import corpus_of, is_own_text, token_cache
+    from training.corpus import TextCorpus
+    from training.datasets import is_own_text
     from training.evaluate import evaluate_checkpoint
-    from training.own_text import own_text_corpus
-    from training.prepare import as_text
     from training.text_file import TextFile
 
     checkpoint = load_checkpoint(options.checkpoint)
     card = checkpoint.card
-    head = f"{'split':12} {'measured':>10} {'card':>10}  figure"
     file = TextFile.scan(options.data) if options.data and options.data.is_file() else None
     if file and not is_own_text(card, file):
         foreign = f"{options.data} is not what {checkpoint.name} was trained on"
@@ -77,12 +75,27 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(
                 f"{foreign}: --with is fitted on that, and a card has the figures of that"
             )
-        whole = TextCorpus(documents={"test": [file.read()]}, unit="documents")
         print(f"{foreign}: it is read as one text", file=sys.stderr)
-        figures = evaluate_checkpoint(checkpoint, whole, ("test",))
-        print(head)
-        _show(figures, {})
+        whole = TextCorpus(documents={"test": [file.read()]}, unit="documents")
+        metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
+        print(HEAD)
+        _show(metrics, {})
         return 0
+    _measure(options, checkpoint, file)
+    return 0
+
+
+def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile | None) -> None:
+    """Measure a checkpoint on what it was trained on; update its card as soon as each figure is there."""
+    from training.adaptation import measure_with
+    from training.card import update_card
+    from training.corpus import LabelledCorpus, TextCorpus
+    from training.datasets import corpus_of, token_cache
+    from training.evaluate import evaluate_checkpoint
+    from training.own_text import own_text_corpus
+    from training.prepare import as_text
+
+    card = checkpoint.card
     corpus: TextCorpus | LabelledCorpus = (
         own_text_corpus(file, token_cache(os.environ))
         if file
@@ -91,13 +104,12 @@ def run(options: argparse.Namespace) -> int:
     helped = measure_with(checkpoint, as_text(corpus), options.helps) if options.helps else ()
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     measured: list[Metric] = []
-    print(head)
+    print(HEAD)
     for metrics in chain((evaluate_checkpoint(checkpoint, corpus),), helped):
         _show(metrics, published)
         measured += metrics
         if options.update_card:
             update_card(options.checkpoint, checkpoint, measured)
-    return 0
 
 
 def _show(metrics: Sequence[Metric], card: Mapping[tuple[str, str, str], float]) -> None:

@@ -65,6 +65,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_file_arguments(parser)
+    _add_limit_options(parser)
+    _add_document_options(parser)
+    parser.add_argument("--model", metavar="NAME|DIR", help="as in `refrain score`")
+    add_folder_option(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "int8", "bf16", "fp32"),
+        default="auto",
+        help="as in `refrain score`",
+    )
+    add_threads_option(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what is read, and where what is kept goes."""
     parser.add_argument(
         "input", type=Path, metavar="IN", help="a file or a pipe; - for standard input"
     )
@@ -76,6 +93,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="OUT",
         help="where to write what is kept (default: standard output); .gz is compressed",
     )
+
+
+def _add_limit_options(parser: argparse.ArgumentParser) -> None:
+    """Describe which documents are kept."""
     limits = parser.add_mutually_exclusive_group()
     limits.add_argument(
         "--max-perplexity", type=_positive, metavar="X", help="keep documents up to this perplexity"
@@ -93,6 +114,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="drop documents of which more than this share of the tokens are unknown to the vocabulary: "
         "unknown words make a text look likelier than it is",
     )
+
+
+def _add_document_options(parser: argparse.ArgumentParser) -> None:
+    """Describe what a document is, and what is reported of each."""
     parser.add_argument(
         "--unit", choices=("line", "jsonl"), default="line", help="what a line is (default: line)"
     )
@@ -113,16 +138,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--count-end", action="store_true", help="count the end of a document as one more token"
     )
-    parser.add_argument("--model", metavar="NAME|DIR", help="as in `refrain score`")
-    add_folder_option(parser)
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "int8", "bf16", "fp32"),
-        default="auto",
-        help="as in `refrain score`",
-    )
-    add_threads_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+    from training.corpus import Split
+
+SPLITS: tuple[Split, ...] = ("validation", "test")
 EXAMPLES = """examples:
   refrain fit-cache checkpoints/english
   refrain fit-cache checkpoints/my-book --data my-book.txt
@@ -44,27 +51,17 @@ def run(options: argparse.Namespace) -> int:
     from models.language_model import LanguageModel
     from models.neural_cache import NeuralCacheConfig
     from training.card import INT8_CACHE, update_card
-    from training.corpus import TextCorpus
-    from training.datasets import corpus_of
     from training.errors import RecipeError
-    from training.neural_cache import cache_probs, fit, perplexity, read_int8_texts, shuffled_lines
+    from training.neural_cache import cache_probs, fit, perplexity, read_int8_texts
 
     checkpoint = load_checkpoint(options.checkpoint)
     if not isinstance(checkpoint.model, LanguageModel) or not has_int8_form(checkpoint.model):
         raise RecipeError(f"{checkpoint.name} has no int8 form; a neural cache needs one")
     config = NeuralCacheConfig(window=options.window)
-    corpus = corpus_of(checkpoint.card, options.data, os.environ)
-    if not isinstance(corpus, TextCorpus):
-        raise RecipeError(f"{checkpoint.name}: a neural cache needs a corpus of texts")
     tokenizer = checkpoint.tokenizer
-    splits = {
-        "validation": corpus.documents["validation"],
-        "test": corpus.documents["test"],
-        "validation, lines shuffled": shuffled_lines(corpus.documents["validation"]),
-    }
     metrics = []
     print(f"{'texts':28} {'alone':>10} {'with cache':>12} {'change':>8}")
-    for name, documents in splits.items():
+    for name, documents in _texts(checkpoint, options.data).items():
         ids = tokenizer.encode_batch(documents)
         texts = read_int8_texts(checkpoint.model, ids, tokenizer.eos_id)
         if name == "validation":
@@ -73,9 +70,24 @@ def run(options: argparse.Namespace) -> int:
         alone = perplexity(texts, cached, replace(config, weight=0))
         adapted = perplexity(texts, cached, config)
         print(f"{name:28} {alone:10.2f} {adapted:12.2f} {adapted / alone - 1:8.1%}", flush=True)
-        if name in corpus.documents and config.weight:
+        if name in SPLITS and config.weight:
             metrics.append(Metric("perplexity", name, round(adapted, 4), INT8_CACHE))
     print(config)
     if not options.dry_run:
         update_card(options.checkpoint, replace(checkpoint, neural_cache=config), metrics)
     return 0
+
+
+def _texts(checkpoint: Checkpoint, data: Path | None) -> dict[str, Sequence[str]]:
+    """Return what a cache is measured on: two splits, and lines in whose order there is nothing to remember."""
+    from training.corpus import TextCorpus
+    from training.datasets import corpus_of
+    from training.errors import RecipeError
+    from training.neural_cache import shuffled_lines
+
+    corpus = corpus_of(checkpoint.card, data, os.environ)
+    if not isinstance(corpus, TextCorpus):
+        raise RecipeError(f"{checkpoint.name}: a neural cache needs a corpus of texts")
+    documents = corpus.documents
+    shuffled = {"validation, lines shuffled": shuffled_lines(documents["validation"])}
+    return {split: documents[split] for split in SPLITS} | shuffled

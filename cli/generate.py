@@ -47,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("prompt", nargs="?", help="what to go on with; may be empty")
     add_sampling_options(parser)
     _add_text_options(parser)
+    _add_token_options(parser)
     add_answer_options(parser)
     parser.set_defaults(run=run)
 
@@ -81,6 +82,10 @@ def _add_text_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stop", nargs="+", default=[], metavar="STRING", help="strings that end the text"
     )
+
+
+def _add_token_options(parser: argparse.ArgumentParser) -> None:
+    """Describe which tokens may be written, and what is reported of them."""
     parser.add_argument(
         "--logit-bias",
         nargs="+",

@@ -25,6 +25,11 @@ PUSH_EXAMPLES = f"""examples:
 
 def add_parsers(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe both commands, below `refrain models`."""
+    _add_pull(actions)
+    _add_push(actions)
+
+
+def _add_pull(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     pull = actions.add_parser(
         "pull",
         help="fetch a checkpoint from the hub",
@@ -39,6 +44,9 @@ def add_parsers(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     pull.add_argument("--name", default="", help="what to call it here (default: the last part)")
     pull.add_argument("--overwrite", action="store_true", help="replace a checkpoint of that name")
     pull.set_defaults(run=run_pull)
+
+
+def _add_push(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     push = actions.add_parser(
         "push",
         help="publish a checkpoint on the hub",

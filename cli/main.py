@@ -33,6 +33,29 @@ from cli import (
 from models.errors import RefrainError
 from training.errors import TrainingStoppedError
 
+COMMANDS = (
+    serve,
+    generate,
+    score,
+    next_token,
+    rescore,
+    embed,
+    sentiment,
+    filter_documents,
+    models,
+    train,
+    find_lr,
+    distill,
+    evaluate,
+    fit_cache,
+    study,
+    card,
+    export,
+    datasets,
+    bench,
+    completion,
+)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe every command and its flags."""
@@ -42,28 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
     parser.set_defaults(parser=parser)  # for the command that describes all others
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (
-        serve,
-        generate,
-        score,
-        next_token,
-        rescore,
-        embed,
-        sentiment,
-        filter_documents,
-        models,
-        train,
-        find_lr,
-        distill,
-        evaluate,
-        fit_cache,
-        study,
-        card,
-        export,
-        datasets,
-        bench,
-        completion,
-    ):
+    for command in COMMANDS:
         command.add_parser(commands)
     return parser
 

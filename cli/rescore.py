@@ -35,6 +35,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("hypotheses", nargs="*", metavar="HYPOTHESIS", help="what was recognised")
+    _add_scoring_options(parser)
+    add_answer_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
+    """Describe how hypotheses are compared."""
     parser.add_argument("--context", default="", help="what stands before every hypothesis")
     parser.add_argument(
         "--weight", type=float, default=1.0, help="of the log-likelihood (default: 1.0)"
@@ -59,8 +66,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="vocabulary",
         help="hypotheses: probabilities among their words alone (default: vocabulary)",
     )
-    add_answer_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

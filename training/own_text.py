@@ -95,11 +95,21 @@ def recipe_for_text(
 
     A teacher speaks of every word, and pieces of bpe are not numbered by frequency: there none are sampled.
     """
+    values = _values(file, tokenizer)
+    recipe = make_recipe(values, overrides)
+    if recipe.tokenizer.kind == "bpe" or recipe.distillation.teacher:
+        return recipe
+    values["optimizer"]["num_sampled"] = NUM_SAMPLED
+    return make_recipe(values, overrides)
+
+
+def _values(file: TextFile, tokenizer: TokenizerKind) -> dict[str, Any]:
+    """Return the settings that suit a text of this length."""
     path = file.path
     num_tokens = file.num_characters / CHARACTERS_A_TOKEN[tokenizer]
     epochs = min(30, max(1, round(TOKENS_A_RUN / max(1, num_tokens))))
     batch_size = 32 if num_tokens > 200_000 else 8
-    values: dict[str, Any] = {
+    return {
         "name": path.stem,
         "data": {"text": str(path)},
         "tokenizer": {
@@ -124,8 +134,3 @@ def recipe_for_text(
             "license": "that of the text it was trained on",
         },
     }
-    recipe = make_recipe(values, overrides)
-    if recipe.tokenizer.kind == "bpe" or recipe.distillation.teacher:
-        return recipe
-    values["optimizer"]["num_sampled"] = NUM_SAMPLED
-    return make_recipe(values, overrides)

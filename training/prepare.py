@@ -37,7 +37,7 @@ from training.objective import (
     Objective,
     TeacherReader,
 )
-from training.recipe import TrainRecipe
+from training.recipe import BudgetRecipe, TrainRecipe
 from training.sample import sample_text
 from training.text_tokens import tokenizer_of, tokens_of
 
@@ -130,27 +130,10 @@ def prepare_language_model(
         documents_to_count(corpus, tokenizer)
     ids, counts_V = training_tokens(corpus, tokenizer)
     start_from_frequencies(model, counts_V)
-    budget = recipe.budget
-    if budget.window_jitter and corpus.unit != "stream":
-        raise RecipeError(
-            "budget.window_jitter is for one long text, not for documents: leave it at 0"
-        )
-    cut_stream = partial(
-        StreamWindows, window_jitter=budget.window_jitter, restart_rate=budget.restart_rate
-    )
-
-    def windows(ids: Any, seed: int | None = None) -> WindowSource:
-        return (cut_stream if corpus.unit == "stream" else DocumentWindows)(
-            ids,
-            boundary_id=tokenizer.eos_id,
-            batch_size=budget.batch_size,
-            window=budget.window,
-            seed=seed,
-        )
-
+    windows = partial(_windows, recipe.budget, corpus.unit, tokenizer.eos_id)
     train = windows(ids, recipe.seed)
-    if budget.max_windows:
-        train = FirstWindows(train, budget.max_windows)
+    if recipe.budget.max_windows:
+        train = FirstWindows(train, recipe.budget.max_windows)
     validation = windows(tokenizer.encode_batch(corpus.documents["validation"]))
     if processes.size > 1:
         train = OwnWindows(train, processes, recipe.seed)
@@ -172,6 +155,34 @@ def prepare_language_model(
         return text
 
     return Prepared(model, objective, tokenizer, sample)
+
+
+def _windows(
+    budget: BudgetRecipe, unit: str, boundary_id: int, ids: Any, seed: int | None = None
+) -> WindowSource:
+    """Cut token ids to windows: of one long text, or of documents.
+
+    Raises
+    ------
+    RecipeError
+        If documents are to be cut as only one long text can be.
+    """
+    cut: Callable[..., WindowSource] = DocumentWindows
+    if unit == "stream":
+        cut = partial(
+            StreamWindows, window_jitter=budget.window_jitter, restart_rate=budget.restart_rate
+        )
+    elif budget.window_jitter:
+        raise RecipeError(
+            "budget.window_jitter is for one long text, not for documents: leave it at 0"
+        )
+    return cut(
+        ids,
+        boundary_id=boundary_id,
+        batch_size=budget.batch_size,
+        window=budget.window,
+        seed=seed,
+    )
 
 
 def tokenizer_for(recipe: TrainRecipe, corpus: TextCorpus) -> Tokenizer:

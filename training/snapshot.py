@@ -80,16 +80,7 @@ def save_snapshot(
     SnapshotError
         If the disk is full or cannot be written; the last snapshot is still there.
     """
-    tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["cuda_generator"] = torch.cuda.get_rng_state()
-    tensors |= {f"model.{name}": value for name, value in model.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
-    for index, weights in enumerate(average.weights if average else ()):
-        tensors[f"average.{index}"] = weights
-    for index, layer in enumerate(state.layers if state else ()):
-        tensors[f"state.{index}"] = layer
+    tensors = _tensors(model, optimizer, average, state)
     facts = {"progress": asdict(progress), "recipe": recipe, "text_hash": text_hash}
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -105,6 +96,26 @@ def save_snapshot(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise SnapshotError(f"{directory} cannot be written: {error}") from error
+
+
+def _tensors(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage | None,
+    state: RecurrentState | None,
+) -> dict[str, Tensor]:
+    """Return everything that a run goes on from, by name."""
+    tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["cuda_generator"] = torch.cuda.get_rng_state()
+    tensors |= {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    for index, weights in enumerate(average.weights if average else ()):
+        tensors[f"average.{index}"] = weights
+    for index, layer in enumerate(state.layers if state else ()):
+        tensors[f"state.{index}"] = layer
+    return tensors
 
 
 def _put_in_place(partial: Path, directory: Path) -> None:
@@ -176,23 +187,8 @@ def load_snapshot(
     SnapshotError
         If the snapshot was made by another recipe or of another text, or cannot be read.
     """
-    try:
-        facts = json.loads((directory / "progress.json").read_text("utf-8"))
-        tensors = load_file(directory / "tensors.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise SnapshotError(
-            f"{directory} cannot be read ({error}); start anew with --overwrite"
-        ) from error
-    if differences := _differences(facts.get("recipe"), recipe):
-        raise SnapshotError(
-            f"{directory} was made by another recipe ({', '.join(differences)}); give the same one, or start anew "
-            "with --overwrite"
-        )
-    if facts.get("text_hash") != text_hash:
-        raise SnapshotError(
-            f"{directory} was made of another text: the corpus, the tokenizer or a teacher has changed; "
-            "start anew with --overwrite"
-        )
+    facts, tensors = _read(directory)
+    _require_same(directory, facts, recipe, text_hash)
     model.load_state_dict(_under("model.", tensors))
     _load_optimizer(optimizer, _under("optimizer.", tensors))
     for index, weights in enumerate(average.weights if average else ()):
@@ -205,6 +201,34 @@ def load_snapshot(
     if layers:
         state = RecurrentState(tuple(layers[str(i)].to(device) for i in range(len(layers))))
     return Progress(**facts["progress"]), state
+
+
+def _read(directory: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read a snapshot's facts and tensors."""
+    try:
+        facts = json.loads((directory / "progress.json").read_text("utf-8"))
+        tensors = load_file(directory / "tensors.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise SnapshotError(
+            f"{directory} cannot be read ({error}); start anew with --overwrite"
+        ) from error
+    return facts, tensors
+
+
+def _require_same(
+    directory: Path, facts: dict[str, Any], recipe: dict[str, Any], text_hash: str
+) -> None:
+    """Refuse a snapshot that another recipe made, or that learned from something else."""
+    if differences := _differences(facts.get("recipe"), recipe):
+        raise SnapshotError(
+            f"{directory} was made by another recipe ({', '.join(differences)}); give the same one, or start anew "
+            "with --overwrite"
+        )
+    if facts.get("text_hash") != text_hash:
+        raise SnapshotError(
+            f"{directory} was made of another text: the corpus, the tokenizer or a teacher has changed; "
+            "start anew with --overwrite"
+        )
 
 
 def _differences(stored: Any, recipe: dict[str, Any]) -> list[str]:

@@ -52,25 +52,10 @@ class Workspace:
     ) -> None:
         self._library = load_library(variant)
         num_blocks = num_blocks_of(vocab_size)
-        width = num_blocks * COLUMNS
         self._kept: list[NDArray[np.generic]] = []
         self.interrupt = ctypes.c_int32(0)
-        self.logits = np.full((max_rows, width), -np.inf, np.float32)
-        choosings = [
-            ChoosingStruct(
-                vocab_size=vocab_size,
-                num_blocks=num_blocks,
-                boundary=boundary_id,
-                work=self._memory(width, np.float32),
-                sums=self._sums(1, num_blocks),
-                seen=self._memory(vocab_size // 64 + 1, np.uint64),
-                nearness=self._memory(width, np.float32),
-                sorted=self._memory(vocab_size, np.int32),
-                masses=self._memory(num_blocks + VECTOR, np.float32),
-                weights=self._memory(MAX_ENTRIES, np.float32),
-            )
-            for _ in range(num_threads)
-        ]
+        self.logits = np.full((max_rows, num_blocks * COLUMNS), -np.inf, np.float32)
+        choosings = [self._choosing(vocab_size, boundary_id) for _ in range(num_threads)]
         threads = self._library.refrain_start_threads(num_threads)
         weakref.finalize(self, self._library.refrain_stop_threads, threads)
         self._struct = WorkspaceStruct(
@@ -88,6 +73,23 @@ class Workspace:
             block_sums=self._sums(max_rows, num_blocks),
         )
         self._max_rows = max_rows
+
+    def _choosing(self, vocab_size: int, boundary_id: int) -> ChoosingStruct:
+        """Return what one thread needs to choose a token."""
+        num_blocks = num_blocks_of(vocab_size)
+        width = num_blocks * COLUMNS
+        return ChoosingStruct(
+            vocab_size=vocab_size,
+            num_blocks=num_blocks,
+            boundary=boundary_id,
+            work=self._memory(width, np.float32),
+            sums=self._sums(1, num_blocks),
+            seen=self._memory(vocab_size // 64 + 1, np.uint64),
+            nearness=self._memory(width, np.float32),
+            sorted=self._memory(vocab_size, np.int32),
+            masses=self._memory(num_blocks + VECTOR, np.float32),
+            weights=self._memory(MAX_ENTRIES, np.float32),
+        )
 
     def _sums(self, num_rows: int, num_blocks: int) -> int:
         """Keep sums of blocks, [rows, 3, blocks padded to whole vectors], of nothing yet: (-infinity, 0, 0)."""

@@ -157,11 +157,10 @@ def run(
     )
     seconds = time.monotonic() - started
     test = beginning(corpus.documents["test"], TESTED_CHARACTERS)
+    bits = bits_per_character(model, vocabulary, test, stream=is_stream)
     return {
         "curve": curve,
-        "bits_per_character": round(
-            bits_per_character(model, vocabulary, test, stream=is_stream), 4
-        ),
+        "bits_per_character": round(bits, 4),
         "facts": {
             "vocab_size": vocabulary.vocab_size,
             "parameters": num_parameters(model),
