@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from cli.options import add_folder_option, add_threads_option, num_threads_of
+from cli.options import add_folder_option, add_precision_option, add_threads_option, num_threads_of
 from cli.output import write_json
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a checkpoint: its name in the folder of --models, or its own folder (default: the first)",
     )
     add_folder_option(parser)
-    parser.add_argument("--precision", choices=("auto", "int8", "bf16", "fp32"), default="auto")
+    add_precision_option(parser)
     add_threads_option(parser)
     parser.add_argument("--json", action="store_true", help="write a line of JSON")
     parser.set_defaults(run=run)

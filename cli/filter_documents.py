@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cli.document_files import STANDARD, Document, DocumentFile, OutputFile, is_same_place
 from cli.filter_progress import FilterProgress
-from cli.options import add_folder_option, add_threads_option
+from cli.options import add_folder_option, add_precision_option, add_threads_option
 from cli.texts import InputError
 from inference.operations.scoring import ScoreParams
 from models.language import recognise_language
@@ -70,12 +70,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_document_options(parser)
     parser.add_argument("--model", metavar="NAME|DIR", help="as in `refrain score`")
     add_folder_option(parser)
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "int8", "bf16", "fp32"),
-        default="auto",
-        help="as in `refrain score`",
-    )
+    add_precision_option(parser)
     add_threads_option(parser)
     parser.set_defaults(run=run)
 

@@ -24,12 +24,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     )
     add_folder_option(parser)
     parser.add_argument("--url", help="ask a running server instead, such as http://127.0.0.1:8000")
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "int8", "bf16", "fp32"),
-        default="auto",
-        help="numbers to compute with in this process (default: auto, int8 where it is fast)",
-    )
+    add_precision_option(parser)
     add_threads_option(parser)
     parser.add_argument("--json", action="store_true", help="write a line of JSON for each text")
 
@@ -41,6 +36,16 @@ def add_folder_option(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="FOLDER",
         help="folder of checkpoints (default: REFRAIN_MODELS, else checkpoints)",
+    )
+
+
+def add_precision_option(parser: argparse.ArgumentParser) -> None:
+    """Describe the numbers to compute with."""
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "int8", "bf16", "fp32"),
+        default="auto",
+        help="numbers to compute with in this process (default: auto, int8 where it is fast)",
     )
 
 
