@@ -149,7 +149,7 @@ def _watch(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:
 
 
 def _admit_origins(app: FastAPI, named: str) -> None:
-    """Allow pages of other origins ask from a browser; without cookies, which no route reads."""
+    """Allow pages of other origins to ask from a browser; without cookies, which no route reads."""
     origins = [origin.strip().rstrip("/") for origin in named.split(",") if origin.strip()]
     app.state.cors_origins = origins
     if origins:

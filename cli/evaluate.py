@@ -67,9 +67,8 @@ def run(options: argparse.Namespace) -> int:
     from training.text_file import TextFile
 
     checkpoint = load_checkpoint(options.checkpoint)
-    card = checkpoint.card
     file = TextFile.scan(options.data) if options.data and options.data.is_file() else None
-    if file and not is_own_text(card, file):
+    if file and not is_own_text(checkpoint.card, file):
         foreign = f"{options.data} is not what {checkpoint.name} was trained on"
         if options.helps or options.update_card:
             raise InputError(

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
-    from training.corpus import Split
 
-SPLITS: tuple[Split, ...] = ("validation", "test")
 EXAMPLES = """examples:
   refrain fit-cache checkpoints/english
   refrain fit-cache checkpoints/my-book --data my-book.txt
@@ -50,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from models.int8 import has_int8_form
     from models.language_model import LanguageModel
     from models.neural_cache import NeuralCacheConfig
+    from training.adaptation import SPLITS
     from training.card import INT8_CACHE, update_card
     from training.errors import RecipeError
     from training.neural_cache import cache_probs, fit, perplexity, read_int8_texts
@@ -80,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _texts(checkpoint: Checkpoint, data: Path | None) -> dict[str, Sequence[str]]:
     """Return what a cache is measured on: two splits, and lines in whose order there is nothing to remember."""
+    from training.adaptation import SPLITS
     from training.corpus import TextCorpus
     from training.datasets import corpus_of
     from training.errors import RecipeError

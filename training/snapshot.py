@@ -203,7 +203,7 @@ def load_snapshot(
     return Progress(**facts["progress"]), state
 
 
-def _read(directory: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def _read(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read a snapshot's facts and tensors."""
     try:
         facts = json.loads((directory / "progress.json").read_text("utf-8"))
