@@ -10,7 +10,7 @@ COPY models models
 COPY inference inference
 COPY training training
 COPY app app
-COPY refrain_client refrain_client
+COPY refrain.client refrain.client
 COPY cli cli
 # uv knows where torch's CPU builds are; the default ones bring gigabytes of CUDA.
 RUN uv pip install --no-cache --python /opt/refrain/bin/python --torch-backend cpu \

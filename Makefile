@@ -7,7 +7,7 @@ BIN := .venv/bin
 setup: .venv/installed
 
 # What serving and training need, and nothing else.
-.venv/serving: pyproject.toml constraints.txt setup.py $(wildcard models/native/*.[ch])
+.venv/serving: pyproject.toml constraints.txt setup.py $(wildcard models/native/*.[ch] models/native/*/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Refrain needs Python 3.11 or newer; run make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	@echo "installing what serving needs, without a word till it is done: one to some minutes"

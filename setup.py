@@ -1,4 +1,8 @@
-"""Compiles the C of models/native, once for each kind of processor, with the C compiler of the `ziglang` package."""
+"""Maps the folders to packages of `refrain`, and compiles the C of models/native with the `ziglang` package's compiler.
+
+Folders stand at the top level and are imported as `refrain.FOLDER`. Links in refrain/ show them to whatever reads the
+tree; an installation does without, since a link may have been unpacked as a text file.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,16 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FOLDER = Path("models/native")
-# Each library with the headers it is made of, and what its fastest variant may use beyond AVX-512.
-LIBRARIES = {
-    "refrain": (
-        "cache",
-        "candidates",
-        "choose",
-        "network",
-        "product",
-        "table",
-        "threads",
-        "vector",
-    ),
-    "training": ("bf16_product", "team", "vector"),
-}
-FASTEST = {"refrain": "avx512vnni", "training": "avx512bf16"}
+FOLDERS = ("app", "cli", "client", "inference", "models", "training")
+SHIPPED = (
+    "english",
+    "sentiment-en",
+    "sentiment-zh",
+    "tang",
+)  # not one's own runs, which may lie beside them
+NATIVE = Path("models/native")
+# Each library, with what its fastest variant may use beyond AVX-512.
+LIBRARIES = {"step": "avx512vnni", "layer": "avx512bf16"}
 VARIANTS = {"portable": []}
 if platform.machine() in ("x86_64", "AMD64"):
     VARIANTS = {
@@ -48,17 +46,29 @@ FLAGS = [
 ]
 
 
+def package_dir() -> dict[str, str]:
+    """Map packages to the folders they come from; the shipped checkpoints are data that lies in a package."""
+    folders = {f"refrain.{folder}": folder for folder in FOLDERS}
+    return {"refrain": "refrain", **folders, "refrain.checkpoints": "checkpoints"}
+
+
+def packages() -> list[str]:
+    """List every package, found by walking the folders themselves."""
+    found = (init.parent for folder in FOLDERS for init in Path(folder).rglob("__init__.py"))
+    return ["refrain", *sorted(f"refrain.{'.'.join(each.parts)}" for each in found)]
+
+
 def extensions() -> list[Extension]:
     """List every library in every variant."""
     return [
         Extension(
-            f"models.native.{library}_{variant}",
-            [str(FOLDER / f"{library}.c")],
-            depends=[str(FOLDER / f"{header}.h") for header in headers],
+            f"refrain.models.native.{library}.{library}_{variant}",
+            [str(NATIVE / library / f"{library}.c")],
+            depends=sorted(map(str, NATIVE.rglob("*.h"))),
         )
-        for library, headers in LIBRARIES.items()
+        for library, fastest in LIBRARIES.items()
         for variant in VARIANTS
-        if variant in ("portable", "avx2", FASTEST[library])
+        if variant in ("portable", "avx2", fastest)
     ]
 
 
@@ -80,4 +90,16 @@ class CompileVariants(build_ext):
         return str(Path(*ext_name.split("."))) + ".so"
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": CompileVariants})
+setup(
+    packages=[*packages(), "refrain.checkpoints"],
+    package_dir=package_dir(),
+    package_data={
+        "refrain": ["py.typed"],
+        "refrain.app": ["web/*", "web/*/*"],
+        "refrain.checkpoints": [f"{name}/*" for name in SHIPPED],
+        "refrain.models.native": ["*.h", "*/*.c", "*/*.h"],
+    },
+    py_modules=["refrain_client"],
+    ext_modules=extensions(),
+    cmdclass={"build_ext": CompileVariants},
+)

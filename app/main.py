@@ -20,12 +20,17 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 
-from app.api import (
+from refrain.app.api.http.disconnect import ClientLeftError
+from refrain.app.api.http.edge import EdgeMiddleware, Listener
+from refrain.app.api.http.errors import CODES, install_error_handlers
+from refrain.app.api.http.reports import RequestCounts, log_request
+from refrain.app.api.observe import metrics
+from refrain.app.api.observe.tracing import Tracing, describe_span, make_tracing
+from refrain.app.api.routes import (
     embed,
     engine_load,
     generate,
     health,
-    metrics,
     models,
     next_token,
     page,
@@ -35,20 +40,15 @@ from app.api import (
     sentiment,
     sessions,
 )
-from app.api.disconnect import ClientLeftError
-from app.api.edge import EdgeMiddleware, Listener
-from app.api.errors import CODES, install_error_handlers
-from app.api.reports import RequestCounts, log_request
-from app.api.tracing import Tracing, describe_span, make_tracing
-from app.api.v1.routes import include_v1
-from app.services.registry import Registry, load
-from app.services.serving import Serving
-from app.services.sessions import SessionService
-from app.services.state_token import StateTokens
-from app.settings import Settings
-from inference.engine.config import EngineConfig
-from models.checkpoint import find_checkpoints, load_checkpoint
-from models.errors import CheckpointError
+from refrain.app.api.v1.routes import include_v1
+from refrain.app.services.registry import Registry, load
+from refrain.app.services.serving import Serving
+from refrain.app.services.sessions import SessionService
+from refrain.app.services.state_token import StateTokens
+from refrain.app.settings import Settings
+from refrain.inference.engine.config import EngineConfig
+from refrain.models.checkpoint import find_checkpoints, load_checkpoint
+from refrain.models.errors import CheckpointError
 
 logger = logging.getLogger("refrain")
 
@@ -84,7 +84,7 @@ def assemble(
         description=DESCRIPTION,
         redoc_url=None,
         lifespan=lambda _: _lifespan(registry, tracing),
-        # FastAPI's own traces and logs quote paths and errors; ours, in app/api/tracing.py, do not.
+        # FastAPI's own traces and logs quote paths and errors; ours, in app/api/observe/tracing.py, do not.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )

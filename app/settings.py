@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.log_format import LogFormat
+from refrain.app.log_format import LogFormat
 
 Limit = Annotated[int, Field(ge=1)]
 

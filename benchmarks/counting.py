@@ -14,18 +14,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.report import median, save, table
-from inference.engine.config import EngineConfig
-from inference.engine.counters import Histogram
-from inference.engine.engine import Engine
-from inference.engine.metrics import EngineMetrics, Timings
-from inference.engine.request import Request
-from inference.engine.sequence import Sequence
-from inference.runners.int8_runner import Int8Runner
-from models.checkpoint import load_checkpoint
-from models.int8 import Int8LanguageModel
-from models.language_model import LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.counters import Histogram
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.metrics import EngineMetrics, Timings
+from refrain.inference.engine.request import Request
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
+from refrain.models.networks.language_model import LanguageModel
 
 TOKENS = 64
 REPEATS = 21

@@ -18,17 +18,17 @@ import torch
 
 from benchmarks.report import median, save, table
 from benchmarks.servers.tutorial import TorchModel
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request
-from inference.runners.int8_runner import Int8Runner
-from models.checkpoint import load_checkpoint
-from models.int8 import Int8LanguageModel
-from models.language_model import LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.sequence import ModelShape, NativeSequence, SequenceList
-from models.native.structures import Purpose
-from models.native.workspace import Workspace
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import ModelShape, NativeSequence, SequenceList
+from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.workspace import Workspace
+from refrain.models.networks.language_model import LanguageModel
 
 ROWS = (1, 8, 64, 256)
 TOKENS = 64

@@ -18,18 +18,18 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.servers.tutorial import TorchModel
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request, Result, Scored, Written
-from inference.engine.sequence import Sequence
-from inference.runners.int8_runner import Int8Runner
-from models.checkpoint import Checkpoint, load_checkpoint
-from models.int8 import Int8LanguageModel
-from models.language_model import LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.sequence import Want
-from models.native.structures import Purpose
-from training.studies.figure import BLUE, GREEN, INK, ORANGE, panels, save, style
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request, Result, Scored, Written
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.models.checkpoint import Checkpoint, load_checkpoint
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.networks.language_model import LanguageModel
+from refrain.training.studies.figure import BLUE, GREEN, INK, ORANGE, panels, save, style
 
 FIGURES = Path("docs/figures")
 NUM_SLOTS = 4

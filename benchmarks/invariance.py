@@ -22,11 +22,11 @@ from typing import Any
 import httpx
 from tqdm import tqdm
 
-from app.main import create_app
-from app.settings import Settings
 from benchmarks.long_text import wait_until_ready
 from benchmarks.report import save
 from benchmarks.serving import free_port
+from refrain.app.main import create_app
+from refrain.app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 NUM_TEXTS = 200
@@ -132,7 +132,7 @@ def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
 def across_processes(precision: str, num_texts: int) -> int:
     """Begin texts in one process and go on in another; give how many differ from those of one piece."""
     ports = [free_port(), free_port()]
-    command = [sys.executable, "-m", "cli.main", "serve", "--precision", precision]
+    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--precision", precision]
     environment = {**os.environ, "REFRAIN_STATE_SECRET": "the same"}
     servers = [
         subprocess.Popen([*command, "--port", str(port)], env=environment, cwd=ROOT)

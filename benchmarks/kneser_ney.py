@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.config import NGramConfig
-from models.kneser_ney import KneserNeyModel
-from models.tokenizer import Tokenizer
+from refrain.models.config import NGramConfig
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.tokenizer import Tokenizer
 
 CORPORA = {
     "Penn Treebank": ("ptb/ptb.train.txt", "ptb/ptb.valid.txt", "ptb/ptb.test.txt"),

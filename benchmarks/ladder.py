@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.report import RESULTS, table
-from training.card import DYNAMIC, NEURAL_CACHE, WITH_KNESER_NEY
-from training.recipe import differences, make_recipe, read_recipe
+from refrain.training.publishing.card import DYNAMIC, NEURAL_CACHE, WITH_KNESER_NEY
+from refrain.training.recipe import differences, make_recipe, read_recipe
 
 KEPT = RESULTS / "ladder"
 DOCS = Path("docs")

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import median, save, table
-from models.checkpoint import load_checkpoint
+from refrain.models.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[1]
 NUM_TYPES = 1_000_000
@@ -77,7 +77,7 @@ class Watched:
 def train(text: Path, folder: Path, *overrides: str) -> Watched:
     """Run the command and watch its memory and what it writes."""
     output = folder / f"{text.stem}-model"
-    command = [sys.executable, "-m", "cli.main", "train", "--text", str(text)]
+    command = [sys.executable, "-m", "refrain.cli.main", "train", "--text", str(text)]
     command += ["--output", str(output), "--overwrite", "--set", *overrides]
     stages = {
         "vocabulary": lambda: any((folder / "tokens").glob("*/words-*-*.json")),

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks.report import save, table
 from benchmarks.serving import free_port, percentile
-from inference.local import LocalModel
-from inference.operations.next_token import NextQuery
+from refrain.inference.local import LocalModel
+from refrain.inference.operations.next_token import NextQuery
 
 ROOT = Path(__file__).parents[1]
 WORDS = ("the", "ship", "was", "built", "in", "and", "sank", "near", "a", "small", "town", "of")
@@ -104,12 +104,12 @@ import time
 start = time.perf_counter()
 import torch
 after_torch = time.perf_counter()
-import app.main
+import refrain.app.main
 after_imports = time.perf_counter()
 from pathlib import Path
-from models.checkpoint import find_checkpoints, load_checkpoint
-from inference.engine.config import EngineConfig
-from app.services.registry import load
+from refrain.models.checkpoint import find_checkpoints, load_checkpoint
+from refrain.inference.engine.config import EngineConfig
+from refrain.app.services.registry import load
 checkpoints = [load_checkpoint(path) for path in find_checkpoints(Path("checkpoints"))]
 after_reading = time.perf_counter()
 loaded = [load(each, EngineConfig()) for each in checkpoints]
@@ -132,7 +132,7 @@ def parts_of_a_start() -> str:
 def main() -> None:
     """Measure and save."""
     port = free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--port", str(port)]
     start = time.perf_counter()
     server = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -18,7 +18,7 @@ from threading import Thread
 
 from benchmarks.report import save, table
 from benchmarks.serving import free_port
-from models.checkpoint import load_checkpoint
+from refrain.models.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[1]
 STRIDE = 50_000
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=10_000_000)
     num_tokens: int = parser.parse_args().tokens
     port = free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
         try:
             rows = measure(server.pid, port, num_tokens)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from models.native.library import best_variant
+from refrain.models.native.step.library import best_variant
 
 RESULTS = Path(__file__).parent / "results"
 

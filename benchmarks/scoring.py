@@ -14,15 +14,15 @@ from torch import nn
 
 from benchmarks.report import median, save, table
 from benchmarks.servers.tutorial import TorchModel
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request, Scored
-from inference.engine.sequence import Sequence
-from inference.runners.int8_runner import Int8Runner
-from models.checkpoint import load_checkpoint
-from models.int8 import Int8LanguageModel
-from models.language_model import LanguageModel
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request, Scored
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.structures import Purpose
+from refrain.models.networks.language_model import LanguageModel
 
 DOCUMENTS, LENGTH = 64, 512
 REPEATS = 5

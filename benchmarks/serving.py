@@ -30,9 +30,9 @@ from pathlib import Path
 from benchmarks.engine import products_and_step
 from benchmarks.report import median, save, save_figure, table
 from benchmarks.servers.writers import Transformer
-from models.checkpoint import load_checkpoint
-from models.int8 import Int8LanguageModel
-from models.language_model import LanguageModel
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.networks.language_model import LanguageModel
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (1, 8, 64, 256)
@@ -67,7 +67,7 @@ def servers(port: int) -> list[Server]:
         "ignore_eos": True,
     }
     limits = ("--max-slots=256", "--max-queue=512", "--prefix-cache-bytes=0", "--log-level=warning")
-    refrain = ("-m", "cli.main", "serve", "--port", str(port), *limits)
+    refrain = ("-m", "refrain.cli.main", "serve", "--port", str(port), *limits)
     plain = {"prompt": PROMPT, "max_tokens": TOKENS}
     found = [
         Server("Refrain, int8", refrain, "/generate", asked, {**asked, "stream": True}),

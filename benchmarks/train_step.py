@@ -22,18 +22,18 @@ import torch
 from torch import nn
 
 from benchmarks.report import median, save, table
-from models.config import LanguageModelConfig
-from models.language_model import LanguageModel
-from training.allocator import keep_freed_memory
-from training.batches import StreamWindows
-from training.corpus import TextCorpus
-from training.distributed import Processes
-from training.listeners import RunListener, StepReport
-from training.objective import LanguageModelObjective
-from training.optimizer import make_optimizer, take_gradients
-from training.precision import autocast
-from training.recipe import OptimizerRecipe, read_recipe
-from training.run import train
+from refrain.models.config import LanguageModelConfig
+from refrain.models.networks.language_model import LanguageModel
+from refrain.training.data.batches import StreamWindows
+from refrain.training.data.corpus import TextCorpus
+from refrain.training.optimize.allocator import keep_freed_memory
+from refrain.training.optimize.distributed import Processes
+from refrain.training.optimize.objective import LanguageModelObjective
+from refrain.training.optimize.optimizer import make_optimizer, take_gradients
+from refrain.training.optimize.precision import autocast
+from refrain.training.recipe import OptimizerRecipe, read_recipe
+from refrain.training.reporting.listeners import RunListener, StepReport
+from refrain.training.run import train
 
 CPU = torch.device("cpu")
 # vocabulary, width, layers, rows, window, words sampled

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cli import (
+from refrain.cli.commands import (
     bench,
     card,
     completion,
@@ -30,8 +30,8 @@ from cli import (
     study,
     train,
 )
-from models.errors import RefrainError
-from training.errors import TrainingStoppedError
+from refrain.models.errors import RefrainError
+from refrain.training.errors import TrainingStoppedError
 
 COMMANDS = (
     serve,

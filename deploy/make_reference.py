@@ -16,11 +16,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from app.main import assemble
-from app.services.registry import Registry
-from app.settings import Settings
-from cli.main import build_parser
-from training.recipe import GIVEN_BY_CORPUS, MODEL_CONFIGS, TrainRecipe
+from refrain.app.main import assemble
+from refrain.app.services.registry import Registry
+from refrain.app.settings import Settings
+from refrain.cli.main import build_parser
+from refrain.training.recipe import GIVEN_BY_CORPUS, MODEL_CONFIGS, TrainRecipe
 
 MANY = 1e15
 """Above it a limit is no limit that anybody meets."""

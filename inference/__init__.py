@@ -1,1 +1,6 @@
 """One engine, in process: operations over texts, and the drivers that run them. No HTTP, no settings."""
+
+if __name__ == "inference":
+    raise ImportError(
+        "`inference` is imported as `refrain.inference`; docs/versions.md has the old names and the new"
+    )

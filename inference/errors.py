@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.errors import InvalidParameterError, RefrainError
+from refrain.models.errors import InvalidParameterError, RefrainError
 
 
 class EngineError(RefrainError):

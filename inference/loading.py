@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.errors import WrongTaskError
-from inference.operations.text_model import TextModel
-from inference.runners.precision import Precision, make_runner, version_of
-from models.checkpoint import Checkpoint
-from models.classifier import Classifier
-from models.word_index import WordIndex
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.errors import WrongTaskError
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.runners.precision import Precision, make_runner, version_of
+from refrain.models.checkpoint import Checkpoint
+from refrain.models.networks.classifier import Classifier
+from refrain.models.text.word_index import WordIndex
 
 
 def load_engine(

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, TypeVar
 
-from inference.engine.request import (
+from refrain.inference.engine.request import (
     FinishReason,
     Predicted,
     Request,
@@ -30,7 +30,7 @@ from inference.engine.request import (
     TextState,
     Written,
 )
-from inference.plain import Plain
+from refrain.inference.plain import Plain
 
 R = TypeVar("R")
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from models.errors import ConfigError
+from refrain.models.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models.card import Card
-from models.classifier import Classifier
-from models.config import (
+from refrain.models.card import Card
+from refrain.models.config import (
     ClassifierConfig,
     LanguageModelConfig,
     ModelConfig,
@@ -34,11 +33,12 @@ from models.config import (
     config_from_dict,
     config_to_dict,
 )
-from models.errors import CheckpointError, ConfigError, TokenizerError
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.neural_cache import NeuralCacheConfig
-from models.tokenizer import Tokenizer
+from refrain.models.errors import CheckpointError, ConfigError, TokenizerError
+from refrain.models.networks.classifier import Classifier
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.neural_cache import NeuralCacheConfig
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
 CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README, RUN_LOG = (

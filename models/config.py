@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
-from models.errors import ConfigError
+from refrain.models.errors import ConfigError
 
 CellName = Literal["feedforward", "elman", "jordan", "gru", "lstm", "mogrifier"]
 Nonlinearity = Literal["tanh", "relu", "sigmoid"]
@@ -74,7 +74,7 @@ class RecurrentConfig:
     vocab_size
         Number of tokens, special ones included.
     cell
-        What one step of a layer is; see `models.cells`.
+        What one step of a layer is; see `refrain.models.networks.cells`.
     nonlinearity
         Activation of feed-forward, Elman and Jordan cells; the others have their own and take "tanh" only.
     forget_bias

@@ -48,7 +48,7 @@
     - CorruptDatasetError    files that are not what they should be
   - TrainingStoppedError     a signal asked a run to stop; it can go on
 
-  cli/texts.py and cli/answers/remote.py: what commands refuse
+  cli/documents/texts.py and cli/answers/remote.py: what commands refuse
   - InputError               a text, file or flag that a command cannot take
   - RemoteError              a server that does not answer, or refuses
 """

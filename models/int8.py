@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.cells import Cell, ElmanCell, GRUCell, LSTMCell
-from models.errors import PrecisionError, StateError
-from models.language_model import LanguageModel
-from models.native.structures import Kind, LayerStruct, NetworkStruct
-from models.native.table import compute_table
-from models.native.workspace import COLUMNS, num_blocks_of
+from refrain.models.errors import PrecisionError, StateError
+from refrain.models.native.step.structures import Kind, LayerStruct, NetworkStruct
+from refrain.models.native.step.table import compute_table
+from refrain.models.native.step.workspace import COLUMNS, num_blocks_of
+from refrain.models.networks.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from refrain.models.networks.language_model import LanguageModel
 
 UNITS = {Kind.ELMAN: COLUMNS, Kind.GRU: COLUMNS // 4, Kind.LSTM: COLUMNS // 4}
 """Units of a block."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from models.checkpoint import RUN_LOG
+from refrain.models.checkpoint import RUN_LOG
 
 MAX_POINTS = 120
 MAX_LOG_BYTES = 16 * 2**20

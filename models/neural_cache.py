@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ConfigError
-from models.native.sequence import MAX_ENTRIES, CacheView
+from refrain.models.errors import ConfigError
+from refrain.models.native.step.sequence import MAX_ENTRIES, CacheView
 
 TINY = 1e-300
 SWITCH_OFF = 0.05

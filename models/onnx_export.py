@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import FORMAT_VERSION, TOKENIZER, Checkpoint
-from models.config import config_to_dict
-from models.errors import ExportError
-from models.language_model import LanguageModel
+from refrain.models.checkpoint import FORMAT_VERSION, TOKENIZER, Checkpoint
+from refrain.models.config import config_to_dict
+from refrain.models.errors import ExportError
+from refrain.models.networks.language_model import LanguageModel
 
 GRAPH = "model.onnx"
 STATE_NAMES = ("hidden", "cell")
-"""Components of a state, in the order of `models.state`; only an LSTM and a Mogrifier have the second."""
+"""Components of a state, in the order of `refrain.models.state`; only an LSTM and a Mogrifier have the second."""
 
 
 class OnnxStep(nn.Module):

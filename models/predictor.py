@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from models.state import RecurrentState
+from refrain.models.state import RecurrentState
 
 
 class TokenPredictor(Protocol):

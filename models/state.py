@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.errors import StateError
+from refrain.models.errors import StateError
 
 
 @dataclass(frozen=True)

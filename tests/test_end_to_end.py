@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.main import create_app
-from app.settings import Settings
-from models.checkpoint import load_checkpoint
+from refrain.app.main import create_app
+from refrain.app.settings import Settings
+from refrain.models.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("english", "sentiment-en", "sentiment-zh", "tang")

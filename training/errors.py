@@ -1,6 +1,6 @@
 """What training refuses; models/errors.py draws the whole tree."""
 
-from models.errors import RefrainError
+from refrain.models.errors import RefrainError
 
 
 class RecipeError(RefrainError, ValueError):

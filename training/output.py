@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models.checkpoint import CONFIG, README, RUN_LOG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
-from training.errors import OutputError, OutputExistsError
-from training.snapshot import BEST, SNAPSHOT, find_snapshot
+from refrain.models.checkpoint import CONFIG, README, RUN_LOG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS
+from refrain.training.errors import OutputError, OutputExistsError
+from refrain.training.optimize.snapshot import BEST, SNAPSHOT, find_snapshot
 
 RECIPE = "recipe.json"
 LEFT_BY_RUNS = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, README, RECIPE, RUN_LOG, BEST)

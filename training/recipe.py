@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from models.config import (
+from refrain.models.config import (
     ClassifierConfig,
     LanguageModelConfig,
     ModelConfig,
     NGramConfig,
     wanted_instead,
 )
-from models.tokenizer import TokenizerKind
-from training.errors import RecipeError
+from refrain.models.text.tokenizer import TokenizerKind
+from refrain.training.errors import RecipeError
 
 MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
     config.task: config for config in (LanguageModelConfig, ClassifierConfig, NGramConfig)
@@ -44,7 +44,7 @@ class DataRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerRecipe:
-    """How to cut text; see `models.tokenizer`.
+    """How to cut text; see `refrain.models.text.tokenizer`.
 
     Attributes
     ----------

@@ -14,15 +14,13 @@ from typing import Any
 
 import torch
 
-from models.card import Card, Metric
-from models.checkpoint import RUN_LOG, WEIGHTS, Checkpoint, Model, save_checkpoint
-from models.config import NGramConfig
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.tokenizer import Tokenizer
-from training.allocator import keep_freed_memory, return_freed_memory
-from training.card import card_text
-from training.corpus import (
+from refrain.models.card import Card, Metric
+from refrain.models.checkpoint import RUN_LOG, WEIGHTS, Checkpoint, Model, save_checkpoint
+from refrain.models.config import NGramConfig
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.tokenizer import Tokenizer
+from refrain.training.data.corpus import (
     LabelledCorpus,
     Split,
     TextCorpus,
@@ -30,13 +28,19 @@ from training.corpus import (
     hash_of,
     require_content,
 )
-from training.distributed import ALONE, Processes, agreed_precision
-from training.errors import RecipeError
-from training.evaluate import evaluate_checkpoint, language_model_metrics
-from training.listeners import RunListener
-from training.loop import TrainingLoop
-from training.output import RECIPE, clear, held_folder
-from training.prepare import (
+from refrain.training.errors import RecipeError
+from refrain.training.evaluation.evaluate import evaluate_checkpoint, language_model_metrics
+from refrain.training.optimize.allocator import keep_freed_memory, return_freed_memory
+from refrain.training.optimize.distributed import ALONE, Processes, agreed_precision
+from refrain.training.optimize.loop import TrainingLoop
+from refrain.training.optimize.snapshot import BEST, SNAPSHOT, find_snapshot
+from refrain.training.output import RECIPE, clear, held_folder
+from refrain.training.publishing.card import card_text
+from refrain.training.recipe import TrainRecipe
+from refrain.training.reporting.listeners import RunListener
+from refrain.training.reporting.progress_display import progress_display
+from refrain.training.reporting.run_log import RunLog
+from refrain.training.setup import (
     Prepared,
     as_text,
     documents_to_count,
@@ -44,10 +48,6 @@ from training.prepare import (
     prepare,
     tokenizer_for,
 )
-from training.progress_display import progress_display
-from training.recipe import TrainRecipe
-from training.run_log import RunLog
-from training.snapshot import BEST, SNAPSHOT, find_snapshot
 
 
 def print_at_once(text: str) -> None:

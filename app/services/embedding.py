@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from inference.operation import gather
-from inference.operations.embedding import Pooling, embed, require_embeddings
-from inference.operations.prompt import read_prompt
-from models.errors import InvalidParameterError
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.operation import gather
+from refrain.inference.operations.embedding import Pooling, embed, require_embeddings
+from refrain.inference.operations.prompt import read_prompt
+from refrain.models.errors import InvalidParameterError
 
 
 async def embed_all(

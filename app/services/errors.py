@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.errors import RefrainError
+from refrain.models.errors import RefrainError
 
 
 class ServiceError(RefrainError):

@@ -6,19 +6,19 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from inference.drivers.engine_thread import Caller
-from inference.drivers.threaded import Running
-from inference.operation import Delta, TokenLogprob, gather
-from inference.operations.generation import (
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.drivers.threaded import Running
+from refrain.inference.operation import Delta, TokenLogprob, gather
+from refrain.inference.operations.generation import (
     Generation,
     GenerationParams,
     generate,
     read_back,
 )
-from inference.operations.prompt import Prompt, read_prompt
-from models.errors import InvalidParameterError
+from refrain.inference.operations.prompt import Prompt, read_prompt
+from refrain.models.errors import InvalidParameterError
 
 
 class GenerationRequest(NamedTuple):

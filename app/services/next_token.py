@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from inference.operation import gather
-from inference.operations.next_token import NextQuery, NextToken, predict_next
-from inference.operations.prompt import read_prompt
-from models.errors import InvalidParameterError
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.operation import gather
+from refrain.inference.operations.next_token import NextQuery, NextToken, predict_next
+from refrain.inference.operations.prompt import read_prompt
+from refrain.models.errors import InvalidParameterError
 
 MAX_PREDICTIONS = 20_000
 """Most predictions of a request with several prefixes; one prefix may have the whole vocabulary's."""

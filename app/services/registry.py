@@ -9,18 +9,18 @@ from difflib import get_close_matches
 from functools import partial
 from typing import ClassVar, NoReturn, TypeVar
 
-from inference.drivers.engine_thread import Caller
-from inference.drivers.micro_batcher import MicroBatcher
-from inference.drivers.threaded import ThreadedDriver
-from inference.engine.config import EngineConfig
-from inference.errors import UnknownModelError, WrongTaskError
-from inference.loading import load_engine
-from inference.operations.classification import MAX_BATCH
-from inference.operations.text_model import TextModel
-from inference.runners.precision import Precision
-from models.checkpoint import Checkpoint
-from models.classifier import Classifier
-from models.language import first_of_language, in_order, recognise_language
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.drivers.micro_batcher import MicroBatcher
+from refrain.inference.drivers.threaded import ThreadedDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.errors import UnknownModelError, WrongTaskError
+from refrain.inference.loading import load_engine
+from refrain.inference.operations.classification import MAX_BATCH
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.runners.precision import Precision
+from refrain.models.checkpoint import Checkpoint
+from refrain.models.networks.classifier import Classifier
+from refrain.models.text.language import first_of_language, in_order, recognise_language
 
 
 @dataclass(frozen=True)

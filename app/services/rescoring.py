@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from inference.operations.encoding import encode
-from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
-from models.text_borders import with_space
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.operations.encoding import encode
+from refrain.inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
+from refrain.models.text.text_borders import with_space
 
 
 async def order(

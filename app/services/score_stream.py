@@ -9,18 +9,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeVar
 
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from app.settings import Settings
-from inference.drivers.engine_thread import Caller
-from inference.engine.request import TextState, require_open
-from inference.errors import QueueFullError, TextTooLongError
-from inference.operation import Operation
-from inference.operations.encoding import encode
-from inference.operations.scoring import ScoreParams, TextScore, score_ids, score_text
-from models.errors import InvalidParameterError
-from models.native.sequence import Want
-from models.text_borders import split_tail
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.app.settings import Settings
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.engine.request import TextState, require_open
+from refrain.inference.errors import QueueFullError, TextTooLongError
+from refrain.inference.operation import Operation
+from refrain.inference.operations.encoding import encode
+from refrain.inference.operations.scoring import ScoreParams, TextScore, score_ids, score_text
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sequence import Want
+from refrain.models.text.text_borders import split_tail
 
 R = TypeVar("R")
 Unit = Literal["text", "line"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from inference.operation import gather
-from inference.operations.encoding import encode
-from inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.operation import gather
+from refrain.inference.operations.encoding import encode
+from refrain.inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
 
 
 async def score(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.services.registry import LoadedClassifier
-from app.services.serving import Asked, Serving, map_texts
-from inference.operations.classification import Sentiment, sentiment_of
-from inference.operations.encoding import encode
-from models.config import ClassifierConfig
+from refrain.app.services.registry import LoadedClassifier
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.operations.classification import Sentiment, sentiment_of
+from refrain.inference.operations.encoding import encode
+from refrain.models.config import ClassifierConfig
 
 
 async def classify(

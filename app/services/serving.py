@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from app.services.registry import LoadedLanguageModel, Registry
-from app.services.state_token import StateTokens
-from app.settings import Settings
-from inference.drivers.engine_thread import Caller
-from inference.engine.request import TextState
-from models.errors import InvalidParameterError
-from models.tokenizer import Tokenizer
+from refrain.app.services.registry import LoadedLanguageModel, Registry
+from refrain.app.services.state_token import StateTokens
+from refrain.app.settings import Settings
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.engine.request import TextState
+from refrain.models.errors import InvalidParameterError
+from refrain.models.text.tokenizer import Tokenizer
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,16 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.services.errors import TooManySessionsError, UnknownSessionError
-from app.services.registry import LoadedLanguageModel
-from app.services.serving import Asked, Serving, map_texts
-from inference.drivers.engine_thread import Caller
-from inference.operations.encoding import encode
-from inference.operations.next_token import NextQuery, NextToken, predict_next
-from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append
-from models.neural_cache import NeuralCache
-from models.text_borders import split_tail
+from refrain.app.services.errors import TooManySessionsError, UnknownSessionError
+from refrain.app.services.registry import LoadedLanguageModel
+from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.operations.encoding import encode
+from refrain.inference.operations.next_token import NextQuery, NextToken, predict_next
+from refrain.inference.operations.prompt import read_prompt
+from refrain.inference.operations.session import GrowingText, append
+from refrain.models.neural_cache import NeuralCache
+from refrain.models.text.text_borders import split_tail
 
 
 @dataclass

@@ -12,10 +12,10 @@ import hmac
 import struct
 from dataclasses import dataclass
 
-from app.services.errors import StaleStateError
-from inference.engine.request import TextState
-from inference.operations.text_model import TextModel
-from models.errors import InvalidParameterError
+from refrain.app.services.errors import StaleStateError
+from refrain.inference.engine.request import TextState
+from refrain.inference.operations.text_model import TextModel
+from refrain.models.errors import InvalidParameterError
 
 FORMAT = 1
 SIGNATURE_BYTES = 16

@@ -12,8 +12,8 @@ import litserve
 import torch
 
 from benchmarks.servers.writers import WRITERS, Writer
-from models.checkpoint import load_checkpoint
-from models.language_model import LanguageModel
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.networks.language_model import LanguageModel
 
 
 class Continue(litserve.LitAPI):

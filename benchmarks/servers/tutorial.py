@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from torch import nn
 
-from models.checkpoint import load_checkpoint
-from models.language_model import LanguageModel
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.networks.language_model import LanguageModel
 
 
 class TorchModel(nn.Module):

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 from benchmarks.servers.tutorial import TorchModel
-from models.language_model import LanguageModel
+from refrain.models.networks.language_model import LanguageModel
 
 
 class Writer(Protocol):

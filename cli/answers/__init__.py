@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from cli.answers.protocol import Answers
+from refrain.cli.answers.protocol import Answers
 
 
 def answers_of(options: argparse.Namespace) -> Answers:
     """Make who answers: a running server where one is named, else a model in this process."""
     if options.url:
-        from cli.answers.remote import RemoteAnswers
+        from refrain.cli.answers.remote import RemoteAnswers
 
         return RemoteAnswers(options.url, options.model)
-    from cli.answers.local import LocalAnswers
+    from refrain.cli.answers.local import LocalAnswers
 
     return LocalAnswers(options)

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import torch
 
-from cli.answers.protocol import Answer, Answers
-from cli.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
-from cli.options import num_threads_of, only
-from cli.serve import read_settings
-from inference.local import LocalClassifier, LocalModel
-from inference.operations.embedding import Pooling
-from inference.operations.generation import Generation, GenerationParams
-from inference.operations.next_token import NextQuery, NextToken
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams, TextScore
-from models.language import recognise_language
+from refrain.cli.answers.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
+from refrain.cli.answers.protocol import Answer, Answers
+from refrain.cli.options.answers import num_threads_of, only
+from refrain.cli.options.settings import read_settings
+from refrain.inference.local import LocalClassifier, LocalModel
+from refrain.inference.operations.embedding import Pooling
+from refrain.inference.operations.generation import Generation, GenerationParams
+from refrain.inference.operations.next_token import NextQuery, NextToken
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams, TextScore
+from refrain.models.text.language import recognise_language
 
 SAMPLED = 500
 """Characters of each text by which the model is chosen."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from inference.operations.embedding import Pooling
-from inference.operations.generation import GenerationParams
-from inference.operations.next_token import NextQuery
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams
+from refrain.inference.operations.embedding import Pooling
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
 
 Answer = dict[str, Any]
 """What the route of the same name answers for one text, with the model's name."""

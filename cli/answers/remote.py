@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cli.answers.protocol import Answer, Answers
-from cli.texts import InputError
-from inference.operations.embedding import Pooling
-from inference.operations.generation import GenerationParams
-from inference.operations.next_token import NextQuery
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams
-from models.errors import RefrainError
-from refrain_client import Client, ClientError, ConnectionFailedError
+from refrain.cli.answers.protocol import Answer, Answers
+from refrain.cli.documents.texts import InputError
+from refrain.client import Client, ClientError, ConnectionFailedError
+from refrain.inference.operations.embedding import Pooling
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import RefrainError
 
 
 class RemoteError(RefrainError):

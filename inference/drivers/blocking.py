@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from inference.drivers.execution import Execution, Message
-from inference.engine.engine import Engine
-from inference.engine.request import Request
-from inference.engine.sequence import Sequence as EngineSequence
-from inference.errors import EngineError, EngineFailureError
-from inference.operation import Delta, Operation
+from refrain.inference.drivers.execution import Execution, Message
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request
+from refrain.inference.engine.sequence import Sequence as EngineSequence
+from refrain.inference.errors import EngineError, EngineFailureError
+from refrain.inference.operation import Delta, Operation
 
 R = TypeVar("R")
 

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 
-from inference.engine.metrics import EngineMetrics, RequestStats
-from inference.errors import EngineError, EngineFailureError, EngineStoppedError
+from refrain.inference.engine.metrics import EngineMetrics, RequestStats
+from refrain.inference.errors import EngineError, EngineFailureError, EngineStoppedError
 
 
 @dataclass(frozen=True, slots=True)

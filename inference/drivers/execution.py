@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from inference.engine.request import Request, Result
-from inference.engine.sequence import Sequence as EngineSequence
-from inference.errors import EngineError
-from inference.operation import MORE, Delta, Gather, Operation
+from refrain.inference.engine.request import Request, Result
+from refrain.inference.engine.sequence import Sequence as EngineSequence
+from refrain.inference.errors import EngineError
+from refrain.inference.operation import MORE, Delta, Gather, Operation
 
 R = TypeVar("R")
 E_contra = TypeVar("E_contra", bound="Execution[Any]", contravariant=True)

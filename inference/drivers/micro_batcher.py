@@ -10,9 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from inference.drivers.engine_thread import Caller, EngineThread, Load
-from inference.engine.metrics import EngineMetrics, Timings
-from inference.errors import EngineError, EngineFailureError, QueueFullError, RequestTooLargeError
+from refrain.inference.drivers.engine_thread import Caller, EngineThread, Load
+from refrain.inference.engine.metrics import EngineMetrics, Timings
+from refrain.inference.errors import (
+    EngineError,
+    EngineFailureError,
+    QueueFullError,
+    RequestTooLargeError,
+)
 
 Item = TypeVar("Item", bound=Sized)
 Answer = TypeVar("Answer")

@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from inference.drivers.engine_thread import Caller, EngineThread, Load
-from inference.drivers.execution import Execution, Message
-from inference.engine.engine import Engine
-from inference.engine.request import Request
-from inference.engine.sequence import Sequence as EngineSequence
-from inference.errors import EngineError
-from inference.operation import Delta, Operation
+from refrain.inference.drivers.engine_thread import Caller, EngineThread, Load
+from refrain.inference.drivers.execution import Execution, Message
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request
+from refrain.inference.engine.sequence import Sequence as EngineSequence
+from refrain.inference.errors import EngineError
+from refrain.inference.operation import Delta, Operation
 
 R = TypeVar("R")
 MAX_AT_ONCE = 8

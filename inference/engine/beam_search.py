@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from inference.engine.request import (
+from refrain.inference.engine.request import (
     Alternatives,
     BeamParams,
     FinishReason,
     Hypothesis,
     TextState,
 )
-from inference.engine.runner import Runner
-from inference.engine.sequence import Sequence
+from refrain.inference.engine.runner import Runner
+from refrain.inference.engine.sequence import Sequence
 
 
 @dataclass(eq=False)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from inference.engine.beam_search import BeamSearch
-from inference.engine.config import EngineConfig
-from inference.engine.metrics import EngineMetrics
-from inference.engine.prefix_cache import PrefixCache
-from inference.engine.request import (
+from refrain.inference.engine.beam_search import BeamSearch
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.metrics import EngineMetrics
+from refrain.inference.engine.prefix_cache import PrefixCache
+from refrain.inference.engine.request import (
     Request,
     Result,
     Searched,
@@ -18,12 +18,12 @@ from inference.engine.request import (
     Written,
     require_open,
 )
-from inference.engine.runner import Runner
-from inference.engine.scheduler import Scheduler
-from inference.engine.sequence import MAX_UNSENT, Sequence
-from models.errors import StateError
-from models.native.sequence import NativeSequence
-from models.native.structures import Purpose, Status
+from refrain.inference.engine.runner import Runner
+from refrain.inference.engine.scheduler import Scheduler
+from refrain.inference.engine.sequence import MAX_UNSENT, Sequence
+from refrain.models.errors import StateError
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.structures import Purpose, Status
 
 MIN_CACHED = 8
 """Tokens below which reading again costs less than remembering."""

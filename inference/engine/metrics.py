@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from inference.engine.counters import SECONDS, SHORT_SECONDS, SIZES, Histogram, TokenRate
+from refrain.inference.engine.counters import SECONDS, SHORT_SECONDS, SIZES, Histogram, TokenRate
 
 
 @dataclass(slots=True)

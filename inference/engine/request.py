@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.errors import EndedTextError
-from models.native.sampling import GREEDY, SamplingParams
-from models.native.sequence import NOTHING, CacheView, Want
-from models.native.structures import Purpose
+from refrain.inference.errors import EndedTextError
+from refrain.models.native.step.sampling import GREEDY, SamplingParams
+from refrain.models.native.step.sequence import NOTHING, CacheView, Want
+from refrain.models.native.step.structures import Purpose
 
 FinishReason = Literal["stop", "length"]
 Alternatives = list[tuple[int, float]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import Protocol
 
-from inference.engine.sequence import Sequence
-from models.native.sequence import ModelShape
+from refrain.inference.engine.sequence import Sequence
+from refrain.models.native.step.sequence import ModelShape
 
 
 class Runner(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 
-from inference.engine.config import EngineConfig
-from inference.engine.sequence import Sequence
-from inference.errors import QueueFullError, RequestTooLargeError
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.errors import QueueFullError, RequestTooLargeError
 
 
 class Scheduler:

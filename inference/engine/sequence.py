@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from inference.engine.metrics import Timings
-from inference.engine.request import (
+from refrain.inference.engine.metrics import Timings
+from refrain.inference.engine.request import (
     Alternatives,
     FinishReason,
     Predicted,
@@ -13,8 +13,8 @@ from inference.engine.request import (
     TextState,
     Written,
 )
-from models.native.sequence import NativeSequence
-from models.native.structures import Purpose, Status
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.structures import Purpose, Status
 
 MAX_UNSENT = 32
 """Tokens that a stream may be ahead of its reader."""

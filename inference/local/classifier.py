@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from inference.errors import WrongTaskError
-from inference.operations.classification import MAX_BATCH, Sentiment, sentiment_of
-from models.checkpoint import load_checkpoint
-from models.classifier import Classifier
+from refrain.inference.errors import WrongTaskError
+from refrain.inference.operations.classification import MAX_BATCH, Sentiment, sentiment_of
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.networks.classifier import Classifier
 
 
 class LocalClassifier:

@@ -12,28 +12,33 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import Predicted, Request, TextState
-from inference.loading import load_engine
-from inference.local.session import LocalSession
-from inference.operation import Delta, predicted, read
-from inference.operations.embedding import Pooling, embed
-from inference.operations.encoding import require_something_to_read
-from inference.operations.generation import Generation, GenerationParams, generate
-from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
-from inference.operations.prompt import read_prompt
-from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
-from inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
-from inference.operations.session import GrowingText
-from inference.runners.precision import Precision
-from models.checkpoint import load_checkpoint
-from models.native.sampling import GREEDY, SamplingParams
-from models.native.sequence import Want
-from models.native.structures import Purpose
-from models.pieces import PieceMemo, pieces_by_block
-from models.text_borders import with_space
-from models.tokenizer import Encoding
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Predicted, Request, TextState
+from refrain.inference.loading import load_engine
+from refrain.inference.local.session import LocalSession
+from refrain.inference.operation import Delta, predicted, read
+from refrain.inference.operations.embedding import Pooling, embed
+from refrain.inference.operations.encoding import require_something_to_read
+from refrain.inference.operations.generation import Generation, GenerationParams, generate
+from refrain.inference.operations.next_token import (
+    TEN_LIKELIEST,
+    NextQuery,
+    NextToken,
+    predict_next,
+)
+from refrain.inference.operations.prompt import read_prompt
+from refrain.inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
+from refrain.inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
+from refrain.inference.operations.session import GrowingText
+from refrain.inference.runners.precision import Precision
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.native.step.sampling import GREEDY, SamplingParams
+from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.pieces import PieceMemo, pieces_by_block
+from refrain.models.text.text_borders import with_space
+from refrain.models.text.tokenizer import Encoding
 
 UNBOUNDED = 1 << 30
 """Texts that may wait: whoever asks in process waits for nobody else's."""

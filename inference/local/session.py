@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.request import TextState
-from inference.operations.next_token import TEN_LIKELIEST, NextQuery, NextToken, predict_next
-from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append
-from inference.operations.text_model import TextModel
-from models.text_borders import split_tail
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.request import TextState
+from refrain.inference.operations.next_token import (
+    TEN_LIKELIEST,
+    NextQuery,
+    NextToken,
+    predict_next,
+)
+from refrain.inference.operations.prompt import read_prompt
+from refrain.inference.operations.session import GrowingText, append
+from refrain.inference.operations.text_model import TextModel
+from refrain.models.text.text_borders import split_tail
 
 
 class LocalSession:

@@ -1,6 +1,6 @@
 """A language model for decoders of speech and handwriting, in their own process: thousands of words a second.
 
-from inference.local import WordScorer
+from refrain.inference.local import WordScorer
 
 scorer = WordScorer.load("checkpoints/english", alpha=0.6, beta=1.0)
 state = scorer.get_start_state()
@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engine.request import TextState
-from inference.local.model import LocalModel
-from models.config import NGramConfig
-from models.errors import InvalidParameterError
+from refrain.inference.engine.request import TextState
+from refrain.inference.local.model import LocalModel
+from refrain.models.config import NGramConfig
+from refrain.models.errors import InvalidParameterError
 
 NATS_PER_LOG10 = math.log(10)
 USUAL_WORD = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference.plain import Plain
-from models.config import ClassifierConfig
+from refrain.inference.plain import Plain
+from refrain.models.config import ClassifierConfig
 
 MAX_BATCH = 32
 """Texts that a classifier reads together."""

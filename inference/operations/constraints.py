@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import InvalidParameterError
-from models.native.sampling import SamplingParams
-from models.tokenizer import Tokenizer
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.text.tokenizer import Tokenizer
 
 Biases = Mapping[str, float] | Mapping[int, float]
 

@@ -8,12 +8,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engine.request import Request, Written
-from inference.errors import WrongTaskError
-from inference.operation import Operation
-from inference.operations.text_model import TextModel
-from models.errors import InvalidParameterError
-from models.int8 import ZERO_POINT
+from refrain.inference.engine.request import Request, Written
+from refrain.inference.errors import WrongTaskError
+from refrain.inference.operation import Operation
+from refrain.inference.operations.text_model import TextModel
+from refrain.models.errors import InvalidParameterError
+from refrain.models.int8 import ZERO_POINT
 
 Pooling = Literal["mean", "last"]
 STRIDE = 1_024

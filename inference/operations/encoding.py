@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inference.engine.request import TextState
-from inference.errors import TextTooLongError
-from models.errors import InvalidParameterError
-from models.text_borders import encode_with_names
-from models.tokenizer import Encoding, Tokenizer
+from refrain.inference.engine.request import TextState
+from refrain.inference.errors import TextTooLongError
+from refrain.models.errors import InvalidParameterError
+from refrain.models.text.text_borders import encode_with_names
+from refrain.models.text.tokenizer import Encoding, Tokenizer
 
 NO_LIMIT = 1 << 62
 

@@ -7,18 +7,31 @@ import secrets
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from inference.engine.request import BeamParams, FinishReason, Request, Searched, TextState, Written
-from inference.operation import MORE, Delta, Operation, TokenLogprob, gather, read, scored
-from inference.operations.constraints import Biases, constrained
-from inference.operations.incremental_text import IncrementalText, token_logprob
-from inference.operations.prompt import Prompt
-from inference.operations.text_model import TextModel
-from inference.plain import Plain
-from models.errors import InvalidParameterError
-from models.native.sampling import GREEDY, PARAMETERS, Bounds, SamplingParams, check_bounds
-from models.native.sequence import Want
-from models.native.structures import Purpose
-from models.tokenizer import EOS
+from refrain.inference.engine.request import (
+    BeamParams,
+    FinishReason,
+    Request,
+    Searched,
+    TextState,
+    Written,
+)
+from refrain.inference.operation import MORE, Delta, Operation, TokenLogprob, gather, read, scored
+from refrain.inference.operations.constraints import Biases, constrained
+from refrain.inference.operations.incremental_text import IncrementalText, token_logprob
+from refrain.inference.operations.prompt import Prompt
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.plain import Plain
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import (
+    GREEDY,
+    PARAMETERS,
+    Bounds,
+    SamplingParams,
+    check_bounds,
+)
+from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.tokenizer import EOS
 
 DRAWN = ("temperature", "top_k", "top_p", "min_p", "typical_p", "best_of", "stream")
 """What a search has no use for, by the names of `POST /generate`: it draws nothing by chance."""

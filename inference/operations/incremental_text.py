@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from inference.engine.request import Alternatives, FinishReason, Written
-from inference.operation import TokenAlternative, TokenLogprob
-from inference.operations.prompt import Prompt
-from inference.operations.stop_strings import StopStrings
-from models.tokenizer import DecodeStream, Tokenizer
+from refrain.inference.engine.request import Alternatives, FinishReason, Written
+from refrain.inference.operation import TokenAlternative, TokenLogprob
+from refrain.inference.operations.prompt import Prompt
+from refrain.inference.operations.stop_strings import StopStrings
+from refrain.models.text.tokenizer import DecodeStream, Tokenizer
 
 
 class IncrementalText:

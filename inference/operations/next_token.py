@@ -10,16 +10,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engine.request import Predicted, Request, Scored, TextState
-from inference.operation import Operation, gather, predicted, scored
-from inference.operations.prompt import Prompt
-from inference.operations.text_model import TextModel
-from inference.plain import Plain
-from models.errors import InvalidParameterError
-from models.native.sampling import Bounds, check_bounds
-from models.native.sequence import CacheView, Want
-from models.native.structures import Purpose
-from models.tokenizer import Tokenizer
+from refrain.inference.engine.request import Predicted, Request, Scored, TextState
+from refrain.inference.operation import Operation, gather, predicted, scored
+from refrain.inference.operations.prompt import Prompt
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.plain import Plain
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import Bounds, check_bounds
+from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.tokenizer import Tokenizer
 
 MAX_TOP = 128
 """Most of the likeliest tokens that the engine itself puts in order."""

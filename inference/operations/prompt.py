@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference.engine.request import TextState
-from inference.operations.encoding import (
+from refrain.inference.engine.request import TextState
+from refrain.inference.operations.encoding import (
     NO_LIMIT,
     encode,
     require_something_to_read,
     require_valid,
 )
-from models.text_borders import cut_blanks, spell
-from models.tokenizer import Tokenizer
+from refrain.models.text.text_borders import cut_blanks, spell
+from refrain.models.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from inference.engine.request import Request, TextState
-from inference.operation import Operation, gather, read, scored
-from inference.operations.text_model import TextModel
-from inference.plain import Plain
-from models.native.sampling import Bounds, check_bounds
-from models.native.structures import Purpose
-from models.tokenizer import Encoding
+from refrain.inference.engine.request import Request, TextState
+from refrain.inference.operation import Operation, gather, read, scored
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.plain import Plain
+from refrain.models.native.step.sampling import Bounds, check_bounds
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.tokenizer import Encoding
 
 BOUNDS: dict[str, Bounds] = {"weight": {"ge": -100, "le": 100}}
 

@@ -7,13 +7,13 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from inference.engine.request import Request, Scored, TextState
-from inference.operation import Operation, scored
-from inference.operations.text_model import TextModel
-from inference.plain import Plain
-from models.native.sequence import NOTHING, CacheView, Want
-from models.native.structures import Purpose
-from models.tokenizer import EOS, Encoding, Tokenizer
+from refrain.inference.engine.request import Request, Scored, TextState
+from refrain.inference.operation import Operation, scored
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.plain import Plain
+from refrain.models.native.step.sequence import NOTHING, CacheView, Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.tokenizer import EOS, Encoding, Tokenizer
 
 MAX_EXPONENT = 700
 STRIDE = 16_384

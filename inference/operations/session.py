@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from inference.engine.request import TextState
-from inference.operation import Operation, read
-from inference.operations.scoring import score_ids
-from models.native.sequence import CacheView, Want
-from models.neural_cache import NeuralCache
+from refrain.inference.engine.request import TextState
+from refrain.inference.operation import Operation, read
+from refrain.inference.operations.scoring import score_ids
+from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.neural_cache import NeuralCache
 
 REMEMBERED_AT_ONCE = 256
 """Tokens of an adaptive text that are read in one go."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from models.checkpoint import Checkpoint
-from models.errors import InvalidParameterError
-from models.language_model import LanguageModel
-from models.native.sequence import ModelShape
-from models.neural_cache import NeuralCache, NeuralCacheConfig
-from models.tokenizer import Tokenizer
-from models.word_index import WordIndex
+from refrain.models.checkpoint import Checkpoint
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sequence import ModelShape
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.neural_cache import NeuralCache, NeuralCacheConfig
+from refrain.models.text.tokenizer import Tokenizer
+from refrain.models.text.word_index import WordIndex
 
 
 @dataclass(frozen=True)

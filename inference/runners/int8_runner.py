@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference.engine.config import EngineConfig
-from inference.engine.sequence import Sequence
-from models.int8 import Int8LanguageModel
-from models.native.sequence import ModelShape, SequenceList
-from models.native.workspace import Workspace
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.sequence import Sequence
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.sequence import ModelShape, SequenceList
+from refrain.models.native.step.workspace import Workspace
 
 ALIGNMENT = 64
 

@@ -6,18 +6,18 @@ import hashlib
 from dataclasses import replace
 from typing import Literal
 
-from inference.engine.config import EngineConfig
-from inference.engine.runner import Runner
-from inference.runners.int8_runner import Int8Runner
-from inference.runners.torch_runner import TorchRunner
-from models.bf16 import Bf16LanguageModel
-from models.checkpoint import Checkpoint, bytes_of
-from models.errors import PrecisionError
-from models.int8 import Int8LanguageModel, has_int8_form
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.native.library import best_variant
-from models.native.sequence import ModelShape
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.runner import Runner
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.inference.runners.torch_runner import TorchRunner
+from refrain.models.checkpoint import Checkpoint, bytes_of
+from refrain.models.errors import PrecisionError
+from refrain.models.int8 import Int8LanguageModel, has_int8_form
+from refrain.models.native.layer.bf16 import Bf16LanguageModel
+from refrain.models.native.step.library import best_variant
+from refrain.models.native.step.sequence import ModelShape
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.ngram.kneser_ney import KneserNeyModel
 
 Precision = Literal["auto", "int8", "bf16", "fp32"]
 INT8_FORM = 2

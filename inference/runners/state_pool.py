@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.predictor import TokenPredictor
-from models.state import RecurrentState
+from refrain.models.predictor import TokenPredictor
+from refrain.models.state import RecurrentState
 
 
 class StatePool:

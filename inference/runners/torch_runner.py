@@ -8,15 +8,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inference.engine.config import EngineConfig
-from inference.engine.sequence import Sequence
-from inference.runners.state_pool import StatePool
-from inference.runners.torch_step import Step, make_step
-from models.native.sequence import ModelShape, SequenceList
-from models.native.structures import Purpose, Status
-from models.native.workspace import Workspace
-from models.predictor import TokenPredictor
-from models.state import LayerShape, RecurrentState
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.runners.state_pool import StatePool
+from refrain.inference.runners.torch_step import Step, make_step
+from refrain.models.native.step.sequence import ModelShape, SequenceList
+from refrain.models.native.step.structures import Purpose, Status
+from refrain.models.native.step.workspace import Workspace
+from refrain.models.predictor import TokenPredictor
+from refrain.models.state import LayerShape, RecurrentState
 
 
 class TorchRunner:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inference.runners.state_pool import StatePool
+from refrain.inference.runners.state_pool import StatePool
 
 WARM_UPS = 3
 

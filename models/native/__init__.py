@@ -1,4 +1,5 @@
-"""The native part: one call advances many sequences by many steps, and holds no lock of Python's.
+"""The native part: two libraries of C, the step of the engine and the layer of training, and their one loader.
 
-refrain.c is compiled when the package is installed, once for each kind of processor; all kinds give the same bytes.
+They are compiled when the package is installed, once for each kind of processor; all variants of the step give the
+same bytes. A call holds no lock of Python's.
 """

@@ -1,71 +1,104 @@
-"""Find and load the compiled library that suits this processor."""
+"""Find and load the variant of a compiled library that suits this processor."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import IntFlag
 from functools import cache
 from pathlib import Path
 
-import torch
-
-from models.errors import NativeLibraryError
-from models.native.structures import STRUCTURES, declare
-
-FOLDER = Path(__file__).parent
+from refrain.models.errors import NativeLibraryError
 
 
-def best_variant() -> str:
-    """Return the fastest variant that this processor runs: "avx512vnni", "avx2" or "portable"."""
-    if torch.cpu._is_avx512_supported() and torch.cpu._is_vnni_supported():
-        return "avx512vnni"
-    return "avx2" if torch.cpu._is_avx2_supported() else "portable"
+class Feature(IntFlag):
+    """What a processor runs and its operating system saves: the bits of `processor_features` in processor.h."""
+
+    AVX2 = 1
+    AVX512 = 2
+    AVX512_VNNI = 4
+    AVX512_BF16 = 8
 
 
-def built_variants() -> list[str]:
-    """List the variants that were built on this machine."""
-    return sorted(path.stem.removeprefix("refrain_") for path in FOLDER.glob("refrain_*.so"))
+VARIANTS = {
+    "portable": Feature(0),
+    "avx2": Feature.AVX2,
+    "avx512vnni": Feature.AVX512_VNNI,
+    "avx512bf16": Feature.AVX512_BF16,
+}
+"""What each variant needs, slowest first; a library has some of them, "portable" always."""
 
 
-@cache
-def load_library(variant: str | None = None) -> ctypes.CDLL:
-    """Load a variant, or the best one.
+class NativeLibrary:
+    """A library of C, compiled once for each kind of processor and opened with ctypes.
 
-    Raises
-    ------
-    NativeLibraryError
-        If it was not built, or from other sources; the message says how to build it.
+    Parameters
+    ----------
+    stem
+        Its path without the variant: "step" stands for step_portable.so, step_avx2.so and so on.
+    structures
+        Those that Python fills, in the order in which the library's own `native_layout` counts their sizes.
+    declare
+        Declares to ctypes what its functions take and return, and prepares it for use.
     """
-    path = FOLDER / f"refrain_{variant or best_variant()}.so"
-    library = open_library(path, "refrain_layout", STRUCTURES)
-    declare(library)
-    return library
 
+    def __init__(
+        self,
+        stem: Path,
+        structures: Sequence[type[ctypes.Structure]],
+        declare: Callable[[ctypes.CDLL], None],
+    ) -> None:
+        self._stem = stem
+        self._structures = structures
+        self._declare = declare
+        self.load = cache(self.open)
 
-def open_library(
-    path: Path, layout: str, structures: Sequence[type[ctypes.Structure]]
-) -> ctypes.CDLL:
-    """Open a compiled library whose function `layout` returns the sizes of these very structures.
+    def built_variants(self) -> list[str]:
+        """List the variants that were built on this machine, slowest first."""
+        return [variant for variant in VARIANTS if self._path(variant).exists()]
 
-    Raises
-    ------
-    NativeLibraryError
-        If it was not built, or from other sources; the message says how to build it.
-    """
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise NativeLibraryError(
-            f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
-        ) from error
-    total = 0
-    for structure in structures:
-        total = total * 1000 + ctypes.sizeof(structure)
-    found = getattr(library, layout, None)
-    if found:
-        found.restype = ctypes.c_int64
-    if not found or found() != total:
-        raise NativeLibraryError(
-            f"{path} was built from other sources; build it again with `pip install --editable .`"
-        )
-    return library
+    def best_variant(self) -> str:
+        """Return the fastest variant that was built and that this processor runs.
+
+        Raises
+        ------
+        NativeLibraryError
+            If nothing was built; the message says how to build it.
+        """
+        features = Feature(self.load("portable").processor_features())
+        return [each for each in self.built_variants() if VARIANTS[each] in features][-1]
+
+    def open(self, variant: str | None = None) -> ctypes.CDLL:
+        """Open a variant, or the best one; `load` opens each once.
+
+        Raises
+        ------
+        NativeLibraryError
+            If it was not built, or from other sources; the message says how to build it.
+        """
+        path = self._path(variant or self.best_variant())
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise NativeLibraryError(
+                f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
+            ) from error
+        if not self._has_our_layout(library):
+            raise NativeLibraryError(
+                f"{path} was built from other sources; build it again with `pip install --editable .`"
+            )
+        self._declare(library)
+        return library
+
+    def _has_our_layout(self, library: ctypes.CDLL) -> bool:
+        total = 0
+        for structure in self._structures:
+            total = total * 1000 + ctypes.sizeof(structure)
+        layout = getattr(library, "native_layout", None)
+        if layout is None:
+            return False
+        layout.restype = ctypes.c_int64
+        return bool(layout() == total)
+
+    def _path(self, variant: str) -> Path:
+        return self._stem.with_name(f"{self._stem.name}_{variant}.so")

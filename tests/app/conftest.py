@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
+from refrain.app.settings import Settings
 from tests.support.checkpoints import save_one_of_each
 from tests.support.service import Applications, Service, listening
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = tuple(f"{ROOT / room}/" for room in ("app", "inference", "models"))
+ROOMS = tuple(f"{ROOT / 'refrain' / room}/" for room in ("app", "inference", "models"))
 MAX_FUNCTIONS, MAX_FILES = 100, 32
 FRESH_SERVICE = True
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from inference.local import LocalClassifier, LocalModel, WordScorer
-from inference.operations.generation import GenerationParams, generate
-from inference.operations.next_token import NextQuery
-from inference.operations.prompt import read_prompt
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams
-from models.native.sampling import SamplingParams
+from refrain.inference.local import LocalClassifier, LocalModel, WordScorer
+from refrain.inference.operations.generation import GenerationParams, generate
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.prompt import read_prompt
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.native.step.sampling import SamplingParams
 
 REVIEWS = [f"The old cat {'sat ' * n}on a lovely mat, and the dog saw it." for n in range(40)]
 QUERY = NextQuery(top_k=4, candidates=["cat", "cat sat", "zebra", "!"])

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.settings import Settings
-from cli.main import main
-from models.card import Metric
-from models.checkpoint import save_checkpoint
-from models.config import LanguageModelConfig
-from models.language_model import LanguageModel
-from models.tokenizer import Tokenizer, TokenizerKind
+from refrain.app.settings import Settings
+from refrain.cli.main import main
+from refrain.models.card import Metric
+from refrain.models.checkpoint import save_checkpoint
+from refrain.models.config import LanguageModelConfig
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.text.tokenizer import Tokenizer, TokenizerKind
 from tests.support.checkpoints import CHINESE, ENGLISH, card, save_classifier, save_ngram
 from tests.support.service import listening
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from cli import bench
-from cli.main import main
-from inference.local import LocalModel
-from inference.operations.next_token import NextQuery
+from refrain.cli.commands import bench
+from refrain.cli.main import main
+from refrain.inference.local import LocalModel
+from refrain.inference.operations.next_token import NextQuery
 
 
 def test_models_are_a_table(refrain) -> None:

@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from cli.main import main
+from refrain.cli.main import main
 
 LINES = "The old cat sat.\n\nThe dog, and a zebra!\nA lovely day\n"
 QUESTIONS = {
@@ -208,7 +208,7 @@ def test_a_refusal_of_the_server_is_told_in_its_words(url, capsys) -> None:
 
 
 def test_a_reader_that_leaves_ends_it_quietly(checkpoints) -> None:
-    command = [sys.executable, "-m", "cli.main", "score", "--models", str(checkpoints)]
+    command = [sys.executable, "-m", "refrain.cli.main", "score", "--models", str(checkpoints)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         command, stdin=-1, stdout=-1, stderr=-1, env=environment, text=True

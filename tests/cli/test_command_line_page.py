@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import main
-from models.native.library import best_variant
+from refrain.cli.main import main
+from refrain.models.native.step.library import best_variant
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
         (folder / "checkpoints" / name).symlink_to(ROOT / "checkpoints" / name)
     script = folder / "bin" / "refrain"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli.main "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m refrain.cli.main "$@"\n')
     script.chmod(0o755)
     return folder
 

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from cli.main import main
-from models.checkpoint import load_checkpoint
-from training import adaptation
-from training.errors import RecipeError
+from refrain.cli.main import main
+from refrain.models.checkpoint import load_checkpoint
+from refrain.training.errors import RecipeError
+from refrain.training.evaluation import adaptation
 
 TEXT = "".join(f"The cat number {n} sat on the mat, and it wasn't glad.\n" for n in range(120))
 SMALL = ["model.hidden_size=16", "model.embedding_size=16", "budget.epochs=1"]
@@ -72,14 +72,14 @@ def test_datasets_lists_every_corpus_with_its_licence(tmp_path, capsys) -> None:
 
 
 def test_an_unfinished_run_is_resumed_by_the_command(tmp_path, text_file, monkeypatch) -> None:
-    from training.listeners import StopAtStep
+    from refrain.training.reporting.listeners import StopAtStep
 
     output = tmp_path / "cats"
     command = ["train", "--text", str(text_file), "--output", str(output)]
     settings = ["--set", *SMALL, "budget.snapshot_every=2", "budget.window=8"]
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.run.progress_display", lambda _: StopAtStep(5))
+        patch.setattr("refrain.training.run.progress_display", lambda _: StopAtStep(5))
         assert main([*command, *settings]) == 130
     assert main([*command, *settings]) == 2
     assert main([*command, "--resume", *settings]) == 0

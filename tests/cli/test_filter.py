@@ -8,12 +8,12 @@ import tracemalloc
 
 import pytest
 
-import cli.document_files
-from cli import filter_documents
-from cli.document_files import Document, DocumentFile
-from cli.filter_documents import measured
-from cli.main import main
-from inference.local import LocalModel
+from refrain.cli.commands import filter_documents
+from refrain.cli.commands.filter_documents import measured
+from refrain.cli.documents import document_files
+from refrain.cli.documents.document_files import Document, DocumentFile
+from refrain.cli.main import main
+from refrain.inference.local import LocalModel
 
 DOCUMENTS = [
     "The old cat sat on the mat.",
@@ -120,7 +120,7 @@ BAD = [
 def test_a_bad_line_is_named_or_skipped(
     filtering, tmp_path, monkeypatch, line, unit, message
 ) -> None:
-    monkeypatch.setattr(cli.document_files, "MAX_LINE", 100)
+    monkeypatch.setattr(document_files, "MAX_LINE", 100)
     good = b'{"text": "The cat"}\n' if unit == "jsonl" else b"The cat\n"
     source, output, scores = tmp_path / "in", tmp_path / "out", tmp_path / "scores"
     source.write_bytes(good + line + b"\n" + good)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from cli.main import main
+from refrain.cli.main import main
 
 TEXT = "a\u2028b\u2029c\x85d"
 PIECES = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.native.library import best_variant
+from refrain.models.native.step.library import best_variant
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ("docs/how-to/keyboard.md",)

@@ -17,7 +17,7 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "docs", folder / "docs")
     shutil.copy(ROOT / "zensical.toml", folder)
-    for package in ("app", "cli", "inference", "models", "refrain_client", "training", "deploy"):
+    for package in ("app", "cli", "inference", "models", "refrain.client", "training", "deploy"):
         (folder / package).symlink_to(ROOT / package)
     for command in (
         [sys.executable, "deploy/make_reference.py"],
@@ -37,10 +37,10 @@ def site(tmp_path_factory) -> Path:
 
 
 def test_every_route_command_and_recipe_key_has_its_place(site) -> None:
-    from app.main import assemble
-    from app.services.registry import Registry
-    from app.settings import Settings
-    from cli.main import build_parser
+    from refrain.app.main import assemble
+    from refrain.app.services.registry import Registry
+    from refrain.app.settings import Settings
+    from refrain.cli.main import build_parser
 
     http = (site / "reference/http/index.html").read_text("utf-8")
     for path in assemble(Settings(), Registry([], []), "cpu").openapi()["paths"]:

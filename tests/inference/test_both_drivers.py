@@ -14,31 +14,31 @@ import numpy as np
 import pytest
 import torch
 
-from inference.drivers.blocking import BlockingDriver
-from inference.drivers.threaded import Running, ThreadedDriver
-from inference.engine.config import EngineConfig
-from inference.loading import load_engine
-from inference.operation import Delta, Operation, gather, read
-from inference.operations import scoring
-from inference.operations.embedding import embed
-from inference.operations.generation import GenerationParams, generate, read_back
-from inference.operations.next_token import NextQuery, predict_next
-from inference.operations.prompt import read_prompt
-from inference.operations.rescoring import Hypothesis, RescoringParams, rescore
-from inference.operations.scoring import ScoreParams, score_ids, score_text
-from inference.operations.session import GrowingText, append
-from inference.operations.text_model import TextModel
-from inference.plain import Plain
-from inference.runners.precision import Precision
-from models.checkpoint import load_checkpoint, save_checkpoint
-from models.config import LanguageModelConfig, NGramConfig
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.sequence import Want
-from models.neural_cache import NeuralCache
-from models.text_borders import split_tail, with_space
-from models.tokenizer import Tokenizer
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.drivers.threaded import Running, ThreadedDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.loading import load_engine
+from refrain.inference.operation import Delta, Operation, gather, read
+from refrain.inference.operations import scoring
+from refrain.inference.operations.embedding import embed
+from refrain.inference.operations.generation import GenerationParams, generate, read_back
+from refrain.inference.operations.next_token import NextQuery, predict_next
+from refrain.inference.operations.prompt import read_prompt
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams, rescore
+from refrain.inference.operations.scoring import ScoreParams, score_ids, score_text
+from refrain.inference.operations.session import GrowingText, append
+from refrain.inference.operations.text_model import TextModel
+from refrain.inference.plain import Plain
+from refrain.inference.runners.precision import Precision
+from refrain.models.checkpoint import load_checkpoint, save_checkpoint
+from refrain.models.config import LanguageModelConfig, NGramConfig
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import Want
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.neural_cache import NeuralCache
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.text_borders import split_tail, with_space
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import ENGLISH, card
 from tests.support.fake_runner import LIMIT
 

@@ -4,8 +4,8 @@ import importlib
 import re
 from pathlib import Path
 
-from models import errors
-from models.errors import RefrainError
+from refrain.models import errors
+from refrain.models.errors import RefrainError
 
 ROOT = Path(errors.__file__).parents[1]
 PACKAGES = ("models", "inference", "app", "training", "cli")
@@ -19,7 +19,9 @@ def import_all_that_define_an_error() -> None:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             if DEFINITION.search(path.read_text("utf-8")):
-                importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+                importlib.import_module(
+                    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
+                )
 
 
 def drawn() -> Parents:
@@ -40,7 +42,7 @@ def derived(kind: type[Exception], parent: str = "") -> Parents:
     """The parent of a class and of all that derive from it, as they are."""
     parents = {kind.__name__: parent}
     for each in kind.__subclasses__():
-        if each.__module__.split(".")[0] in PACKAGES:
+        if each.__module__.startswith("refrain."):
             below = derived(each, kind.__name__)
             assert not parents.keys() & below.keys(), "two errors have one name"
             parents |= below

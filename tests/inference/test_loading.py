@@ -2,15 +2,15 @@
 
 import pytest
 
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request
-from inference.errors import WrongTaskError
-from inference.loading import load_engine
-from models.checkpoint import Checkpoint, load_checkpoint
-from models.config import LanguageModelConfig
-from models.errors import PrecisionError
-from models.language_model import LanguageModel
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request
+from refrain.inference.errors import WrongTaskError
+from refrain.inference.loading import load_engine
+from refrain.models.checkpoint import Checkpoint, load_checkpoint
+from refrain.models.config import LanguageModelConfig
+from refrain.models.errors import PrecisionError
+from refrain.models.native.step.structures import Purpose
+from refrain.models.networks.language_model import LanguageModel
 from tests.support.reference import log_probs_after
 
 CONFIG = EngineConfig(max_slots=3)

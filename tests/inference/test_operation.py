@@ -2,8 +2,8 @@
 
 import pytest
 
-from inference.engine.request import Predicted, Request, Written
-from inference.operation import (
+from refrain.inference.engine.request import Predicted, Request, Written
+from refrain.inference.operation import (
     MORE,
     Delta,
     Gather,
@@ -14,7 +14,7 @@ from inference.operation import (
     read,
     scored,
 )
-from models.native.structures import Purpose
+from refrain.models.native.step.structures import Purpose
 from tests.support.by_hand import read_state, replies, run_by_hand, scores, state
 
 SCORE = Request(Purpose.SCORE, [4, 5])

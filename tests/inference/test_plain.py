@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from inference.operations.generation import GenerationParams
-from inference.operations.next_token import NextQuery
-from inference.operations.rescoring import RescoringParams
-from inference.operations.scoring import ScoreParams
-from inference.plain import Plain
-from models.native.sampling import SamplingParams
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.inference.plain import Plain
+from refrain.models.native.step.sampling import SamplingParams
 
 
 @dataclass(frozen=True)

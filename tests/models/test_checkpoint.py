@@ -7,14 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.card import Card, Metric
-from models.checkpoint import find_checkpoints, load_checkpoint, save_checkpoint
-from models.classifier import Classifier
-from models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
-from models.errors import CheckpointError
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.tokenizer import Tokenizer
+from refrain.models.card import Card, Metric
+from refrain.models.checkpoint import find_checkpoints, load_checkpoint, save_checkpoint
+from refrain.models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
+from refrain.models.errors import CheckpointError
+from refrain.models.networks.classifier import Classifier
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.train("characters", ["春眠不觉晓，处处闻啼鸟。"])
 CARD = Card(

@@ -4,14 +4,14 @@ import math
 
 import pytest
 
-from models.config import (
+from refrain.models.config import (
     ClassifierConfig,
     LanguageModelConfig,
     NGramConfig,
     config_from_dict,
     config_to_dict,
 )
-from models.errors import ConfigError
+from refrain.models.errors import ConfigError
 
 CONFIGS = [
     LanguageModelConfig(vocab_size=9, cell="gru", tied=False),

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from models import learning_curve
-from models.checkpoint import RUN_LOG
-from models.learning_curve import LearningCurves, read_learning_curve
+from refrain.models import learning_curve
+from refrain.models.checkpoint import RUN_LOG
+from refrain.models.learning_curve import LearningCurves, read_learning_curve
 
 GOOD = '{"event": "step", "step": 2, "loss": 3.5}'
 

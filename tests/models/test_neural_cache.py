@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from models.config import LanguageModelConfig
-from models.errors import ConfigError
-from models.int8 import Int8LanguageModel
-from models.language_model import LanguageModel
-from models.native.sequence import CacheView, ModelShape, NativeSequence, SequenceList, Want
-from models.native.structures import Purpose
-from models.native.workspace import Workspace
-from models.neural_cache import NeuralCache, NeuralCacheConfig, next_trust, weight_of
+from refrain.models.config import LanguageModelConfig
+from refrain.models.errors import ConfigError
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.sequence import (
+    CacheView,
+    ModelShape,
+    NativeSequence,
+    SequenceList,
+    Want,
+)
+from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.workspace import Workspace
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.neural_cache import NeuralCache, NeuralCacheConfig, next_trust, weight_of
 
 V, BOUNDARY = 150, 1
 SHAPE = ModelShape(V, BOUNDARY)

@@ -11,17 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from cli.main import main
-from models.card import Card
-from models.checkpoint import Checkpoint, save_checkpoint
-from models.classifier import Classifier
-from models.config import ClassifierConfig, LanguageModelConfig, NGramConfig, config_from_dict
-from models.errors import ExportError
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.onnx_export import export_onnx
-from models.tokenizer import Tokenizer
-from training.evaluate import cross_entropy
+from refrain.cli.main import main
+from refrain.models.card import Card
+from refrain.models.checkpoint import Checkpoint, save_checkpoint
+from refrain.models.config import (
+    ClassifierConfig,
+    LanguageModelConfig,
+    NGramConfig,
+    config_from_dict,
+)
+from refrain.models.errors import ExportError
+from refrain.models.networks.classifier import Classifier
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.onnx_export import export_onnx
+from refrain.models.text.tokenizer import Tokenizer
+from refrain.training.evaluation.evaluate import cross_entropy
 
 TOKENIZER = Tokenizer.train("characters", ["春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。"])
 CARD = Card(description="", language="zh", license="MIT", dataset="none")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models.errors import StateError
-from models.state import LayerShape, RecurrentState
+from refrain.models.errors import StateError
+from refrain.models.state import LayerShape, RecurrentState
 
 SHAPES = (LayerShape(2, 4), LayerShape(1, 3, torch.int64))
 

@@ -9,15 +9,15 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 
-from inference.engine.request import Predicted, Request, Result, Scored, TextState, Written
-from inference.operation import MORE, Delta, Gather, Operation
-from inference.operations.text_model import TextModel
-from models.checkpoint import Checkpoint
-from models.config import LanguageModelConfig
-from models.language_model import LanguageModel
-from models.native.sequence import ModelShape
-from models.tokenizer import Tokenizer, TokenizerKind
-from models.word_index import WordIndex
+from refrain.inference.engine.request import Predicted, Request, Result, Scored, TextState, Written
+from refrain.inference.operation import MORE, Delta, Gather, Operation
+from refrain.inference.operations.text_model import TextModel
+from refrain.models.checkpoint import Checkpoint
+from refrain.models.config import LanguageModelConfig
+from refrain.models.native.step.sequence import ModelShape
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.text.tokenizer import Tokenizer, TokenizerKind
+from refrain.models.text.word_index import WordIndex
 from tests.support.checkpoints import ENGLISH, card
 
 R = TypeVar("R")

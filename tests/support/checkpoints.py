@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from models.card import Card
-from models.checkpoint import save_checkpoint
-from models.classifier import Classifier
-from models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
-from models.tokenizer import Tokenizer, TokenizerKind
+from refrain.models.card import Card
+from refrain.models.checkpoint import save_checkpoint
+from refrain.models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
+from refrain.models.networks.classifier import Classifier
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.tokenizer import Tokenizer, TokenizerKind
 
 ENGLISH = "The old cat sat on the mat. The dog didn't sit, and the cat saw it. A lovely day!"
 CHINESE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。"

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request, Result, Written
-from inference.engine.sequence import Sequence as EngineSequence
-from inference.runners.precision import Precision, make_runner
-from models.config import LanguageModelConfig, NGramConfig
-from models.kneser_ney import KneserNeyModel
-from models.language_model import LanguageModel
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request, Result, Written
+from refrain.inference.engine.sequence import Sequence as EngineSequence
+from refrain.inference.runners.precision import Precision, make_runner
+from refrain.models.config import LanguageModelConfig, NGramConfig
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.ngram.kneser_ney import KneserNeyModel
 
 VOCABULARY = 50
 BOUNDARY = 1

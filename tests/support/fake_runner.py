@@ -18,11 +18,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.sequence import Sequence
-from models.native.sequence import ModelShape, NativeSequence
-from models.native.structures import Purpose, Status
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.sequence import Sequence
+from refrain.models.native.step.sequence import ModelShape, NativeSequence
+from refrain.models.native.step.structures import Purpose, Status
 
 VOCAB_SIZE = 30
 BOUNDARY = 1

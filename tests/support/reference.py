@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.checkpoint import Checkpoint
-from models.classifier import Classifier
+from refrain.models.checkpoint import Checkpoint
+from refrain.models.networks.classifier import Classifier
 
 
 @torch.no_grad()

@@ -17,9 +17,9 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from app.main import create_app
-from app.services.registry import Registry
-from app.settings import Settings
+from refrain.app.main import create_app
+from refrain.app.services.registry import Registry
+from refrain.app.settings import Settings
 
 Body = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
 LIMIT = 60

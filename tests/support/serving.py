@@ -7,13 +7,13 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from app.services.registry import Registry, load
-from app.services.serving import Asked, Serving
-from app.services.state_token import StateTokens
-from app.settings import Settings
-from inference.drivers.engine_thread import Caller
-from inference.engine.config import EngineConfig
-from models.checkpoint import load_checkpoint
+from refrain.app.services.registry import Registry, load
+from refrain.app.services.serving import Asked, Serving
+from refrain.app.services.state_token import StateTokens
+from refrain.app.settings import Settings
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.engine.config import EngineConfig
+from refrain.models.checkpoint import load_checkpoint
 from tests.support.states import SECRET
 
 ALL = ("english", "bytes", "tang", "counts", "sentiment-en", "sentiment-zh")

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 
-from app.services.state_token import FORMAT, SIGNATURE_BYTES
+from refrain.app.services.state_token import FORMAT, SIGNATURE_BYTES
 
 SECRET = "a secret of sixteen"
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from inference.drivers.threaded import ThreadedDriver
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
+from refrain.inference.drivers.threaded import ThreadedDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
 from tests.support.fake_runner import LIMIT, Gate, fake_engine
 from tests.support.token_operations import predict
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from inference.engine.metrics import RequestStats, Timings
-from inference.engine.request import Predicted, Request, Written
-from inference.operation import MORE, Delta, Operation, predicted
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.engine.metrics import RequestStats, Timings
+from refrain.inference.engine.request import Predicted, Request, Written
+from refrain.inference.operation import MORE, Delta, Operation, predicted
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.fake_runner import BREAKING, GATED
 
 ENDLESS = SamplingParams(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from training.errors import OutputError, OutputExistsError, RecipeError
-from training.output import held_folder
-from training.run import train
+from refrain.training.errors import OutputError, OutputExistsError, RecipeError
+from refrain.training.output import held_folder
+from refrain.training.run import train
 
 
 def quiet(_: str) -> None:

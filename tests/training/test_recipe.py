@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from training.errors import RecipeError
-from training.optimizer import one_cycle
-from training.recipe import OptimizerRecipe, make_recipe, read_recipe
+from refrain.training.errors import RecipeError
+from refrain.training.optimize.optimizer import one_cycle
+from refrain.training.recipe import OptimizerRecipe, make_recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 

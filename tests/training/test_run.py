@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from models.checkpoint import load_checkpoint
-from training.corpus import Example, LabelledCorpus, TextCorpus
-from training.errors import (
+from refrain.models.checkpoint import load_checkpoint
+from refrain.training.data.corpus import Example, LabelledCorpus, TextCorpus
+from refrain.training.errors import (
     DivergedError,
     OutputExistsError,
     RecipeError,
     SnapshotError,
     TrainingStoppedError,
 )
-from training.listeners import RunListener, StepReport, StopAtStep
-from training.objective import LanguageModelObjective
-from training.recipe import make_recipe
-from training.run import train
+from refrain.training.optimize.objective import LanguageModelObjective
+from refrain.training.recipe import make_recipe
+from refrain.training.reporting.listeners import RunListener, StepReport, StopAtStep
+from refrain.training.run import train
 
 SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
 TEXT = TextCorpus(
@@ -139,7 +139,7 @@ def test_a_run_killed_while_it_measures_is_unfinished_and_goes_on(tmp_path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("training.run.evaluate_checkpoint", kill)
+        patch.setattr("refrain.training.run.evaluate_checkpoint", kill)
         train(recipe(), TEXT, tmp_path / "cut", say=quiet)
     assert not (tmp_path / "cut/config.json").exists()
     cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=quiet))

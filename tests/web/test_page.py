@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api.page import FOLDER
 from benchmarks.ladder import PAGE, kept_runs, page_rows
-from models.checkpoint import RUN_LOG
-from models.learning_curve import MAX_POINTS, read_learning_curve, thinned
+from refrain.app.api.routes.page import FOLDER
+from refrain.models.checkpoint import RUN_LOG
+from refrain.models.learning_curve import MAX_POINTS, read_learning_curve, thinned
 
 ROOT = Path(__file__).parents[2]
 

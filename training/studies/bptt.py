@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from training.errors import RecipeError
-from training.progress_bar import progress_bar
-from training.studies.elman_by_hand import ElmanWeights, backward, forward, parts_by_distance
-from training.studies.figure import BLUE, GREY, INK, ORANGE, panels
+from refrain.training.errors import RecipeError
+from refrain.training.reporting.progress_bar import progress_bar
+from refrain.training.studies.elman_by_hand import (
+    ElmanWeights,
+    backward,
+    forward,
+    parts_by_distance,
+)
+from refrain.training.studies.figure import BLUE, GREY, INK, ORANGE, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.config import CellName
-from models.language_model import LanguageModel
-from training.progress_bar import progress_bar
-from training.studies.figure import COLOURS, INK, NAMES, name_point, panels
-from training.studies.networks import fit, make_network, num_parameters
+from refrain.models.config import CellName
+from refrain.models.networks.language_model import LanguageModel
+from refrain.training.reporting.progress_bar import progress_bar
+from refrain.training.studies.figure import COLOURS, INK, NAMES, name_point, panels
+from refrain.training.studies.networks import fit, make_network, num_parameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

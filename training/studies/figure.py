@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.optional_package import require
+from refrain.training.reporting.optional_package import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.language_model import LanguageModel
-from models.state import RecurrentState
-from models.tokenizer import Tokenizer
-from training.corpus import TextCorpus
-from training.errors import EmptyCorpusError
-from training.progress_bar import progress_bar
-from training.studies.figure import COLOURS, NAMES, name_ends, name_point, panels
-from training.studies.networks import CELLS, fit, make_network, num_parameters
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.state import RecurrentState
+from refrain.models.text.tokenizer import Tokenizer
+from refrain.training.data.corpus import TextCorpus
+from refrain.training.errors import EmptyCorpusError
+from refrain.training.reporting.progress_bar import progress_bar
+from refrain.training.studies.figure import COLOURS, NAMES, name_ends, name_point, panels
+from refrain.training.studies.networks import CELLS, fit, make_network, num_parameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

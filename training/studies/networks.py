@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.cells import make_cell
-from models.config import CellName, LanguageModelConfig
-from models.language_model import LanguageModel
-from training.optimizer import learning_rate, make_optimizer, set_learning_rate
-from training.precision import autocast, choose_precision
-from training.recipe import OptimizerRecipe
+from refrain.models.config import CellName, LanguageModelConfig
+from refrain.models.networks.cells import make_cell
+from refrain.models.networks.language_model import LanguageModel
+from refrain.training.optimize.optimizer import learning_rate, make_optimizer, set_learning_rate
+from refrain.training.optimize.precision import autocast, choose_precision
+from refrain.training.recipe import OptimizerRecipe
 
 CELLS: tuple[CellName, ...] = ("elman", "gru", "lstm")
 CPU = torch.device("cpu")

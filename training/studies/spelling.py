@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from models.tokenizer import Tokenizer
-from training.optional_package import require
+from refrain.models.text.tokenizer import Tokenizer
+from refrain.training.reporting.optional_package import require
 
 Cut = Callable[[str], Sequence[str]]
 

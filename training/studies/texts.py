@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.corpus import TextCorpus
-from training.datasets import data_root, load_dataset
-from training.own_text import split_file
-from training.prepare import as_text
-from training.text_file import TextFile
+from refrain.training.data.corpus import TextCorpus
+from refrain.training.data.datasets import data_root, load_dataset
+from refrain.training.data.own_text import split_file
+from refrain.training.data.text_file import TextFile
+from refrain.training.setup import as_text
 
 
 def read_corpus(dataset: str, text: Path | None, data: Path | None) -> TextCorpus:

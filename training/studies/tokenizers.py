@@ -25,20 +25,20 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from models.config import LanguageModelConfig
-from models.language_model import LanguageModel
-from models.state import RecurrentState
-from training.batches import StreamWindows, Window, WindowSource, stream_of
-from training.corpus import TextCorpus
-from training.evaluate import cross_entropy
-from training.objective import window_loss
-from training.prepare import start_from_frequencies
-from training.progress_bar import progress_bar
-from training.studies import spelling
-from training.studies.figure import BLUE, GREEN, ORANGE, name_ends, panels
-from training.studies.networks import CPU, fit, num_parameters
-from training.studies.spelling import Vocabulary
-from training.studies.texts import beginning
+from refrain.models.config import LanguageModelConfig
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.state import RecurrentState
+from refrain.training.data.batches import StreamWindows, Window, WindowSource, stream_of
+from refrain.training.data.corpus import TextCorpus
+from refrain.training.evaluation.evaluate import cross_entropy
+from refrain.training.optimize.objective import window_loss
+from refrain.training.reporting.progress_bar import progress_bar
+from refrain.training.setup import start_from_frequencies
+from refrain.training.studies import spelling
+from refrain.training.studies.figure import BLUE, GREEN, ORANGE, name_ends, panels
+from refrain.training.studies.networks import CPU, fit, num_parameters
+from refrain.training.studies.spelling import Vocabulary
+from refrain.training.studies.texts import beginning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

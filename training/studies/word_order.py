@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models.classifier import Classifier
-from models.config import CellName, ClassifierConfig
-from models.padding import pad_texts
-from training.progress_bar import progress_bar
-from training.studies.figure import BLUE, INK, NAMES, ORANGE, chinese_font, panels
-from training.studies.networks import CELLS, fit, num_parameters, width_nearest
-from training.studies.sentence_pairs import PATTERNS, Pair, meanings, split_pairs
+from refrain.models.config import CellName, ClassifierConfig
+from refrain.models.networks.classifier import Classifier
+from refrain.models.networks.padding import pad_texts
+from refrain.training.reporting.progress_bar import progress_bar
+from refrain.training.studies.figure import BLUE, INK, NAMES, ORANGE, chinese_font, panels
+from refrain.training.studies.networks import CELLS, fit, num_parameters, width_nearest
+from refrain.training.studies.sentence_pairs import PATTERNS, Pair, meanings, split_pairs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

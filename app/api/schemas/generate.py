@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, create_model
 
-from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
-from app.api.schemas.sampling import sampling_fields
-from inference.operations.generation import BOUNDS, GenerationParams, check_search
-from models.errors import InvalidParameterError
-from models.native.sampling import PARAMETERS, SamplingParams
+from refrain.app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from refrain.app.api.schemas.sampling import sampling_fields
+from refrain.inference.operations.generation import BOUNDS, GenerationParams, check_search
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import PARAMETERS, SamplingParams
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.api.schemas.body import Answer
+from refrain.app.api.schemas.body import Answer
 
 
 class MetricAnswer(Answer):

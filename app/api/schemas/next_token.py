@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
-from inference.operations.next_token import BOUNDS, NextQuery
+from refrain.app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from refrain.inference.operations.next_token import BOUNDS, NextQuery
 
 
 def check_comparison(normalize: str, candidates: list[str] | None) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, Body, ModelName, State, TimedBody
-from inference.operations.rescoring import BOUNDS, Hypothesis, RescoringParams
+from refrain.app.api.schemas.body import Answer, Body, ModelName, State, TimedBody
+from refrain.inference.operations.rescoring import BOUNDS, Hypothesis, RescoringParams
 
 
 class HypothesisBody(Body):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from models.native.sampling import PARAMETERS
+from refrain.models.native.step.sampling import PARAMETERS
 
 
 def sampling_fields(*, is_nullable: bool) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
-from inference.operations.scoring import ScoreParams
+from refrain.app.api.schemas.body import Answer, ModelName, ReturnState, State, Texts, TimedBody
+from refrain.inference.operations.scoring import ScoreParams
 
 
 class ScoreBody(TimedBody):

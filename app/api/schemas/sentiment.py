@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas.body import Answer, ModelName, Texts, TimedBody
+from refrain.app.api.schemas.body import Answer, ModelName, Texts, TimedBody
 
 
 class SentimentBody(TimedBody):

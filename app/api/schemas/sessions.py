@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.api.schemas.body import Answer, ModelName, State, TimedBody
-from app.api.schemas.next_token import NextTokenAnswer, check_comparison
-from inference.operations.next_token import NextQuery
+from refrain.app.api.schemas.body import Answer, ModelName, State, TimedBody
+from refrain.app.api.schemas.next_token import NextTokenAnswer, check_comparison
+from refrain.inference.operations.next_token import NextQuery
 
 
 class SessionBody(TimedBody):

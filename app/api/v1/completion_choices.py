@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.services.generation import StartedGeneration
-from inference.operation import TokenAlternative, TokenLogprob
-from models.tokenizer import EOS
+from refrain.app.services.generation import StartedGeneration
+from refrain.inference.operation import TokenAlternative, TokenLogprob
+from refrain.models.text.tokenizer import EOS
 
 LEAST_LOGPROB = -9999.0
 """What stands for minus infinity, which JSON cannot say."""

@@ -8,18 +8,18 @@ from typing import Any
 
 from starlette.types import Scope
 
-from app.api.disconnect import DeadlineError
-from app.api.errors import failure_of
-from app.api.streaming import DONE, as_event, deltas_in_time
-from app.api.v1.completion_choices import (
+from refrain.app.api.http.disconnect import DeadlineError
+from refrain.app.api.http.errors import failure_of
+from refrain.app.api.http.streaming import DONE, as_event, deltas_in_time
+from refrain.app.api.v1.completion_choices import (
     CompletionRequest,
     choice_values,
     logprob_values,
     padded,
 )
-from app.services.generation import StartedGeneration
-from inference.errors import EngineError
-from inference.operation import Delta
+from refrain.app.services.generation import StartedGeneration
+from refrain.inference.errors import EngineError
+from refrain.inference.operation import Delta
 
 
 async def chunks(

@@ -10,21 +10,21 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.api.disconnect import seconds_left, while_connected
-from app.api.router import asked_by, model_router
-from app.api.streaming import EventStream
-from app.api.v1.completion_choices import (
+from refrain.app.api.http.disconnect import seconds_left, while_connected
+from refrain.app.api.http.router import asked_by, model_router
+from refrain.app.api.http.streaming import EventStream
+from refrain.app.api.v1.completion_choices import (
     CompletionRequest,
     choice_values,
     logprob_values,
     padded,
 )
-from app.api.v1.completion_chunks import chunks
-from app.api.v1.naming import NAMED, model_of
-from app.api.v1.schemas import CompletionBody, as_prompts
-from app.services.generation import GenerationRequest, StartedGeneration, start_generation
-from app.services.serving import Serving
-from inference.operations.generation import Completion, Generation
+from refrain.app.api.v1.completion_chunks import chunks
+from refrain.app.api.v1.naming import NAMED, model_of
+from refrain.app.api.v1.schemas import CompletionBody, as_prompts
+from refrain.app.services.generation import GenerationRequest, StartedGeneration, start_generation
+from refrain.app.services.serving import Serving
+from refrain.inference.operations.generation import Completion, Generation
 
 LEAST_SECONDS = 1e-3
 

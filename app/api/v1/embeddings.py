@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
-from app.api.disconnect import while_connected
-from app.api.router import asked_by, model_router
-from app.api.v1.naming import NAMED, model_of
-from app.api.v1.schemas import EmbeddingsBody, as_prompts
-from app.services.embedding import embed_all
-from app.services.serving import Serving
+from refrain.app.api.http.disconnect import while_connected
+from refrain.app.api.http.router import asked_by, model_router
+from refrain.app.api.v1.naming import NAMED, model_of
+from refrain.app.api.v1.schemas import EmbeddingsBody, as_prompts
+from refrain.app.services.embedding import embed_all
+from refrain.app.services.serving import Serving
 
 
 def make_router(serving: Serving, prefix: str = "") -> APIRouter:

@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from app.api.router import REFUSALS
-from app.api.v1.naming import NAMED
-from app.services.registry import Loaded, Registry
+from refrain.app.api.http.router import REFUSALS
+from refrain.app.api.v1.naming import NAMED
+from refrain.app.services.registry import Loaded, Registry
 
 
 def make_router(registry: Registry, prefix: str = "") -> APIRouter:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from app.services.registry import Registry
-from inference.errors import UnknownModelError
+from refrain.app.services.registry import Registry
+from refrain.inference.errors import UnknownModelError
 
 NAMED = "/models/{name}"
 

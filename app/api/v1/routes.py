@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from app.api.v1 import completions, embeddings, models, tokens
-from app.api.v1.naming import NAMED
-from app.services.serving import Serving
+from refrain.app.api.v1 import completions, embeddings, models, tokens
+from refrain.app.api.v1.naming import NAMED
+from refrain.app.services.serving import Serving
 
 
 def include_v1(app: FastAPI, serving: Serving) -> None:

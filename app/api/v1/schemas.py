@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.api.schemas.sampling import sampling_fields
-from inference.operations.generation import BOUNDS, GenerationParams
-from models.native.sampling import PARAMETERS, SamplingParams
+from refrain.app.api.schemas.sampling import sampling_fields
+from refrain.inference.operations.generation import BOUNDS, GenerationParams
+from refrain.models.native.step.sampling import PARAMETERS, SamplingParams
 
 MAX_SEED = 2**63
 TOKEN_ID = re.compile(r"[0-9]{1,10}")

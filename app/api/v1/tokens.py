@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.api.router import model_router
-from app.api.v1.naming import NAMED, model_of
-from app.api.v1.schemas import DetokenizeBody, TokenizeBody
-from app.services.serving import Serving, map_texts
-from inference.operations.encoding import encode, require_valid
-from models.tokenizer import EOS, UNK
+from refrain.app.api.http.router import model_router
+from refrain.app.api.v1.naming import NAMED, model_of
+from refrain.app.api.v1.schemas import DetokenizeBody, TokenizeBody
+from refrain.app.services.serving import Serving, map_texts
+from refrain.inference.operations.encoding import encode, require_valid
+from refrain.models.text.tokenizer import EOS, UNK
 
 
 def make_router(serving: Serving, prefix: str = "") -> APIRouter:

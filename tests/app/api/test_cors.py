@@ -3,8 +3,8 @@
 import pytest
 from starlette.testclient import TestClient
 
-from app.main import create_app
-from app.settings import Settings
+from refrain.app.main import create_app
+from refrain.app.settings import Settings
 
 ORIGIN = "https://example.org"
 ASKS = {"origin": ORIGIN, "access-control-request-method": "POST"}

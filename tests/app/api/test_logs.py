@@ -13,9 +13,15 @@ import httpx
 import pytest
 import uvicorn
 
-from app.log_format import REQUESTS, JSONFormatter, TextFormatter, configure_logging, places_of
-from app.main import create_app
-from app.settings import Settings
+from refrain.app.log_format import (
+    REQUESTS,
+    JSONFormatter,
+    TextFormatter,
+    configure_logging,
+    places_of,
+)
+from refrain.app.main import create_app
+from refrain.app.settings import Settings
 from tests.support.service import startup_of
 
 MARKER = "Zaubernuss"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from models.native.sampling import PARAMETERS
+from refrain.models.native.step.sampling import PARAMETERS
 
 KEPT = Path(__file__).with_name("openapi.json")
 """`/openapi.json` as it was kept last, by `python -m json.tool --sort-keys --indent 1 --no-ensure-ascii`."""

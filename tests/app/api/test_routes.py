@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from app.api.disconnect import DeadlineError
-from app.api.errors import TABLE, row_of
-from models.checkpoint import load_checkpoint
-from models.errors import (
+from refrain.app.api.http.disconnect import DeadlineError
+from refrain.app.api.http.errors import TABLE, row_of
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.errors import (
     CheckpointError,
     ConfigError,
     ExportError,
@@ -249,8 +249,8 @@ def test_models_health_and_version_tell_what_runs(serve) -> None:
 def test_a_service_that_has_not_started_is_not_ready(checkpoints) -> None:
     import httpx
 
-    from app.main import create_app
-    from app.settings import Settings
+    from refrain.app.main import create_app
+    from refrain.app.settings import Settings
 
     async def main() -> None:
         transport = httpx.ASGITransport(create_app(Settings(models=checkpoints)))
@@ -313,7 +313,7 @@ BEFORE_REQUESTS = {
 
 
 def test_every_error_that_a_request_may_meet_has_a_row_of_its_own() -> None:
-    below = ("models.", "inference.", "app.")
+    below = ("refrain.models.", "refrain.inference.", "refrain.app.")
     kinds = {kind for kind in leaves(RefrainError) if kind.__module__.startswith(below)}
     assert kinds >= BEFORE_REQUESTS
     assert (kinds - BEFORE_REQUESTS) | {DeadlineError} == set(TABLE)

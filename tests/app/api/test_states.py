@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.settings import Settings
-from models.checkpoint import load_checkpoint, save_checkpoint
+from refrain.app.settings import Settings
+from refrain.models.checkpoint import load_checkpoint, save_checkpoint
 from tests.support.checkpoints import with_two_ids_swapped
 from tests.support.service import Applications, listening
 from tests.support.states import SECRET, STALE, stale_states

@@ -9,10 +9,10 @@ import sys
 import httpx
 import pytest
 
-from models.checkpoint import load_checkpoint
+from refrain.models.checkpoint import load_checkpoint
+from refrain.training.data.corpus import TextCorpus
+from refrain.training.evaluation.evaluate import evaluate_checkpoint
 from tests.support.checkpoints import ENGLISH
-from training.corpus import TextCorpus
-from training.evaluate import evaluate_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import numpy as np
 import openai
 import pytest
 
-from app.settings import Settings
+from refrain.app.settings import Settings
 from tests.support.service import listening
 
 pytestmark = pytest.mark.slow

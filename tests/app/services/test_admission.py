@@ -4,18 +4,18 @@ import asyncio
 
 import pytest
 
-from app.services.embedding import embed_all
-from app.services.generation import GenerationRequest, start_generation
-from app.services.next_token import predict
-from app.services.rescoring import order
-from app.services.score_stream import ScoreStreamParams, open_stream
-from app.services.scoring import score
-from app.services.sentiment import classify
-from inference.errors import QueueFullError, TextTooLongError
-from inference.operations.generation import GenerationParams
-from inference.operations.next_token import NextQuery
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from models.native.sampling import SamplingParams
+from refrain.app.services.embedding import embed_all
+from refrain.app.services.generation import GenerationRequest, start_generation
+from refrain.app.services.next_token import predict
+from refrain.app.services.rescoring import order
+from refrain.app.services.score_stream import ScoreStreamParams, open_stream
+from refrain.app.services.scoring import score
+from refrain.app.services.sentiment import classify
+from refrain.inference.errors import QueueFullError, TextTooLongError
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.models.native.step.sampling import SamplingParams
 from tests.support.serving import asked, serve
 
 LIMITS = {"max_slots": 1, "max_queue": 2, "max_prompt_tokens": 5, "max_score_tokens": 5}

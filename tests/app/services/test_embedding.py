@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from app.services.embedding import embed_all
-from inference.errors import TextTooLongError, WrongTaskError
-from inference.local import LocalModel
-from models.errors import InvalidParameterError
+from refrain.app.services.embedding import embed_all
+from refrain.inference.errors import TextTooLongError, WrongTaskError
+from refrain.inference.local import LocalModel
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 
 

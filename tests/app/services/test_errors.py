@@ -2,13 +2,13 @@
 
 import pytest
 
-from app.services.errors import (
+from refrain.app.services.errors import (
     ServiceError,
     StaleStateError,
     TooManySessionsError,
     UnknownSessionError,
 )
-from models.errors import RefrainError
+from refrain.models.errors import RefrainError
 
 
 @pytest.mark.parametrize("kind", [StaleStateError, TooManySessionsError, UnknownSessionError])

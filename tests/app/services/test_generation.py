@@ -6,12 +6,12 @@ from itertools import count
 
 import pytest
 
-from app.services.generation import GenerationRequest, start_generation
-from app.services.scoring import score
-from inference.operations.generation import GenerationParams
-from inference.operations.scoring import ScoreParams
-from models.errors import InvalidParameterError
-from models.native.sampling import SamplingParams
+from refrain.app.services.generation import GenerationRequest, start_generation
+from refrain.app.services.scoring import score
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import SamplingParams
 from tests.support.serving import asked, serve
 
 ENDLESS = SamplingParams(max_tokens=3_000, ignore_eos=True)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.services.next_token import predict
-from inference.errors import TextTooLongError
-from inference.local import LocalModel
-from inference.operations.next_token import NextQuery
-from models.errors import InvalidParameterError
+from refrain.app.services.next_token import predict
+from refrain.inference.errors import TextTooLongError
+from refrain.inference.local import LocalModel
+from refrain.inference.operations.next_token import NextQuery
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.services.registry import LoadedClassifier, LoadedLanguageModel, Registry
-from inference.drivers.engine_thread import Caller
-from inference.errors import UnknownModelError, WrongTaskError
+from refrain.app.services.registry import LoadedClassifier, LoadedLanguageModel, Registry
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.errors import UnknownModelError, WrongTaskError
 from tests.support.serving import serve
 
 

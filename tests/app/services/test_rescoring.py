@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.services.rescoring import order
-from inference.errors import TextTooLongError
-from inference.local import LocalModel
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from models.errors import InvalidParameterError
+from refrain.app.services.rescoring import order
+from refrain.inference.errors import TextTooLongError
+from refrain.inference.local import LocalModel
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 
 HYPOTHESES = [Hypothesis("dog sat", -1.0), Hypothesis("cat sat", -2.0), Hypothesis("")]

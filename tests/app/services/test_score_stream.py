@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from app.services import score_stream
-from app.services.score_stream import LineScore, Progress, ScoreStreamParams, open_stream
-from app.services.scoring import score
-from inference.errors import EndedTextError, QueueFullError, TextTooLongError
-from inference.operations.scoring import ScoreParams
-from models.errors import InvalidParameterError
+from refrain.app.services import score_stream
+from refrain.app.services.score_stream import LineScore, Progress, ScoreStreamParams, open_stream
+from refrain.app.services.scoring import score
+from refrain.inference.errors import EndedTextError, QueueFullError, TextTooLongError
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 
 TEXT = "The old cat sat on the mat. The dog didn't sit, and the cat saw it.\n" * 20

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.services.scoring import score
-from inference.errors import TextTooLongError
-from inference.local import LocalModel
-from inference.operations.scoring import ScoreParams
-from models.errors import InvalidParameterError
+from refrain.app.services.scoring import score
+from refrain.inference.errors import TextTooLongError
+from refrain.inference.local import LocalModel
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 
 

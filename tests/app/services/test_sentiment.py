@@ -2,10 +2,10 @@
 
 import pytest
 
-from app.services.sentiment import classify
-from inference.errors import RequestTooLargeError, TextTooLongError
-from inference.local import LocalClassifier
-from models.errors import InvalidParameterError
+from refrain.app.services.sentiment import classify
+from refrain.inference.errors import RequestTooLargeError, TextTooLongError
+from refrain.inference.local import LocalClassifier
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 
 

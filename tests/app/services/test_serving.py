@@ -6,26 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from app.services.errors import StaleStateError
-from app.services.generation import GenerationRequest, start_generation
-from app.services.next_token import predict
-from app.services.registry import Registry
-from app.services.rescoring import order
-from app.services.score_stream import ScoreStreamParams, open_stream
-from app.services.scoring import score
-from app.services.serving import LONG_TEXT, map_texts
-from app.services.sessions import SessionService
-from inference.engine.config import EngineConfig
-from inference.errors import UnknownModelError
-from inference.loading import load_engine
-from inference.operations.generation import GenerationParams
-from inference.operations.next_token import NextQuery
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams
-from models.checkpoint import load_checkpoint
-from models.errors import InvalidParameterError
-from models.native.sampling import SamplingParams
-from models.tokenizer import Tokenizer
+from refrain.app.services.errors import StaleStateError
+from refrain.app.services.generation import GenerationRequest, start_generation
+from refrain.app.services.next_token import predict
+from refrain.app.services.registry import Registry
+from refrain.app.services.rescoring import order
+from refrain.app.services.score_stream import ScoreStreamParams, open_stream
+from refrain.app.services.scoring import score
+from refrain.app.services.serving import LONG_TEXT, map_texts
+from refrain.app.services.sessions import SessionService
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.errors import UnknownModelError
+from refrain.inference.loading import load_engine
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import with_two_ids_swapped
 from tests.support.serving import asked, serve
 from tests.support.states import stale_states

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from app.services import next_token
-from app.services.errors import StaleStateError, TooManySessionsError, UnknownSessionError
-from app.services.sessions import SessionService
-from inference.drivers.engine_thread import Caller
-from inference.errors import TextTooLongError
-from inference.operations.next_token import NextQuery
-from models.errors import InvalidParameterError
+from refrain.app.services import next_token
+from refrain.app.services.errors import StaleStateError, TooManySessionsError, UnknownSessionError
+from refrain.app.services.sessions import SessionService
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.errors import TextTooLongError
+from refrain.inference.operations.next_token import NextQuery
+from refrain.models.errors import InvalidParameterError
 from tests.support import serving as support
 from tests.support.states import stale_states
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.services.errors import StaleStateError
-from app.services.scoring import score
-from app.services.state_token import FORMAT, StateTokens
-from inference.engine.request import TextState
-from inference.operations.scoring import ScoreParams
-from models.errors import InvalidParameterError
+from refrain.app.services.errors import StaleStateError
+from refrain.app.services.scoring import score
+from refrain.app.services.state_token import FORMAT, StateTokens
+from refrain.inference.engine.request import TextState
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import InvalidParameterError
 from tests.support.serving import asked, serve
 from tests.support.states import SECRET, body_of, signed
 

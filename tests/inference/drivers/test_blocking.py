@@ -5,19 +5,19 @@ from contextlib import closing
 
 import pytest
 
-from inference.drivers import blocking
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request, TextState
-from inference.errors import EngineFailureError, QueueFullError, RequestTooLargeError
-from inference.local import LocalModel
-from inference.operation import gather
-from inference.operations.generation import GenerationParams
-from inference.operations.scoring import score_ids
-from models.errors import StateError
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.drivers import blocking
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request, TextState
+from refrain.inference.errors import EngineFailureError, QueueFullError, RequestTooLargeError
+from refrain.inference.local import LocalModel
+from refrain.inference.operation import gather
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.scoring import score_ids
+from refrain.models.errors import StateError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.fake_runner import BREAKING, LIMIT, FakeRunner, Gate, fake_engine, fake_log_probs
 from tests.support.token_operations import ENDLESS, ids_of, predict, up_to, write
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from inference.drivers.engine_thread import Caller, EngineThread
-from inference.errors import EngineError, EngineFailureError, EngineStoppedError
+from refrain.inference.drivers.engine_thread import Caller, EngineThread
+from refrain.inference.errors import EngineError, EngineFailureError, EngineStoppedError
 from tests.support.fake_runner import LIMIT
 
 

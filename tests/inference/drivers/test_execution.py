@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.drivers.execution import Execution
-from inference.engine.request import Predicted, Request, Scored, Written
-from inference.operation import MORE, Delta, gather
-from models.native.structures import Purpose
+from refrain.inference.drivers.execution import Execution
+from refrain.inference.engine.request import Predicted, Request, Scored, Written
+from refrain.inference.operation import MORE, Delta, gather
+from refrain.models.native.step.structures import Purpose
 
 
 class Engine:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from inference.engine.request import BeamParams, Request
-from models.native.sampling import GREEDY, SamplingParams
-from models.native.sequence import Want
-from models.native.structures import Purpose
+from refrain.inference.engine.request import BeamParams, Request
+from refrain.models.native.step.sampling import GREEDY, SamplingParams
+from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import serve
 from tests.support.fake_runner import BOUNDARY, fake_engine, fake_log_probs
 from tests.support.token_operations import up_to

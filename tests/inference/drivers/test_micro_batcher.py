@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from inference.drivers.engine_thread import Caller
-from inference.drivers.micro_batcher import MicroBatcher
-from inference.errors import (
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.drivers.micro_batcher import MicroBatcher
+from refrain.inference.errors import (
     EngineFailureError,
     EngineStoppedError,
     QueueFullError,

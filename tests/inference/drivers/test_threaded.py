@@ -5,17 +5,17 @@ import threading
 
 import pytest
 
-from inference.drivers.threaded import Running, ThreadedDriver
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import BeamParams, Request, TextState
-from inference.engine.sequence import MAX_UNSENT
-from inference.errors import QueueFullError, RequestTooLargeError
-from inference.operation import gather
-from inference.operations.scoring import score_ids
-from models.errors import InvalidParameterError, StateError
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.drivers.threaded import Running, ThreadedDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import BeamParams, Request, TextState
+from refrain.inference.engine.sequence import MAX_UNSENT
+from refrain.inference.errors import QueueFullError, RequestTooLargeError
+from refrain.inference.operation import gather
+from refrain.inference.operations.scoring import score_ids
+from refrain.models.errors import InvalidParameterError, StateError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import engine_of, recurrent
 from tests.support.fake_runner import LIMIT, VOCAB_SIZE, FakeRunner, Gate
 from tests.support.threaded import assert_nothing_is_left, reached, serve, settle

@@ -6,14 +6,14 @@ from contextlib import suppress
 
 import pytest
 
-from inference.drivers.threaded import MAX_AT_ONCE, Running, ThreadedDriver
-from inference.engine.config import EngineConfig
-from inference.engine.counters import SIZES
-from inference.engine.engine import Engine
-from inference.engine.metrics import EngineMetrics
-from inference.errors import EngineFailureError, QueueFullError
-from inference.operations.scoring import score_ids
-from models.native.sampling import SamplingParams
+from refrain.inference.drivers.threaded import MAX_AT_ONCE, Running, ThreadedDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.counters import SIZES
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.metrics import EngineMetrics
+from refrain.inference.errors import EngineFailureError, QueueFullError
+from refrain.inference.operations.scoring import score_ids
+from refrain.models.native.step.sampling import SamplingParams
 from tests.support.fake_runner import BREAKING, FakeRunner, Gate
 from tests.support.threaded import assert_nothing_is_left, reached, serve, settle
 from tests.support.token_operations import predict, write

@@ -8,15 +8,15 @@ from contextlib import aclosing
 
 import pytest
 
-from inference.drivers.engine_thread import Caller
-from inference.drivers.threaded import Running, ThreadedDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import BeamParams, Request, Written
-from inference.errors import EngineFailureError, EngineStoppedError
-from inference.operation import gather
-from inference.operations.scoring import score_ids
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.drivers.threaded import Running, ThreadedDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import BeamParams, Request, Written
+from refrain.inference.errors import EngineFailureError, EngineStoppedError
+from refrain.inference.operation import gather
+from refrain.inference.operations.scoring import score_ids
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import engine_of, recurrent
 from tests.support.fake_runner import BREAKING, LIMIT, Gate, fake_engine
 from tests.support.threaded import assert_nothing_is_left, reached, serve, settle

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from inference.drivers.engine_thread import Caller
-from inference.drivers.threaded import Running, ThreadedDriver
-from inference.engine.request import BeamParams, Request
-from inference.errors import EngineFailureError
-from inference.operation import gather
-from inference.operations.scoring import score_ids
-from models.native.structures import Purpose
+from refrain.inference.drivers.engine_thread import Caller
+from refrain.inference.drivers.threaded import Running, ThreadedDriver
+from refrain.inference.engine.request import BeamParams, Request
+from refrain.inference.errors import EngineFailureError
+from refrain.inference.operation import gather
+from refrain.inference.operations.scoring import score_ids
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import engine_of, recurrent
 from tests.support.fake_runner import BREAKING, Gate
 from tests.support.threaded import reached, serve, settle

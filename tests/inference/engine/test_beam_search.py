@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import BeamParams, Request, Searched
-from inference.engine.sequence import Sequence
-from inference.errors import QueueFullError, RequestTooLargeError
-from inference.runners.precision import make_runner
-from models.language_model import LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.sequence import Want
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import BeamParams, Request, Searched
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.errors import QueueFullError, RequestTooLargeError
+from refrain.inference.runners.precision import make_runner
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.networks.language_model import LanguageModel
 from tests.support.engines import BOUNDARY, add, recurrent
 
 

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import add, engine_of, recurrent
 
 ENDLESS = Request(Purpose.GENERATE, [3], sampling=SamplingParams(max_tokens=1_000, ignore_eos=True))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.engine.counters import Histogram, TokenRate
+from refrain.inference.engine.counters import Histogram, TokenRate
 
 
 def test_a_value_falls_into_the_first_bucket_that_is_not_below_it() -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import BeamParams, Request, TextState
-from inference.engine.sequence import Sequence
-from inference.errors import EndedTextError, QueueFullError, RequestTooLargeError
-from models.errors import InvalidParameterError, StateError
-from models.native.sampling import SamplingParams
-from models.native.sequence import NativeSequence, Want
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import BeamParams, Request, TextState
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.errors import EndedTextError, QueueFullError, RequestTooLargeError
+from refrain.models.errors import InvalidParameterError, StateError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import NativeSequence, Want
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import (
     BOUNDARY,
     CONFIG,

@@ -5,16 +5,16 @@ import itertools
 import pytest
 import torch
 
-from inference.engine.config import EngineConfig
-from inference.engine.counters import SHORT_SECONDS, Histogram
-from inference.engine.engine import Engine
-from inference.engine.metrics import EngineMetrics, RequestStats, Timings
-from inference.engine.request import BeamParams, Request
-from inference.runners.precision import make_runner
-from models.config import LanguageModelConfig
-from models.language_model import LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.counters import SHORT_SECONDS, Histogram
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.metrics import EngineMetrics, RequestStats, Timings
+from refrain.inference.engine.request import BeamParams, Request
+from refrain.inference.runners.precision import make_runner
+from refrain.models.config import LanguageModelConfig
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
+from refrain.models.networks.language_model import LanguageModel
 from tests.support.engines import add
 
 VOCABULARY = 30

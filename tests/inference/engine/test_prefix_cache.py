@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.engine.prefix_cache import PrefixCache
+from refrain.inference.engine.prefix_cache import PrefixCache
 
 OVERHEAD = 300
 """Bytes that an entry is reckoned to take besides its tokens and its state."""

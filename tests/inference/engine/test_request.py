@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inference.engine.request import (
+from refrain.inference.engine.request import (
     Predicted,
     Request,
     Scored,
@@ -14,9 +14,9 @@ from inference.engine.request import (
     Written,
     require_open,
 )
-from inference.errors import EndedTextError
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.errors import EndedTextError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 
 STATE = TextState(b"secret", 12, (7, 8))
 WRITING, READING = SamplingParams(max_tokens=3), SamplingParams(max_tokens=0)

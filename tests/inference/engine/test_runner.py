@@ -6,16 +6,16 @@ from collections.abc import Sequence as Ids
 
 import pytest
 
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request
-from inference.engine.runner import Runner
-from inference.engine.sequence import Sequence
-from inference.runners.int8_runner import Int8Runner
-from inference.runners.precision import make_runner
-from inference.runners.torch_runner import TorchRunner
-from models.native.sampling import SamplingParams
-from models.native.sequence import NOTHING, NativeSequence, Want
-from models.native.structures import Purpose, Status
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request
+from refrain.inference.engine.runner import Runner
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.inference.runners.precision import make_runner
+from refrain.inference.runners.torch_runner import TorchRunner
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import NOTHING, NativeSequence, Want
+from refrain.models.native.step.structures import Purpose, Status
 from tests.support.engines import counted, recurrent
 from tests.support.fake_runner import FakeRunner
 

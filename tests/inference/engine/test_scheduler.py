@@ -2,14 +2,14 @@
 
 import pytest
 
-from inference.engine.config import EngineConfig
-from inference.engine.request import BeamParams, Request
-from inference.engine.scheduler import Scheduler
-from inference.engine.sequence import MAX_UNSENT, Sequence
-from inference.errors import QueueFullError, RequestTooLargeError
-from models.native.sampling import SamplingParams
-from models.native.sequence import ModelShape, NativeSequence, Want
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import BeamParams, Request
+from refrain.inference.engine.scheduler import Scheduler
+from refrain.inference.engine.sequence import MAX_UNSENT, Sequence
+from refrain.inference.errors import QueueFullError, RequestTooLargeError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import ModelShape, NativeSequence, Want
+from refrain.models.native.step.structures import Purpose
 
 SHAPE = ModelShape(vocab_size=10, boundary_id=1)
 SAMPLING = SamplingParams(max_tokens=1_000)

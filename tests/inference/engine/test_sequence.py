@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 
-from inference.engine.metrics import Timings
-from inference.engine.request import BeamParams, Predicted, Request, Scored, TextState, Written
-from inference.engine.sequence import MAX_UNSENT, Sequence
-from models.native.sampling import SamplingParams
-from models.native.sequence import NOTHING, ModelShape, NativeSequence, Want
-from models.native.structures import Purpose, Status
+from refrain.inference.engine.metrics import Timings
+from refrain.inference.engine.request import (
+    BeamParams,
+    Predicted,
+    Request,
+    Scored,
+    TextState,
+    Written,
+)
+from refrain.inference.engine.sequence import MAX_UNSENT, Sequence
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import NOTHING, ModelShape, NativeSequence, Want
+from refrain.models.native.step.structures import Purpose, Status
 
 SHAPE = ModelShape(vocab_size=20, boundary_id=1, hidden_size=4)
 STATE = TextState(b"state", 3, (5,))

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from inference.errors import WrongTaskError
-from inference.local import LocalClassifier
-from inference.local import classifier as local_classifier
-from models.errors import CheckpointError
+from refrain.inference.errors import WrongTaskError
+from refrain.inference.local import LocalClassifier
+from refrain.inference.local import classifier as local_classifier
+from refrain.models.errors import CheckpointError
 
 REVIEWS = [f"The old cat {'sat ' * n}on a lovely mat, and the dog saw it." for n in range(40)]
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SERVER = {"fastapi", "starlette", "pydantic", "pydantic_settings", "uvicorn", "httpx", "app", "cli"}
+SERVER = {"fastapi", "starlette", "pydantic", "pydantic_settings", "uvicorn", "httpx"}
+ABOVE = {"refrain.app", "refrain.cli", "refrain.client", "refrain.training"}
 ASKING = """
 import json, sys
 sys.path.insert(0, {root!r})
-from inference.local import LocalClassifier, LocalModel, WordScorer
-from inference.operations.generation import GenerationParams
-from inference.operations.rescoring import Hypothesis
-from models.native.sampling import SamplingParams
+from refrain.inference.local import LocalClassifier, LocalModel, WordScorer
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.rescoring import Hypothesis
+from refrain.models.native.step.sampling import SamplingParams
 
 model = LocalModel({folder!r} + "/english")
 model.generate("The old", SamplingParams(max_tokens=3))
@@ -42,13 +43,14 @@ def loaded(checkpoints) -> dict[str, str | None]:
 
 
 def test_nothing_of_a_server_is_loaded(loaded) -> None:
-    assert "inference.local.model" in loaded
-    assert {name.split(".")[0] for name in loaded} & (SERVER | {"training"}) == set()
+    assert "refrain.inference.local.model" in loaded
+    assert SERVER & loaded.keys() == set()
+    assert ABOVE & loaded.keys() == set()
 
 
 def test_the_driver_of_the_server_is_not_loaded(loaded) -> None:
-    drivers = {name for name in loaded if name.startswith("inference.drivers.")}
-    assert drivers == {"inference.drivers.blocking", "inference.drivers.execution"}
+    drivers = {name for name in loaded if name.startswith("refrain.inference.drivers.")}
+    assert drivers == {"refrain.inference.drivers.blocking", "refrain.inference.drivers.execution"}
 
 
 def test_none_of_our_modules_asks_for_an_event_loop(loaded) -> None:
@@ -59,7 +61,7 @@ def test_none_of_our_modules_asks_for_an_event_loop(loaded) -> None:
 
 
 def is_ours(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in ("inference", "models")
+    return name.startswith(("refrain.inference.", "refrain.models."))
 
 
 def imported_by(path: Path) -> set[str]:

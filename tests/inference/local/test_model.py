@@ -7,19 +7,24 @@ import numpy as np
 import pytest
 import torch
 
-import models.pieces
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.request import TextState
-from inference.errors import EndedTextError, WrongTaskError
-from inference.local import LocalModel
-from inference.operation import Delta
-from inference.operations import scoring
-from inference.operations.generation import Completion, Generation, GenerationParams, seed_of
-from inference.operations.next_token import NextQuery
-from inference.operations.rescoring import Hypothesis, RescoringParams
-from inference.operations.scoring import ScoreParams
-from models.errors import CheckpointError, InvalidParameterError
-from models.native.sampling import GREEDY, SamplingParams
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.request import TextState
+from refrain.inference.errors import EndedTextError, WrongTaskError
+from refrain.inference.local import LocalModel
+from refrain.inference.operation import Delta
+from refrain.inference.operations import scoring
+from refrain.inference.operations.generation import (
+    Completion,
+    Generation,
+    GenerationParams,
+    seed_of,
+)
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import CheckpointError, InvalidParameterError
+from refrain.models.native.step.sampling import GREEDY, SamplingParams
+from refrain.models.text import pieces
 from tests.support.reference import hidden_and_log_probs, log_probs_after, target_log_probs
 
 PREFIXES = ["The", "The old cat", "", "The cat sat on the mat. A lovely", "zebra"]
@@ -308,7 +313,7 @@ def test_a_text_of_many_strides_scores_as_in_one(english, monkeypatch) -> None:
     (whole,) = english.score_all([text], ScoreParams(count_end=True))
     tokens = english.score(text).tokens
     monkeypatch.setattr(scoring, "STRIDE", 7)
-    monkeypatch.setattr(models.pieces, "BLOCK", 50)
+    monkeypatch.setattr(pieces, "BLOCK", 50)
     assert [*english.score_all([text], ScoreParams(count_end=True))] == [whole]
     assert english.score(text).tokens == tokens
 
@@ -318,7 +323,7 @@ def test_a_text_of_many_strides_scores_as_in_one(english, monkeypatch) -> None:
 def test_texts_are_measured_in_their_order_as_each_is_alone(
     checkpoints, monkeypatch, name, block
 ) -> None:
-    monkeypatch.setattr(models.pieces, "BLOCK", block)
+    monkeypatch.setattr(pieces, "BLOCK", block)
     model = LocalModel(checkpoints / name)
     texts = ["The cat sat. " * (n % 7) + "zebra\n\n  春眠 didn't" * (n % 3) for n in range(40)]
     found = [*model.score_all(texts)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from inference.local import LocalModel
-from inference.operations.next_token import NextQuery
-from models.errors import InvalidParameterError
+from refrain.inference.local import LocalModel
+from refrain.inference.operations.next_token import NextQuery
+from refrain.models.errors import InvalidParameterError
 
 TEXT = "The old cat sat on the mat. The dog didn't sit"
 FIVE = NextQuery(top_k=5)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.local import LocalModel
-from inference.local.word_scorer import NATS_PER_LOG10, WordScorer
-from inference.operations.scoring import ScoreParams
-from models.errors import InvalidParameterError
+from refrain.inference.local import LocalModel
+from refrain.inference.local.word_scorer import NATS_PER_LOG10, WordScorer
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.errors import InvalidParameterError
 from tests.support.checkpoints import CHINESE
 from tests.support.reference import target_log_probs
 

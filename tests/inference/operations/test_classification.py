@@ -2,8 +2,8 @@
 
 import pytest
 
-from inference.operations.classification import sentiment_of
-from models.config import ClassifierConfig
+from refrain.inference.operations.classification import sentiment_of
+from refrain.models.config import ClassifierConfig
 
 
 def config(*scores: float) -> ClassifierConfig:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from inference.operations.constraints import constrained
-from models.errors import InvalidParameterError
-from models.native.sampling import GREEDY, SamplingParams
-from models.tokenizer import Tokenizer
+from refrain.inference.operations.constraints import constrained
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import GREEDY, SamplingParams
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import ENGLISH
 
 WORDS = Tokenizer.train("words", [ENGLISH])

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request, Written
-from inference.errors import WrongTaskError
-from inference.loading import load_engine
-from inference.operations import embedding
-from inference.operations.embedding import embed, require_embeddings
-from models.checkpoint import load_checkpoint
-from models.errors import InvalidParameterError
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request, Written
+from refrain.inference.errors import WrongTaskError
+from refrain.inference.loading import load_engine
+from refrain.inference.operations import embedding
+from refrain.inference.operations.embedding import embed, require_embeddings
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.errors import InvalidParameterError
 from tests.support.by_hand import run_by_hand, state, text_model
 from tests.support.reference import hidden_and_log_probs
 

@@ -2,14 +2,10 @@
 
 import pytest
 
-from inference.errors import TextTooLongError
-from inference.operations.encoding import (
-    encode,
-    require_something_to_read,
-    require_valid,
-)
-from models.errors import InvalidParameterError
-from models.tokenizer import Tokenizer
+from refrain.inference.errors import TextTooLongError
+from refrain.inference.operations.encoding import encode, require_something_to_read, require_valid
+from refrain.models.errors import InvalidParameterError
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.by_hand import state
 from tests.support.checkpoints import CHINESE, ENGLISH
 

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from inference.engine.request import BeamParams, Hypothesis, Request, Searched, Written
-from inference.operation import MORE, Delta, TokenAlternative, TokenLogprob
-from inference.operations.generation import (
+from refrain.inference.engine.request import BeamParams, Hypothesis, Request, Searched, Written
+from refrain.inference.operation import MORE, Delta, TokenAlternative, TokenLogprob
+from refrain.inference.operations.generation import (
     Completion,
     Generation,
     GenerationParams,
@@ -17,10 +17,10 @@ from inference.operations.generation import (
     read_back,
     seed_of,
 )
-from inference.operations.prompt import Prompt, read_prompt
-from models.errors import InvalidParameterError
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.operations.prompt import Prompt, read_prompt
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.by_hand import read_state, replies, run_by_hand, scores, state, text_model
 
 MODEL = text_model()

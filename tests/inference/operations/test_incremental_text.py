@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.engine.request import Written
-from inference.operation import TokenAlternative, TokenLogprob
-from inference.operations.incremental_text import IncrementalText, token_logprob
-from inference.operations.prompt import Prompt
-from models.tokenizer import Tokenizer
+from refrain.inference.engine.request import Written
+from refrain.inference.operation import TokenAlternative, TokenLogprob
+from refrain.inference.operations.incremental_text import IncrementalText, token_logprob
+from refrain.inference.operations.prompt import Prompt
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import CHINESE, ENGLISH
 
 WORDS = Tokenizer.train("words", [ENGLISH])

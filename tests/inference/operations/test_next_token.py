@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import Predicted, Request, Scored
-from inference.loading import load_engine
-from inference.operation import predicted, scored
-from inference.operations.next_token import (
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Predicted, Request, Scored
+from refrain.inference.loading import load_engine
+from refrain.inference.operation import predicted, scored
+from refrain.inference.operations.next_token import (
     MAX_CANDIDATE,
     MAX_TOP,
     NextQuery,
@@ -18,11 +18,11 @@ from inference.operations.next_token import (
     Prediction,
     predict_next,
 )
-from inference.operations.prompt import read_prompt
-from models.checkpoint import load_checkpoint
-from models.errors import InvalidParameterError
-from models.native.sequence import CacheView, Want
-from models.native.structures import Purpose
+from refrain.inference.operations.prompt import read_prompt
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.native.step.structures import Purpose
 from tests.support.by_hand import prediction, replies, run_by_hand, scores, state, text_model
 from tests.support.reference import log_probs_after
 

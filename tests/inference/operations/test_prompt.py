@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import strategies as st
 
-from inference.errors import TextTooLongError
-from inference.operations.prompt import Prompt, read_prompt
-from models.errors import InvalidParameterError
-from models.tokenizer import Tokenizer
+from refrain.inference.errors import TextTooLongError
+from refrain.inference.operations.prompt import Prompt, read_prompt
+from refrain.models.errors import InvalidParameterError
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.by_hand import state
 from tests.support.checkpoints import CHINESE, ENGLISH
 

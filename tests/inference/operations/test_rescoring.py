@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request
-from inference.loading import load_engine
-from inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
-from models.checkpoint import load_checkpoint
-from models.errors import InvalidParameterError
-from models.native.structures import Purpose
-from models.tokenizer import Encoding
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request
+from refrain.inference.loading import load_engine
+from refrain.inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.tokenizer import Encoding
 from tests.support.by_hand import read_state, replies, run_by_hand, scores, state, text_model
 from tests.support.reference import hidden_and_log_probs
 

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request, Scored
-from inference.loading import load_engine
-from inference.operations import scoring
-from inference.operations.scoring import (
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request, Scored
+from refrain.inference.loading import load_engine
+from refrain.inference.operations import scoring
+from refrain.inference.operations.scoring import (
     ScoreParams,
     TextScore,
     TokenScore,
@@ -19,10 +19,10 @@ from inference.operations.scoring import (
     score_ids,
     score_text,
 )
-from models.checkpoint import load_checkpoint
-from models.native.sequence import CacheView, Want
-from models.native.structures import Purpose
-from models.tokenizer import Encoding
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.text.tokenizer import Encoding
 from tests.support.by_hand import replies, run_by_hand, scores, state, text_model
 from tests.support.checkpoints import CHINESE
 from tests.support.reference import hidden_and_log_probs, target_log_probs

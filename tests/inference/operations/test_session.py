@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from inference.drivers.blocking import BlockingDriver
-from inference.engine.config import EngineConfig
-from inference.engine.request import Predicted, Request, Scored
-from inference.loading import load_engine
-from inference.operations import session
-from inference.operations.next_token import NextQuery, predict_next
-from inference.operations.prompt import read_prompt
-from inference.operations.session import GrowingText, append
-from models.checkpoint import load_checkpoint
-from models.native.structures import Purpose
-from models.neural_cache import NeuralCache, NeuralCacheConfig
-from models.text_borders import split_tail
+from refrain.inference.drivers.blocking import BlockingDriver
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Predicted, Request, Scored
+from refrain.inference.loading import load_engine
+from refrain.inference.operations import session
+from refrain.inference.operations.next_token import NextQuery, predict_next
+from refrain.inference.operations.prompt import read_prompt
+from refrain.inference.operations.session import GrowingText, append
+from refrain.models.checkpoint import load_checkpoint
+from refrain.models.native.step.structures import Purpose
+from refrain.models.neural_cache import NeuralCache, NeuralCacheConfig
+from refrain.models.text.text_borders import split_tail
 from tests.support.by_hand import read_state, replies, run_by_hand, state, text_model
 from tests.support.checkpoints import CHINESE
 

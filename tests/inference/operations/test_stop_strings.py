@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.operations.stop_strings import StopStrings
+from refrain.inference.operations.stop_strings import StopStrings
 
 
 @given(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from models.errors import InvalidParameterError
-from models.neural_cache import NeuralCacheConfig
+from refrain.models.errors import InvalidParameterError
+from refrain.models.neural_cache import NeuralCacheConfig
 from tests.support.by_hand import text_model
 
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request, Result
-from inference.runners.precision import make_runner
-from inference.runners.state_pool import StatePool
-from inference.runners.torch_step import CapturedStep, make_step
-from models.native.sampling import SamplingParams
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request, Result
+from refrain.inference.runners.precision import make_runner
+from refrain.inference.runners.state_pool import StatePool
+from refrain.inference.runners.torch_step import CapturedStep, make_step
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import VOCABULARY, add, finish, recurrent
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

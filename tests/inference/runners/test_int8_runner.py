@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from inference.engine.config import EngineConfig
-from inference.engine.request import Request
-from inference.engine.sequence import Sequence
-from inference.runners.int8_runner import ALIGNMENT, Int8Runner
-from models.errors import StateError
-from models.int8 import Int8LanguageModel
-from models.native.sampling import SamplingParams
-from models.native.sequence import NativeSequence
-from models.native.structures import Purpose
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.request import Request
+from refrain.inference.engine.sequence import Sequence
+from refrain.inference.runners.int8_runner import ALIGNMENT, Int8Runner
+from refrain.models.errors import StateError
+from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.structures import Purpose
 from tests.support.engines import BOUNDARY, VOCABULARY, engine_of, recurrent
 
 CELLS = ("lstm", "gru", "elman")

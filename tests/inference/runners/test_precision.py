@@ -5,17 +5,17 @@ import dataclasses
 import pytest
 import torch
 
-from inference.runners.int8_runner import Int8Runner
-from inference.runners.precision import make_runner, version_of
-from inference.runners.torch_runner import TorchRunner
-from models.card import Card
-from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from models.config import LanguageModelConfig
-from models.errors import PrecisionError
-from models.language_model import LanguageModel
-from models.native.library import best_variant
-from models.native.sequence import ModelShape
-from models.tokenizer import Tokenizer
+from refrain.inference.runners.int8_runner import Int8Runner
+from refrain.inference.runners.precision import make_runner, version_of
+from refrain.inference.runners.torch_runner import TorchRunner
+from refrain.models.card import Card
+from refrain.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from refrain.models.config import LanguageModelConfig
+from refrain.models.errors import PrecisionError
+from refrain.models.native.step.library import best_variant
+from refrain.models.native.step.sequence import ModelShape
+from refrain.models.networks.language_model import LanguageModel
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.engines import CONFIG, counted, recurrent
 
 CARD = Card(description="", language="en", license="MIT", dataset="none")
@@ -109,7 +109,7 @@ def test_a_version_changes_with_the_tokenizer_under_the_same_weights() -> None:
 
 def test_a_version_changes_with_the_integer_form_alone_in_integers(monkeypatch) -> None:
     before = {precision: version(precision=precision) for precision in ("int8", "fp32", "bf16")}
-    monkeypatch.setattr("inference.runners.precision.INT8_FORM", 99)
+    monkeypatch.setattr("refrain.inference.runners.precision.INT8_FORM", 99)
     changed = {name for name, old in before.items() if version(precision=name) != old}
     assert changed == {"int8"}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.runners.state_pool import StatePool
-from models.state import RecurrentState
+from refrain.inference.runners.state_pool import StatePool
+from refrain.models.state import RecurrentState
 from tests.support.engines import counted, recurrent
 
 MODELS = [

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.engine.config import EngineConfig
-from inference.engine.engine import Engine
-from inference.engine.request import Request
-from inference.runners.torch_runner import TorchRunner
-from models.native.sampling import SamplingParams
-from models.native.sequence import Want
-from models.native.structures import Purpose
-from models.predictor import TokenPredictor
-from models.state import RecurrentState
+from refrain.inference.engine.config import EngineConfig
+from refrain.inference.engine.engine import Engine
+from refrain.inference.engine.request import Request
+from refrain.inference.runners.torch_runner import TorchRunner
+from refrain.models.native.step.sampling import SamplingParams
+from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.structures import Purpose
+from refrain.models.predictor import TokenPredictor
+from refrain.models.state import RecurrentState
 from tests.support.engines import BOUNDARY, VOCABULARY, add, counted, recurrent, serve
 
 TILE, WIDTH, MAX_BLOCKS = 4, 8, 3

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from inference.runners.state_pool import StatePool
-from inference.runners.torch_step import make_step
+from refrain.inference.runners.state_pool import StatePool
+from refrain.inference.runners.torch_step import make_step
 from tests.support.engines import VOCABULARY, counted, recurrent
 
 MODELS = [

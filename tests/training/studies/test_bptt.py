@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from training.errors import RecipeError
-from training.studies.bptt import NUM_SYMBOLS, cosine, echo, look_at_gradient, measure
-from training.studies.elman_by_hand import ElmanWeights
+from refrain.training.errors import RecipeError
+from refrain.training.studies.bptt import NUM_SYMBOLS, cosine, echo, look_at_gradient, measure
+from refrain.training.studies.elman_by_hand import ElmanWeights
 
 
 def test_the_target_is_the_symbol_of_some_steps_before() -> None:

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from models.cells import make_cell
-from training.studies.copy import BLANK, GO, NUM_SYMBOLS, Contender, accuracy, copy_batch
-from training.studies.networks import CELLS, make_network, num_parameters, width_nearest
+from refrain.models.networks.cells import make_cell
+from refrain.training.studies.copy import BLANK, GO, NUM_SYMBOLS, Contender, accuracy, copy_batch
+from refrain.training.studies.networks import CELLS, make_network, num_parameters, width_nearest
 
 
 @pytest.mark.parametrize(("num_copied", "lag"), [(1, 1), (3, 4), (2, 10)])

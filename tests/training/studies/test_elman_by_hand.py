@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from training.studies.elman_by_hand import ElmanWeights, backward, forward, parts_by_distance
+from refrain.training.studies.elman_by_hand import (
+    ElmanWeights,
+    backward,
+    forward,
+    parts_by_distance,
+)
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from training.errors import MissingPackageError
-from training.optional_package import require
-from training.studies.figure import panels, save, spread, style
+from refrain.training.errors import MissingPackageError
+from refrain.training.reporting.optional_package import require
+from refrain.training.studies.figure import panels, save, spread, style
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from models.recurrent import step_layer
-from models.tokenizer import Tokenizer
-from training.errors import EmptyCorpusError
-from training.studies.gradients import crops, gradient_norms, relative, stream
-from training.studies.networks import CELLS, make_network
+from refrain.models.networks.recurrent import step_layer
+from refrain.models.text.tokenizer import Tokenizer
+from refrain.training.errors import EmptyCorpusError
+from refrain.training.studies.gradients import crops, gradient_norms, relative, stream
+from refrain.training.studies.networks import CELLS, make_network
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from training.studies.sentence_pairs import SHOWN, Pair, split_pairs
-from training.studies.word_order import (
+from refrain.training.studies.sentence_pairs import SHOWN, Pair, split_pairs
+from refrain.training.studies.word_order import (
     CELL_BUDGET,
     ENCODERS,
     AverageClassifier,

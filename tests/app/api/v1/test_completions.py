@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from app.api.v1.completion_choices import logprob_values
-from inference.operation import TokenAlternative, TokenLogprob
-from models.checkpoint import load_checkpoint
+from refrain.app.api.v1.completion_choices import logprob_values
+from refrain.inference.operation import TokenAlternative, TokenLogprob
+from refrain.models.checkpoint import load_checkpoint
 
 
 async def complete(client, path: str = "/v1/completions", **body):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from inference.operations import embedding
-from models.checkpoint import load_checkpoint
+from refrain.inference.operations import embedding
+from refrain.models.checkpoint import load_checkpoint
 
 TEXTS = ["The cat sat on the mat.", "A lovely day!", "The dog"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.checkpoint import load_checkpoint
+from refrain.models.checkpoint import load_checkpoint
 
 TEXT = "The cat sat on the mat."
 

@@ -1,0 +1,1 @@
+"""The compiled recurrent layer that networks are trained with."""

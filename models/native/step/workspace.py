@@ -1,0 +1,122 @@
+"""Threads and memory of native steps, for one engine at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refrain.models.native.step.library import load_library
+from refrain.models.native.step.sequence import MAX_ENTRIES, SequenceList
+from refrain.models.native.step.structures import ChoosingStruct, NetworkStruct, WorkspaceStruct
+
+COLUMNS = 64
+"""Columns of a block: every width is padded to whole blocks."""
+VECTOR = 16
+"""Numbers that the native code takes at a time."""
+
+
+def num_blocks_of(size: int) -> int:
+    """Return how many blocks hold so many columns."""
+    return -(-size // COLUMNS)
+
+
+def _hidden_size(network: NetworkStruct | None) -> int:
+    return network.layers[network.num_layers - 1].hidden_size if network is not None else 0
+
+
+class Workspace:
+    """What `step_run` and `step_answer` work on.
+
+    Parameters
+    ----------
+    network
+        The quantised network that `run` advances; None where logits come from elsewhere.
+    max_rows
+        Most sequences of one call.
+    num_threads
+        Threads that share a step, the caller's own counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int,
+        boundary_id: int,
+        max_rows: int,
+        num_threads: int,
+        network: NetworkStruct | None = None,
+        variant: str | None = None,
+    ) -> None:
+        self._library = load_library(variant)
+        num_blocks = num_blocks_of(vocab_size)
+        self._kept: list[NDArray[np.generic]] = []
+        self.interrupt = ctypes.c_int32(0)
+        self.logits = np.full((max_rows, num_blocks * COLUMNS), -np.inf, np.float32)
+        choosings = [self._choosing(vocab_size, boundary_id) for _ in range(num_threads)]
+        threads = self._library.step_start_threads(num_threads)
+        weakref.finalize(self, self._library.step_stop_threads, threads)
+        self._struct = WorkspaceStruct(
+            network=ctypes.pointer(network) if network is not None else None,
+            threads=threads,
+            choosings=(ChoosingStruct * num_threads)(*choosings),
+            max_rows=max_rows,
+            rows=self._memory(2 * max_rows, np.int64),
+            sequences=self._memory(max_rows, np.int64),
+            logit_rows=self._memory(2 * max_rows, np.int64),
+            asking=self._memory(max_rows, np.int64),
+            places=self._memory(max_rows, np.int32),
+            kept=self._memory(max_rows * _hidden_size(network), np.uint8),
+            logits=self.logits.ctypes.data,
+            block_sums=self._sums(max_rows, num_blocks),
+        )
+        self._max_rows = max_rows
+
+    def _choosing(self, vocab_size: int, boundary_id: int) -> ChoosingStruct:
+        """Return what one thread needs to choose a token."""
+        num_blocks = num_blocks_of(vocab_size)
+        width = num_blocks * COLUMNS
+        return ChoosingStruct(
+            vocab_size=vocab_size,
+            num_blocks=num_blocks,
+            boundary=boundary_id,
+            work=self._memory(width, np.float32),
+            sums=self._sums(1, num_blocks),
+            seen=self._memory(vocab_size // 64 + 1, np.uint64),
+            nearness=self._memory(width, np.float32),
+            sorted=self._memory(vocab_size, np.int32),
+            masses=self._memory(num_blocks + VECTOR, np.float32),
+            weights=self._memory(MAX_ENTRIES, np.float32),
+        )
+
+    def _sums(self, num_rows: int, num_blocks: int) -> int:
+        """Keep sums of blocks, [rows, 3, blocks padded to whole vectors], of nothing yet: (-infinity, 0, 0)."""
+        sums = np.zeros((num_rows, 3, -(-num_blocks // VECTOR) * VECTOR), np.float32)
+        sums[:, 0] = -np.inf
+        self._kept.append(sums)
+        return sums.ctypes.data
+
+    def _memory(self, size: int, dtype: type[np.generic]) -> int:
+        """Keep an array of zeros and return its address."""
+        array = np.zeros(size, dtype)
+        self._kept.append(array)
+        return array.ctypes.data
+
+    def run(self, sequences: SequenceList, max_steps: int) -> int:
+        """Advance sequences until one is done or `interrupt` is set; return the number of steps."""
+        assert sequences.count <= self._max_rows
+        num_steps: int = self._library.step_run(
+            self._struct, sequences.pointers, sequences.count, max_steps, self.interrupt
+        )
+        return num_steps
+
+    def answer(self, sequences: SequenceList) -> None:
+        """Use `logits`, a row a sequence, as what follows the token that each sequence reads now."""
+        assert sequences.count <= self._max_rows
+        self._library.step_answer(self._struct, sequences.pointers, sequences.count)
+
+    def products(self, sequences: SequenceList, num_steps: int) -> None:
+        """Make the matrix products of so many steps and nothing else, for benchmarks."""
+        self._library.step_products(self._struct, sequences.pointers, sequences.count, num_steps)

@@ -1,0 +1,1 @@
+"""The recurrent networks: cells, layers, language model and classifier."""

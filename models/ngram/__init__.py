@@ -1,0 +1,1 @@
+"""Kneser-Ney language models: counting, smoothing, and the trie that is asked."""

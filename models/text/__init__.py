@@ -1,0 +1,1 @@
+"""From text to token ids and back; the script a text is written in."""

@@ -1,0 +1,142 @@
+"""Windows cover every target once, in order, and say where texts begin."""
+
+import numpy as np
+import pytest
+import torch
+
+from refrain.training.data.batches import (
+    IGNORED,
+    DocumentWindows,
+    FirstWindows,
+    LabelledBatches,
+    StreamWindows,
+    stream_of,
+)
+
+DOCUMENTS = [[10, 11, 12], [], [20, 21, 22, 23, 24, 25, 26], [30]]
+
+
+def pairs(windows, epoch=0):
+    """Every (input, target) of an epoch that counts."""
+    found = []
+    for window in windows.epoch(epoch):
+        kept = window.targets_BT != IGNORED
+        found += zip(window.inputs_BT[kept].tolist(), window.targets_BT[kept].tolist(), strict=True)
+    return sorted(found)
+
+
+def expected_pairs():
+    stream = [1]
+    for document in DOCUMENTS:
+        stream += [*document, 1]
+    return sorted(zip(stream[:-1], stream[1:], strict=True))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+@pytest.mark.parametrize("window", [1, 4, 100])
+@pytest.mark.parametrize("kind", [StreamWindows, DocumentWindows])
+def test_every_token_and_every_end_is_a_target_once(kind, batch_size, window) -> None:
+    windows = kind(DOCUMENTS, boundary_id=1, batch_size=batch_size, window=window)
+    assert pairs(windows) == expected_pairs()
+    assert len(list(windows.epoch(0))) == windows.num_windows
+
+
+def test_a_lane_goes_on_where_its_last_window_stopped() -> None:
+    windows = list(
+        StreamWindows([list(range(2, 30))], boundary_id=1, batch_size=2, window=5).epoch(0)
+    )
+    lanes = torch.cat([window.inputs_BT for window in windows], dim=1)
+    assert lanes[0].tolist() == [1, *range(2, 16)]
+    assert [window.starts_B.tolist() for window in windows] == [
+        [True] * 2,
+        [False] * 2,
+        [False] * 2,
+    ]
+
+
+def test_an_epoch_is_the_same_each_time_and_unlike_the_next() -> None:
+    windows = StreamWindows([list(range(2, 500))], boundary_id=1, batch_size=4, window=5, seed=3)
+    first, again, second = (list(windows.epoch(n)) for n in (0, 0, 1))
+    assert all(torch.equal(a.inputs_BT, b.inputs_BT) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].inputs_BT, second[0].inputs_BT)
+
+
+def test_a_restarted_row_begins_with_the_boundary() -> None:
+    windows = StreamWindows(
+        [list(range(2, 3000))], boundary_id=1, batch_size=20, window=5, restart_rate=0.05, seed=3
+    )
+    starts = [(w.starts_B, w.inputs_BT[:, 0]) for w in windows.epoch(0)]
+    restarted = sum(int(s.sum()) for s, _ in starts[1:])
+    assert 10 < restarted < 100
+    assert all((first[s] == 1).all() for s, first in starts)
+
+
+def test_documents_of_a_batch_are_of_like_length_and_come_once_an_epoch() -> None:
+    documents = [[5] * (1 + n % 7) for n in range(40)]
+    windows = DocumentWindows(documents, boundary_id=1, batch_size=8, window=100, seed=1)
+    lengths = [(w.targets_BT != IGNORED).sum(1) for w in windows.epoch(0)]
+    assert sorted(torch.cat(lengths).tolist()) == sorted(len(d) + 1 for d in documents)
+    assert all(batch.max() - batch.min() <= 2 for batch in lengths)
+
+
+def test_labelled_batches_hold_every_example_once_with_its_label() -> None:
+    texts = [[n] * (1 + n % 5) for n in range(30)]
+    batches = LabelledBatches(
+        texts, list(range(30)), batch_size=7, boundary_id=1, max_length=4, seed=2
+    )
+    seen = []
+    for batch in batches.epoch(0):
+        assert (batch.tokens_BT[:, 0] == 1).all()
+        assert (batch.tokens_BT[:, 1] == batch.labels_B).all()
+        assert batch.lengths_B.max() <= 5
+        seen += batch.labels_B.tolist()
+    assert sorted(seen) == list(range(30))
+
+
+def test_windows_of_varying_length_cover_every_target_once_in_a_known_number_of_steps() -> None:
+    windows = StreamWindows(
+        [list(range(2, 2000))],
+        boundary_id=1,
+        batch_size=3,
+        window=20,
+        window_jitter=4,
+        seed=5,
+    )
+    for epoch in (0, 1):
+        found = list(windows.epoch(epoch))
+        assert len(found) == windows.num_windows
+        lengths = [window.inputs_BT.shape[1] for window in found]
+        assert len(set(lengths)) > 3
+        assert all(
+            window.rate == length / 20 for window, length in zip(found, lengths, strict=True)
+        )
+        targets = torch.cat([window.targets_BT for window in found], dim=1)
+        assert sorted(targets[targets != IGNORED].tolist()) == sorted([*range(2, 2000), 1])
+    first, second = (
+        [window.inputs_BT.shape[1] for window in windows.epoch(epoch)] for epoch in (0, 1)
+    )
+    assert first != second
+    assert sorted(first) == sorted(second)
+
+
+def test_a_mapped_stream_gives_the_windows_of_its_documents(tmp_path) -> None:
+    path = tmp_path / "a.ids"
+    documents = [list(range(2, 300)), [7] * 50, list(range(2, 90))]
+    stream_of(documents, 1).astype(np.uint16).tofile(path)
+    options = {"boundary_id": 1, "batch_size": 7, "window": 10, "window_jitter": 2.0, "seed": 4}
+    held = StreamWindows(documents, **options, restart_rate=0.1)
+    mapped = StreamWindows(np.memmap(path, np.uint16, "r"), **options, restart_rate=0.1)
+    for epoch in (0, 1):
+        for a, b in zip(held.epoch(epoch), mapped.epoch(epoch), strict=True):
+            assert torch.equal(a.inputs_BT, b.inputs_BT)
+            assert torch.equal(a.targets_BT, b.targets_BT)
+            assert torch.equal(a.starts_B, b.starts_B)
+
+
+def test_a_bounded_epoch_is_the_beginning_of_a_whole_one() -> None:
+    whole = StreamWindows([list(range(2, 500))], boundary_id=1, batch_size=4, window=5, seed=3)
+    first = FirstWindows(whole, 6)
+    assert first.num_windows == len(list(first.epoch(0))) == 6
+    for a, b in zip(first.epoch(1), whole.epoch(1), strict=False):
+        assert torch.equal(a.inputs_BT, b.inputs_BT)
+    assert FirstWindows(whole, 1000).num_windows == whole.num_windows

@@ -1,0 +1,1 @@
+"""Corpora, their readers, and how texts become files of tokens and batches."""

@@ -1,0 +1,97 @@
+"""Splits by text that keep near-duplicates of the training texts out of validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from refrain.training.data.corpus import Example, Split
+
+_NOT_A_LETTER = re.compile(r"\W+")
+
+
+def split_of(key: str, *, validation: float, test: float) -> Split:
+    """Return the split of a text by a stable hash of its key: the given shares, the rest for training."""
+    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+    if place < validation:
+        return "validation"
+    return "test" if place < validation + test else "train"
+
+
+def is_near_duplicate(clauses: Sequence[str], known: set[str]) -> bool:
+    """Return whether a text shares two clauses, or a quarter of its own, with known texts."""
+    shared = sum(clause in known for clause in clauses)
+    return shared >= 2 or (shared > 0 and shared * 4 >= len(clauses))
+
+
+def keep_apart(
+    splits: Mapping[Split, Sequence[tuple[str, Sequence[str]]]],
+) -> dict[Split, list[str]]:
+    """Move to train every text of test or validation that is a near-duplicate of train, or of the other split.
+
+    A text that moves may have near-duplicates of its own among those kept before it, so the splits are gone
+    through again until nothing moves.
+
+    Parameters
+    ----------
+    splits
+        For each split its texts, each with its clauses.
+    """
+    kept = {split: list(texts) for split, texts in splits.items()}
+    while _move_once(kept):
+        pass
+    return {split: [text for text, _ in texts] for split, texts in kept.items()}
+
+
+def _move_once(kept: dict[Split, list[tuple[str, Sequence[str]]]]) -> bool:
+    """Go through test, then validation, moving near-duplicates to train; tell whether any moved."""
+    num_train = len(kept["train"])
+    known = _clauses(kept["train"])
+    for split in ("test", "validation"):
+        staying = []
+        for text, clauses in kept[split]:
+            if is_near_duplicate(clauses, known):
+                kept["train"].append((text, clauses))
+                known |= set(clauses)
+            else:
+                staying.append((text, clauses))
+        kept[split] = staying
+        known |= _clauses(staying)
+    return len(kept["train"]) > num_train
+
+
+def _clauses(texts: Iterable[tuple[str, Sequence[str]]]) -> set[str]:
+    return {clause for _, clauses in texts for clause in clauses}
+
+
+def without_held_out(
+    examples: Mapping[Split, Sequence[Example]], *, num_letters: int | None = None
+) -> dict[Split, list[Example]]:
+    """Take out of train what validation or test hold too, and out of validation what test holds.
+
+    Punctuation, spaces and capitals do not count.
+
+    Parameters
+    ----------
+    num_letters
+        Compare this many first letters only; None compares all of them.
+    """
+    keys = {
+        split: {letters_of(example.text)[:num_letters] for example in each}
+        for split, each in examples.items()
+    }
+    held_out = {
+        "train": keys["validation"] | keys["test"],
+        "validation": keys["test"],
+        "test": set(),
+    }
+    return {
+        split: [e for e in each if letters_of(e.text)[:num_letters] not in held_out[split]]
+        for split, each in examples.items()
+    }
+
+
+def letters_of(text: str) -> str:
+    """Return the letters and digits of a text, in lower case."""
+    return _NOT_A_LETTER.sub("", text).casefold()

@@ -1,0 +1,1 @@
+"""The training loop: objective, optimizer, precision, processes and snapshots."""
