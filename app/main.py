@@ -47,8 +47,7 @@ from refrain.app.services.sessions import SessionService
 from refrain.app.services.state_token import StateTokens
 from refrain.app.settings import Settings
 from refrain.inference.engine.config import EngineConfig
-from refrain.models.checkpoint import find_checkpoints, load_checkpoint
-from refrain.models.errors import CheckpointError
+from refrain.models.checkpoint import find_models, load_checkpoint, unfinished_runs
 
 logger = logging.getLogger("refrain")
 
@@ -126,7 +125,7 @@ def _include_routes(app: FastAPI, serving: Serving, device: str) -> None:
         app.include_router(routes.make_router(serving))
     app.include_router(sessions.make_router(SessionService(serving)))
     include_v1(app, serving)
-    app.include_router(models.make_router(registry, serving.settings.models))
+    app.include_router(models.make_router(registry))
     app.include_router(health.make_router(lambda: registry.is_ready, device))
     page.add_page(app)
 
@@ -173,12 +172,7 @@ def _device(name: str) -> str:
 
 
 def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
-    directories = find_checkpoints(settings.models)
-    if not directories:
-        raise CheckpointError(
-            f"{settings.models.resolve()}: holds no checkpoint; train one with `refrain train`, or point "
-            "--models to a folder whose sub-folders are checkpoints"
-        )
+    found = find_models(settings.models, with_shipped=settings.shipped)
     config = EngineConfig(
         max_slots=settings.max_slots,
         max_queue=settings.max_queue,
@@ -186,9 +180,9 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
         prefix_cache_bytes=settings.prefix_cache_bytes,
     )
     loaded = []
-    for unfinished in sorted({path.parent for path in settings.models.glob("*/snapshot")}):
+    for unfinished in unfinished_runs(settings.models):
         logger.warning("skipped %s: an unfinished run; go on with --resume", unfinished)
-    for directory in directories:
+    for directory in found.values():
         started = time.perf_counter()
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))
         logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)

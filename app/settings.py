@@ -28,8 +28,13 @@ class Settings(BaseSettings):
         "",
         description="origins whose pages may ask from a browser, by commas, such as https://example.org; * for any",
     )
-    models: Path = Field(
-        Path("checkpoints"), description="folder of checkpoints, each a sub-folder"
+    models: Path | None = Field(
+        None,
+        description="folder of checkpoints, each a sub-folder (default: checkpoints here, beside the shipped models)",
+    )
+    shipped: bool = Field(
+        default=False,
+        description="serve the shipped models beside those of --models, which win by name; true or false",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     precision: Literal["auto", "int8", "bf16", "fp32"] = Field(

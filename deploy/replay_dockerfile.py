@@ -1,11 +1,13 @@
-"""Replay the Dockerfile without an engine: its steps in a clean folder and a clean environment.
+"""Replay the Dockerfile without an engine: its steps in a root of their own, and the service as the image's user.
 
-Where no Docker engine can run, this is the nearest proof: every COPY, RUN, ENV, HEALTHCHECK and CMD of the file is
-carried out with `/opt`, `/src` and `/srv` moved under a temporary folder, then the service is started as the image
-would start it and asked for a poem. What it cannot show: the base image, the user switch, the port mapping, and uv's
-choice of torch's CPU build: pip installs in its place, from wherever this machine has its packages.
+    sudo python deploy/replay_dockerfile.py
 
-    python deploy/replay_dockerfile.py
+Where no Docker engine can run, this is the nearest proof: every COPY, RUN, WORKDIR, USER, ENV, HEALTHCHECK and CMD of
+the file is carried out with a new folder as its root, in mounts that only this program sees; of the machine it has
+/usr, the interpreter that runs this and pip's folders of packages, all read-only. Then the service is started as the
+image would start it, by its user, whose home is empty, and asked for a poem. What it cannot show: the base image, the
+port mapping, and uv's choice of torch's CPU build: pip installs in its place, from wherever this machine has its
+packages. It needs root, and Linux.
 """
 
 from __future__ import annotations
@@ -20,12 +22,24 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-ROOTS = ("/opt/refrain", "/srv/refrain", "/src")
+INSIDE = "REFRAIN_REPLAY_ROOT"
+"""Names the new root to the copy of this program that runs with mounts of its own."""
+ETC = (
+    "group",
+    "passwd",
+    "shadow",
+    "hosts",
+    "resolv.conf",
+    "login.defs",
+    "ssl",
+    "pip.conf",
+    "ld.so.cache",
+)
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -42,51 +56,74 @@ def _with_pip(command: str) -> str:
     return command.replace("--torch-backend cpu", "").replace("--no-cache ", "--quiet ")
 
 
+def prepare(root: Path) -> None:
+    """Fill a new root with what the base image would have: programs, an interpreter, users, devices."""
+    for name in ("etc", "tmp", "root", "home"):
+        (root / name).mkdir()
+    (root / "tmp").chmod(0o1777)
+    for link in ("bin", "sbin", "lib", "lib64"):
+        (root / link).symlink_to(f"usr/{link}")
+    for name in ETC:
+        origin = Path("/etc") / name
+        if origin.is_dir():
+            shutil.copytree(origin, root / "etc" / name, symlinks=True)
+        elif origin.is_file():
+            shutil.copy(origin, root / "etc" / name)
+    for name in ("passwd", "group"):  # a base image has no users of its own yet
+        path = root / "etc" / name
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        path.write_text("".join(x for x in lines if not 1000 <= int(x.split(":")[2]) < 60_000))
+    packages = os.environ.get("PIP_FIND_LINKS", "").split()
+    for origin in {"/usr", sys.base_prefix, *packages}:
+        if Path(origin).is_dir():
+            _mount(Path(origin), root, is_writable=False)
+    for origin in ("/proc", "/dev"):
+        _mount(Path(origin), root, is_writable=True)
+
+
+def _mount(origin: Path, root: Path, *, is_writable: bool) -> None:
+    goal = root / origin.relative_to("/")
+    goal.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--rbind", origin, goal], check=True)
+    if not is_writable:
+        subprocess.run(["mount", "-o", "remount,bind,ro", goal], check=True)
+
+
 class Replay:
-    """One clean folder that stands for the file system of the image."""
+    """One clean root that stands for the file system of the image."""
 
     def __init__(self, root: Path, port: int) -> None:
         self._root = root
-        self._workdir = root
-        self.environment = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(root),
-            "LANG": "C.UTF-8",
-        }
-        for name, value in os.environ.items():
-            if name.startswith(("PIP_", "SSL_")):
-                self.environment[name] = value
+        self._workdir = "/"
+        self._user = 0
         self._port = port
+        self.environment = {"PATH": f"{sys.base_prefix}/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
+        self._for_pip = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_"))}
         self.command: list[str] = []
         self.health: list[str] = []
-
-    def path(self, text: str) -> str:
-        """Move the image's folders under the clean one."""
-        for root in ROOTS:
-            text = re.sub(rf"(?<![\w/.]){root}\b", f"{self._root}{root}", text)
-        return text
 
     def run(self, name: str, argument: str) -> None:
         """Carry out one instruction."""
         print(f"{name} {argument}"[:150], flush=True)
         match name:
+            case "FROM":
+                shutil.rmtree(self._root / "src", ignore_errors=True)  # the first stage ends here
+                self._workdir = "/"
             case "WORKDIR":
-                self._workdir = Path(self.path(argument))
-                self._workdir.mkdir(parents=True, exist_ok=True)
+                self._workdir = argument
+                (self._root / argument.lstrip("/")).mkdir(parents=True, exist_ok=True)
+            case "USER":
+                passwd = (self._root / "etc/passwd").read_text("utf-8")
+                self._user = int(re.findall(rf"^{argument}:[^:]*:(\d+)", passwd, re.M)[0])
             case "COPY" if "--from=" not in argument:
                 self._copy(argument.split())
-            case "RUN" if not argument.startswith(("useradd", "pip install")):
-                subprocess.run(
-                    ["bash", "-euc", self.path(_with_pip(argument))],
-                    cwd=self._workdir,
-                    env=self.environment,
-                    check=True,
-                )
+            case "RUN" if not argument.startswith("pip install"):
+                shell = ["bash", "-euc", _with_pip(argument)]
+                self._start(shell, self._for_pip).wait() and sys.exit(f"failed: {argument}")
             case "ENV":
                 for pair in shlex.split(argument):
                     key, _, value = pair.partition("=")
-                    value = self.path(value).replace("$PATH", self.environment["PATH"])
-                    self.environment[key] = value
+                    self.environment[key] = value.replace("$PATH", self.environment["PATH"])
             case "CMD":
                 self.command = json.loads(argument)
             case "HEALTHCHECK":
@@ -96,22 +133,31 @@ class Replay:
         *sources, target = arguments
         for source in sources:
             origin = REPOSITORY / source
-            goal = self._workdir / (target if not target.endswith("/") else target + source)
+            folder = self._root / self._workdir.lstrip("/")
+            goal = folder / (target if not target.endswith("/") else target + source)
             if origin.is_dir():
-                shutil.copytree(origin, goal, ignore=shutil.ignore_patterns("__pycache__"))
+                unwanted = shutil.ignore_patterns("__pycache__", "*.so")
+                shutil.copytree(origin, goal, symlinks=True, ignore=unwanted)
             else:
                 shutil.copy(origin, goal)
+
+    def _start(
+        self, command: Sequence[str], extra: dict[str, str] | None = None, **options: int
+    ) -> subprocess.Popen[bytes]:
+        """Start a command in the root, as the user of the moment and in the folder of the moment."""
+        home = "/root" if self._user == 0 else "/home/refrain"
+        environment = {**self.environment, "HOME": home, **(extra or {})}
+        chroot = ["chroot", f"--userspec={self._user}:{self._user}", str(self._root)]
+        inside = ["/usr/bin/env", f"--chdir={self._workdir}", *command]
+        return subprocess.Popen([*chroot, *inside], env=environment, **options)
 
     def serve(self) -> None:
         """Start the service as the image would, check its health, and ask it for a poem."""
         self.environment |= {"REFRAIN_PORT": str(self._port), "REFRAIN_HOST": "127.0.0.1"}
-        binary = shutil.which(self.command[0], path=self.environment["PATH"])
-        assert binary is not None
-        service = subprocess.Popen(
-            [binary, *self.command[1:]], cwd=self._workdir, env=self.environment
-        )
+        service = self._start(self.command)
         try:
             self._wait_until_healthy(service)
+            print(f"served by the user {Path(f'/proc/{service.pid}').stat().st_uid}")
             print(ask(self._port, "/generate", {"prompt": "春", "max_tokens": 24, "seed": 1}))
         finally:
             service.terminate()
@@ -120,10 +166,7 @@ class Replay:
     def _wait_until_healthy(self, service: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and service.poll() is None:
-            health = subprocess.run(
-                self.health, env=self.environment, capture_output=True, check=False
-            )
-            if health.returncode == 0:
+            if self._start(self.health, stderr=subprocess.DEVNULL).wait() == 0:
                 return
             time.sleep(0.5)
         raise SystemExit("the service did not become ready")
@@ -149,15 +192,29 @@ def free_port() -> int:
         return port
 
 
-def main() -> None:
-    """Replay every instruction, then serve."""
-    with tempfile.TemporaryDirectory(prefix="refrain-image-") as folder:
-        replay = Replay(Path(folder), free_port())
-        for name, argument in instructions((REPOSITORY / "Dockerfile").read_text("utf-8")):
-            replay.run(name, argument)
-        replay.serve()
+def replay(root: Path) -> None:
+    """Replay every instruction in a root, then serve."""
+    prepare(root)
+    image = Replay(root, free_port())
+    for name, argument in instructions((REPOSITORY / "Dockerfile").read_text("utf-8")):
+        image.run(name, argument)
+    image.serve()
     print("the Dockerfile's steps build and serve")
 
 
+def main() -> int:
+    """Run this program again with mounts of its own, which go with it."""
+    if root := os.environ.get(INSIDE):
+        replay(Path(root))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="refrain-image-") as folder:
+        Path(folder).chmod(0o755)
+        return subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", sys.executable, __file__],
+            env={**os.environ, INSIDE: folder},
+            check=False,
+        ).returncode
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

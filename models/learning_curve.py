@@ -46,25 +46,17 @@ class LearningCurve:
 
 
 class LearningCurves:
-    """The curves of a folder's checkpoints; a log is read again only once it has changed.
+    """The curves of checkpoints; a log is read again only once it has changed."""
 
-    Parameters
-    ----------
-    directory
-        Where the checkpoints lie, each in a folder of its name.
-    """
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[int | None, LearningCurve]] = {}
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._read: dict[str, tuple[int | None, LearningCurve]] = {}
-
-    def of(self, name: str) -> LearningCurve:
-        """Return the curve of a checkpoint."""
-        folder = self._directory / name
-        changed = _time_of_change(folder / RUN_LOG)
-        if name not in self._read or self._read[name][0] != changed:
-            self._read[name] = changed, read_learning_curve(folder)
-        return self._read[name][1]
+    def of(self, directory: Path) -> LearningCurve:
+        """Return the curve of the checkpoint in a folder."""
+        changed = _time_of_change(directory / RUN_LOG)
+        if directory not in self._read or self._read[directory][0] != changed:
+            self._read[directory] = changed, read_learning_curve(directory)
+        return self._read[directory][1]
 
 
 def read_learning_curve(directory: Path) -> LearningCurve:

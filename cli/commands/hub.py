@@ -72,9 +72,10 @@ def run_pull(options: argparse.Namespace) -> int:
 
     require("huggingface_hub", "hub")
     from refrain.cli.options.settings import read_settings
+    from refrain.models.checkpoint import DEFAULT_FOLDER
     from refrain.training.publishing.hub.pull import pull
 
-    folder = read_settings(options).models
+    folder = read_settings(options).models or DEFAULT_FOLDER
     target = pull(
         options.repo_id,
         folder,

@@ -11,7 +11,7 @@ from refrain.cli.options.answers import add_folder_option
 from refrain.cli.output import figure, write_json
 
 EXAMPLES = """examples:
-  refrain models                       # a table of ./checkpoints
+  refrain models                       # a table of ./checkpoints and the shipped models
   refrain models show tang             # its card
   refrain models pull OWNER/tang       # from the Hugging Face hub
   refrain models --json | jq -r 'select(.language == "en") | .name'
@@ -46,17 +46,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a table."""
     from refrain.cli.options.settings import read_settings
-    from refrain.models.checkpoint import find_checkpoints
-    from refrain.models.errors import CheckpointError
+    from refrain.models.checkpoint import find_models
 
-    folder = read_settings(options).models
-    directories = find_checkpoints(folder)
-    if not directories:
-        raise CheckpointError(
-            f"{folder.resolve()}: holds no checkpoint; train one with `refrain train`, or point --models to a "
-            "folder whose sub-folders are checkpoints"
-        )
-    return _list(directories, is_json=options.json)
+    found = find_models(read_settings(options).models)
+    return _list(list(found.values()), is_json=options.json)
 
 
 def run_show(options: argparse.Namespace) -> int:
@@ -87,7 +80,7 @@ def _list(directories: list[Path], *, is_json: bool) -> int:
 
 def _facts(directory: Path) -> dict[str, Any]:
     """Describe what a checkpoint is; its weights are not read."""
-    from refrain.models.checkpoint import describe_checkpoint
+    from refrain.models.checkpoint import describe_checkpoint, is_shipped
     from refrain.models.config import NGramConfig
 
     described = describe_checkpoint(directory)
@@ -95,6 +88,7 @@ def _facts(directory: Path) -> dict[str, Any]:
     of_itself = {m.name: m.value for m in card.metrics if m.split == "test" and not m.model}
     return {
         "name": described.name,
+        "source": "shipped" if is_shipped(directory) else "folder",
         "task": config.task,
         "cell": None if isinstance(config, NGramConfig) else config.cell,
         "num_parameters": _num_parameters(config),

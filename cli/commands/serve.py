@@ -61,7 +61,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
             metavar=name.rpartition("_")[2].upper(),
-            help=f"{field.description} (default: {field.default})",
+            help=f"{field.description}"
+            + (f" (default: {field.default})" if field.default is not None else ""),
         )
     parser.set_defaults(run=run)
 

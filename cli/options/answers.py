@@ -35,7 +35,7 @@ def add_folder_option(parser: argparse.ArgumentParser) -> None:
         "--models",
         default=argparse.SUPPRESS,
         metavar="FOLDER",
-        help="folder of checkpoints (default: REFRAIN_MODELS, else checkpoints)",
+        help="folder of checkpoints (default: REFRAIN_MODELS, else checkpoints and the shipped models)",
     )
 
 

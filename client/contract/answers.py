@@ -303,9 +303,10 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One loaded model."""
+    """One loaded model; `source` is "shipped" or "folder", where it came from."""
 
     name: str
+    source: str
     task: str
     language: str
     description: str

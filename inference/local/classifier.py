@@ -8,23 +8,28 @@ from pathlib import Path
 
 from refrain.inference.errors import WrongTaskError
 from refrain.inference.operations.classification import MAX_BATCH, Sentiment, sentiment_of
-from refrain.models.checkpoint import load_checkpoint
+from refrain.models.checkpoint import find_checkpoint, load_checkpoint
 from refrain.models.networks.classifier import Classifier
 
 
 class LocalClassifier:
     """A classifier's checkpoint.
 
+    Parameters
+    ----------
+    directory
+        Its folder, or its name: one of the folder `checkpoints` here, or a shipped model such as "sentiment-en".
+
     Raises
     ------
     CheckpointError
-        If the folder is not a checkpoint, or not whole.
+        If there is none, or it is not whole.
     WrongTaskError
         If it holds something else.
     """
 
     def __init__(self, directory: Path | str) -> None:
-        self.checkpoint = load_checkpoint(Path(directory))
+        self.checkpoint = load_checkpoint(find_checkpoint(directory))
         if not isinstance(self.checkpoint.model, Classifier):
             raise WrongTaskError(f"{self.checkpoint.name} is a language model, no classifier")
         self._model = self.checkpoint.model

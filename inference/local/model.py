@@ -32,7 +32,7 @@ from refrain.inference.operations.rescoring import Hypothesis, Rescored, Rescori
 from refrain.inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
 from refrain.inference.operations.session import GrowingText
 from refrain.inference.runners.precision import Precision
-from refrain.models.checkpoint import load_checkpoint
+from refrain.models.checkpoint import find_checkpoint, load_checkpoint
 from refrain.models.native.step.sampling import GREEDY, SamplingParams
 from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
@@ -52,7 +52,7 @@ class LocalModel:
     Parameters
     ----------
     directory
-        A checkpoint.
+        A checkpoint's folder, or its name: one of the folder `checkpoints` here, or a shipped model such as "tang".
     precision
         "auto" (int8 where it is fast), "int8", "bf16" or "fp32".
     num_threads
@@ -63,7 +63,7 @@ class LocalModel:
     Raises
     ------
     CheckpointError
-        If the folder is not a checkpoint, or not whole.
+        If there is none, or it is not whole.
     WrongTaskError
         If it holds a classifier.
     """
@@ -76,7 +76,7 @@ class LocalModel:
         num_threads: int = 1,
         max_slots: int = 64,
     ) -> None:
-        self.checkpoint = load_checkpoint(Path(directory))
+        self.checkpoint = load_checkpoint(find_checkpoint(directory))
         self.tokenizer = self.checkpoint.tokenizer
         config = EngineConfig(max_slots=max_slots, max_queue=UNBOUNDED, num_threads=num_threads)
         self.model, engine = load_engine(self.checkpoint, config, precision)

@@ -5,13 +5,13 @@ import inspect
 from typing import get_args, get_type_hints
 
 import pytest
-from tests.app.api.routes.test_score_stream import ENGLISH
 
 from refrain.app.main import create_app
 from refrain.app.settings import Settings
 from refrain.client import AsyncClient, AsyncSession, Client, Session
 from refrain.client.contract import answers
 from refrain.client.contract.routes import ROUTES
+from tests.app.api.routes.test_score_stream import ENGLISH
 
 OF_OTHERS = ("/v1", "/tokenize", "/detokenize", "/tokenizer_info", "/metrics")
 """Routes that other clients are made for: OpenAI's, and Prometheus."""

@@ -5,6 +5,8 @@ import json
 
 import httpx
 import pytest
+
+from refrain.client import ConnectionFailedError, InvalidRequestError, UnexpectedAnswerError
 from tests.client.fakes import (
     FULL,
     PIECE,
@@ -16,8 +18,6 @@ from tests.client.fakes import (
     full,
     good,
 )
-
-from refrain.client import ConnectionFailedError, InvalidRequestError, UnexpectedAnswerError
 
 ANSWER = {"model": "m", "results": [{"a newer field": None, "text": "河"}], "count": 1}
 END = {

@@ -4,6 +4,16 @@ import json
 
 import httpx
 import pytest
+
+from refrain.client import (
+    Client,
+    ConnectionFailedError,
+    DeadlineError,
+    InvalidRequestError,
+    OverloadedError,
+    ServerError,
+    UnexpectedAnswerError,
+)
 from tests.client.fakes import (
     FULL,
     PIECE,
@@ -14,16 +24,6 @@ from tests.client.fakes import (
     events,
     full,
     good,
-)
-
-from refrain.client import (
-    Client,
-    ConnectionFailedError,
-    DeadlineError,
-    InvalidRequestError,
-    OverloadedError,
-    ServerError,
-    UnexpectedAnswerError,
 )
 
 SESSION = {"session": "s", "model": "m", "num_tokens": 0}

@@ -41,13 +41,13 @@ def test_no_more_of_a_log_is_read_than_its_limit(tmp_path, monkeypatch) -> None:
 
 def test_a_log_is_read_again_only_once_it_has_changed(tmp_path) -> None:
     log = tmp_path / "small" / RUN_LOG
-    curves = LearningCurves(tmp_path)
-    assert curves.of("small").training == []
+    curves = LearningCurves()
+    assert curves.of(log.parent).training == []
     log.parent.mkdir()
     log.write_text(GOOD, "utf-8")
-    first = curves.of("small")
+    first = curves.of(log.parent)
     assert [point.step for point in first.training] == [2]
-    assert curves.of("small") is first
+    assert curves.of(log.parent) is first
     log.write_text(GOOD.replace("2", "3"), "utf-8")
     os.utime(log, ns=(1, 1))
-    assert [point.step for point in curves.of("small").training] == [3]
+    assert [point.step for point in curves.of(log.parent).training] == [3]

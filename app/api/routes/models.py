@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import APIRouter
 from torch import nn
 
@@ -17,14 +15,15 @@ from refrain.app.api.schemas.models import (
     ValidationPointAnswer,
 )
 from refrain.app.services.registry import Loaded, Registry
+from refrain.models.checkpoint import is_shipped
 from refrain.models.config import config_to_dict
-from refrain.models.learning_curve import LearningCurves
+from refrain.models.learning_curve import LearningCurve, LearningCurves
 
 
-def make_router(registry: Registry, directory: Path) -> APIRouter:
-    """Route to a registry, whose checkpoints lie in a folder."""
+def make_router(registry: Registry) -> APIRouter:
+    """Route to a registry."""
     router = APIRouter(tags=["models"])
-    curves = LearningCurves(directory)
+    curves = LearningCurves()
 
     @router.get("/models")
     async def list_models() -> ModelsAnswer:
@@ -39,7 +38,8 @@ def make_router(registry: Registry, directory: Path) -> APIRouter:
     @router.get("/models/{name}/learning-curve", responses={404: REFUSALS[404]})
     def show_learning_curve(name: str) -> LearningCurveAnswer:
         """Show how a model learned: loss and validation by step, in at most some hundred points each."""
-        curve = curves.of(registry.models[name].name)
+        directory = registry.models[name].checkpoint.directory
+        curve = curves.of(directory) if directory else LearningCurve([], [])
         return LearningCurveAnswer(
             model=name,
             training=[TrainingPointAnswer(**vars(point)) for point in curve.training],
@@ -57,6 +57,7 @@ def _answer(loaded: Loaded) -> ModelAnswer:
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
     return ModelAnswer(
         name=loaded.name,
+        source="shipped" if is_shipped(checkpoint.directory) else "folder",
         task=checkpoint.task,
         language=card.language,
         description=card.description,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ class ModelAnswer(Answer):
     """One loaded model."""
 
     name: str
+    source: Literal["shipped", "folder"] = Field(
+        description="Whether it came with Refrain, or from a folder of one's own."
+    )
     task: str
     language: str
     description: str
