@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from refrain.cli.answers.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
 from refrain.cli.answers.protocol import Answer, Answers
 from refrain.cli.options.answers import num_threads_of, only
+from refrain.cli.options.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
 from refrain.cli.options.settings import read_settings
 from refrain.inference.local import LocalClassifier, LocalModel
 from refrain.inference.operations.embedding import Pooling

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def run_show(options: argparse.Namespace) -> int:
     """Print a card."""
-    from refrain.cli.answers.model_folder import ModelFolder
+    from refrain.cli.options.model_folder import ModelFolder
     from refrain.cli.options.settings import read_settings
     from refrain.models.checkpoint import README
 
