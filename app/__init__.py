@@ -1,4 +1,4 @@
-"""The HTTP service: schema -> service -> engine -> model -> sampler -> stream. Never imported by `training`."""
+"""The HTTP service: a request becomes an operation, an answer becomes a response."""
 
 if __name__ == "app":
     raise ImportError(

@@ -1,4 +1,4 @@
-"""The `refrain` command, above `app` and `training`; each command imports what it needs only when asked."""
+"""The `refrain` command."""
 
 if __name__ == "cli":
     raise ImportError(

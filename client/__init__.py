@@ -1,6 +1,6 @@
-"""A client of a Refrain server.
+"""A client of a Refrain server; needs httpx alone.
 
-from refrain.client import Client
+from refrain import Client
 
 with Client("http://127.0.0.1:8000") as client:
     print(client.generate("The river flows through the", max_tokens=20, temperature=0.7).text)

@@ -1,4 +1,4 @@
-"""One engine, in process: operations over texts, and the drivers that run them. No HTTP, no settings."""
+"""One engine, in process: operations and the drivers that run them; no HTTP, no settings."""
 
 if __name__ == "inference":
     raise ImportError(

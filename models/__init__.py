@@ -1,4 +1,4 @@
-"""What a checkpoint holds: configurations, cells, models, tokenizers and their files. Knows nobody here."""
+"""What a checkpoint holds: configurations, networks, tokenizers, native code."""
 
 if __name__ == "models":
     raise ImportError(

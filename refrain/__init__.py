@@ -1,4 +1,4 @@
-"""Refrain: recurrent language models, trained offline and served over HTTP.
+"""The import name: the public face, `python -m refrain`, and links to the folders.
 
 This is the import name of everything: `refrain.models`, `refrain.inference`, `refrain.training`, `refrain.app`,
 `refrain.cli` and `refrain.client` are the folders of these names beside this one. What is public, and what an upgrade

@@ -1,4 +1,4 @@
-"""Offline training: corpus -> tokenizer -> batches -> loop -> checkpoint -> evaluate. Never imported by `app`."""
+"""Offline training: from corpus to checkpoint."""
 
 if __name__ == "training":
     raise ImportError(

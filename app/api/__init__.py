@@ -1,1 +1,1 @@
-"""Routes by theme, schemas, streaming, errors: translate, delegate, translate back."""
+"""HTTP alone: routes, their schemas, and what they stand on."""

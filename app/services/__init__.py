@@ -1,1 +1,1 @@
-"""Text in, text out: encode, submit to an engine, decode, cancel. Knows nothing of HTTP."""
+"""What only a server has: the registry of models, admission, limits, sessions by id, signed states."""

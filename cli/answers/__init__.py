@@ -1,4 +1,4 @@
-"""Who answers a command's questions: a model in this process, or a running server. The JSON is the same."""
+"""Who answers a command: a model in this process, or a running server; the JSON is the same."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Texts and files of documents that commands read."""
+"""Texts and files of documents that commands read and write."""

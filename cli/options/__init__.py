@@ -1,1 +1,1 @@
-"""Flags that commands share."""
+"""Flags that commands share, and what they mean: settings, recipes, the model to use."""

@@ -1,1 +1,1 @@
-"""What the HTTP contract says: routes, the parameters that they take, and their answers."""
+"""The HTTP contract as the client knows it: routes, parameters, answers."""

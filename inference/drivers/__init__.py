@@ -1,1 +1,1 @@
-"""Who runs operations: the thread that waits, a thread that serves event loops, or batches of whole texts."""
+"""Run operations on an engine: blocking in process, threaded for event loops, micro-batches for classifiers."""

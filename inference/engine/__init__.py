@@ -1,1 +1,1 @@
-"""Slots, steps and who gets them; knows no model, no text and no event loop."""
+"""Slots, scheduling and steps; knows no model, no text and no event loop."""

@@ -1,9 +1,9 @@
-r"""Models in one's own process, for those who cannot afford HTTP: the same engine, the same numbers, no thread.
+r"""Models in one's own process: `LocalModel`, `LocalClassifier`, `WordScorer`.
 
-from refrain.inference.local import LocalModel
-from refrain.inference.operations.next_token import NextQuery
+from refrain import LocalModel
+from refrain.inference.local import NextQuery
 
-model = LocalModel("checkpoints/english")
+model = LocalModel("english")
 model.next("The capital of the United").predictions  # [Prediction(token=" States", ...), ...]
 for score in model.score_all(line.rstrip("\n") for line in open("lines.txt")):  # every slot filled, in order
     print(score.perplexity)
@@ -16,5 +16,22 @@ from refrain.inference.local.classifier import LocalClassifier
 from refrain.inference.local.model import LocalModel
 from refrain.inference.local.session import LocalSession
 from refrain.inference.local.word_scorer import NATS_PER_LOG10, WordScorer
+from refrain.inference.operations.generation import GenerationParams
+from refrain.inference.operations.next_token import NextQuery
+from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams
+from refrain.models.native.step.sampling import SamplingParams
 
-__all__ = ["NATS_PER_LOG10", "LocalClassifier", "LocalModel", "LocalSession", "WordScorer"]
+__all__ = [
+    "NATS_PER_LOG10",
+    "GenerationParams",
+    "Hypothesis",
+    "LocalClassifier",
+    "LocalModel",
+    "LocalSession",
+    "NextQuery",
+    "RescoringParams",
+    "SamplingParams",
+    "ScoreParams",
+    "WordScorer",
+]

@@ -1,1 +1,1 @@
-"""What can be asked of a model, one operation a file: generators over token ids, which no driver is known to."""
+"""What can be asked of a model, one file each, and constraints on what it may write (`constraints.py`)."""

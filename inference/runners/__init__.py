@@ -1,1 +1,1 @@
-"""What runs a model's steps: the integer form in native code, or torch."""
+"""Run a model's steps for the engine: int8 in native code, or torch; precision is chosen here."""

@@ -1,4 +1,4 @@
-"""A checkpoint directory: the only thing that training and serving share on disk.
+"""Checkpoint folders: reading, writing, finding them, the shipped ones.
 
 config.json            format version, tokenizer kind, model configuration, card
 tokenizer.json         as the `tokenizers` library writes it

@@ -1,1 +1,1 @@
-"""The recurrent networks: cells, layers, language model and classifier."""
+"""Recurrent networks in torch: cells, layers, language model, classifier."""

@@ -1,1 +1,1 @@
-"""Kneser-Ney language models: counting, smoothing, and the trie that is asked."""
+"""Kneser-Ney language models: counting, discounts, smoothing, the trie."""

@@ -1,1 +1,1 @@
-"""From text to token ids and back; the script a text is written in."""
+"""From text to token ids and back; the language a text is written in."""

@@ -1,1 +1,1 @@
-"""Corpora, their readers, and how texts become files of tokens and batches."""
+"""Corpora and their registry, one's own text, files of token ids, batches."""

@@ -1,1 +1,1 @@
-"""Measuring a trained model: perplexity, adaptation, neural cache."""
+"""Measures a trained model: perplexity, accuracy, dynamic evaluation, neural cache."""

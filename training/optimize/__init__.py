@@ -1,1 +1,1 @@
-"""The training loop: objective, optimizer, precision, processes and snapshots."""
+"""The training loop: objectives, optimizers, precision, processes, snapshots."""

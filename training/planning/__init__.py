@@ -1,1 +1,1 @@
-"""Before a run: what it will take, and the learning rate to take."""
+"""Before a run: dry run, memory and speed of a step, the learning-rate finder."""

@@ -1,1 +1,1 @@
-"""What goes with a checkpoint: its card, licences, and the way to a hub."""
+"""What goes out with a checkpoint: card, licence."""

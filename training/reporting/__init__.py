@@ -1,1 +1,1 @@
-"""What a run tells while it goes on: log, progress, other trackers."""
+"""What a run reports: run log, progress, samples, TensorBoard, MLflow."""

@@ -1,1 +1,1 @@
-"""What every route stands on: strict JSON, streams, clients that leave, errors and their statuses, middleware."""
+"""What every route stands on: middleware, strict JSON, streams, disconnects, errors and their statuses."""

@@ -1,1 +1,1 @@
-"""What those who run the service look at: metrics and traces."""
+"""What operators look at: metrics and traces."""

@@ -1,1 +1,1 @@
-"""The routes of the service, one file each: request to operation to answer."""
+"""The routes, one file each; a new route for a new task goes here."""

@@ -1,1 +1,1 @@
-"""What goes in and what comes out of each route, with an example that works."""
+"""The JSON bodies and answers of the routes, each with an example that works."""

@@ -1,1 +1,1 @@
-"""The compiled recurrent layer that networks are trained with."""
+"""The compiled layer and softmax that networks are trained with; its kernels for each processor."""

@@ -1,1 +1,1 @@
-"""The compiled step that every sequence of the engine advances by, and the structures it shares with Python."""
+"""The compiled step of the engine: int8 kernels for each processor, sampling, and what Python shares with it."""

@@ -1,1 +1,1 @@
-"""One file a source: from the files as they are given away to a clean corpus."""
+"""Readers of corpora, one file a source; a new corpus goes here."""

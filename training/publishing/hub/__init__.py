@@ -1,4 +1,4 @@
-"""Checkpoints as repositories of the Hugging Face hub: `refrain models pull` and `refrain models push`.
+"""Checkpoints as repositories of the Hugging Face hub.
 
 `huggingface_hub` does the talking, with its cache, and honours HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE.
 """
