@@ -8,41 +8,42 @@ with Client("http://127.0.0.1:8000") as client:
 
 from refrain.client.async_client import AsyncClient
 from refrain.client.client import Client
-from refrain.client.contract.answers import (
+from refrain.client.contract.answers.classification import Sentiment, Sentiments
+from refrain.client.contract.answers.embedding import Embedding, Embeddings
+from refrain.client.contract.answers.generation import (
     Alternative,
-    Block,
     Choice,
-    Embedding,
-    Embeddings,
     Generation,
-    Health,
+    Piece,
+    StreamEnd,
+    TokenLogprob,
+    Usage,
+)
+from refrain.client.contract.answers.loaded_models import (
     LearningCurve,
-    LineScore,
-    Load,
     Metric,
     Model,
-    ModelLoad,
     Models,
+    TrainingPoint,
+    ValidationPoint,
+)
+from refrain.client.contract.answers.prediction import (
     NextToken,
-    Piece,
     Prediction,
     Predictions,
+    SessionInfo,
+    SessionNext,
+)
+from refrain.client.contract.answers.scoring import (
+    Block,
+    LineScore,
     Rescored,
     Rescoring,
     Scores,
-    Sentiment,
-    Sentiments,
-    SessionInfo,
-    SessionNext,
-    StreamEnd,
     TextScore,
-    TokenLogprob,
     TokenScore,
-    TrainingPoint,
-    Usage,
-    ValidationPoint,
-    Version,
 )
+from refrain.client.contract.answers.service import Health, Load, ModelLoad, Version
 from refrain.client.contract.parameters import Hypothesis
 from refrain.client.errors import (
     ClientError,

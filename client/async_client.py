@@ -12,7 +12,14 @@ import httpx
 
 from refrain.client.async_channel import AsyncChannel
 from refrain.client.chunks import AsyncChunks
-from refrain.client.contract import answers, parameters, routes
+from refrain.client.contract import parameters, routes
+from refrain.client.contract.answers.classification import Sentiments
+from refrain.client.contract.answers.embedding import Embeddings
+from refrain.client.contract.answers.generation import Generation
+from refrain.client.contract.answers.loaded_models import LearningCurve, Model, Models
+from refrain.client.contract.answers.prediction import Predictions
+from refrain.client.contract.answers.scoring import Block, LineScore, Rescoring, Scores
+from refrain.client.contract.answers.service import Health, Load, Version
 from refrain.client.contract.parameters import Hypothesis, Texts, hypothesis_values
 from refrain.client.lines import BlockReader, LineScoreReader, PieceReader
 from refrain.client.retries import USUAL, Retries
@@ -52,7 +59,7 @@ class AsyncClient:
 
     async def generate(
         self, prompt: Texts = "", **options: Unpack[parameters.GenerateOptions]
-    ) -> answers.Generation:
+    ) -> Generation:
         """Continue one prompt or several."""
         return await self._channel.ask(routes.GENERATE.call({"prompt": prompt, **options}))
 
@@ -63,22 +70,20 @@ class AsyncClient:
         call = routes.STREAM.call({"prompt": prompt, **options})
         return AsyncTextStream(self._channel.lines(call), PieceReader())
 
-    async def score(
-        self, text: Texts, **options: Unpack[parameters.ScoreOptions]
-    ) -> answers.Scores:
+    async def score(self, text: Texts, **options: Unpack[parameters.ScoreOptions]) -> Scores:
         """Measure how likely texts are."""
         return await self._channel.ask(routes.SCORE.call({"text": text, **options}))
 
     def score_strides(
         self, text: str, stride: int = 4_096, **options: Unpack[parameters.ScoreStridesOptions]
-    ) -> AsyncStream[answers.Block]:
+    ) -> AsyncStream[Block]:
         """Measure one text, as a stream of the score so far after every `stride` tokens."""
         call = routes.SCORE_STRIDES.call({"text": text, "stride": stride, **options})
         return AsyncStream(self._channel.lines(call), BlockReader())
 
     def score_stream(
         self, text: AsyncChunks, **options: Unpack[parameters.ScoreStreamOptions]
-    ) -> AsyncStream[answers.Block]:
+    ) -> AsyncStream[Block]:
         """Measure a text of any length: a string, a file, or pieces that are sent as they come.
 
         The score so far comes after every `stride` tokens, even while the text is still being sent.
@@ -89,7 +94,7 @@ class AsyncClient:
 
     def score_lines(
         self, text: AsyncChunks, **options: Unpack[parameters.ScoreLinesOptions]
-    ) -> AsyncStream[answers.LineScore]:
+    ) -> AsyncStream[LineScore]:
         """Measure each line of a text of any length, in order."""
         return AsyncStream(
             self._channel.talk(routes.SCORE_LINES.call({**options}), text), LineScoreReader()
@@ -97,7 +102,7 @@ class AsyncClient:
 
     async def next(
         self, prefix: Texts = "", **options: Unpack[parameters.NextOptions]
-    ) -> answers.Predictions:
+    ) -> Predictions:
         """Predict the next token of one prefix or several."""
         return await self._channel.ask(routes.NEXT.call({"prefix": prefix, **options}))
 
@@ -105,20 +110,18 @@ class AsyncClient:
         self,
         hypotheses: Sequence[Hypothesis | str],
         **options: Unpack[parameters.RescoreOptions],
-    ) -> answers.Rescoring:
+    ) -> Rescoring:
         """Order what a recogniser proposes by its own score and by how it reads."""
         values = [hypothesis_values(each) for each in hypotheses]
         return await self._channel.ask(routes.RESCORE.call({"hypotheses": values, **options}))
 
     async def sentiment(
         self, text: Texts, **options: Unpack[parameters.SentimentOptions]
-    ) -> answers.Sentiments:
+    ) -> Sentiments:
         """Classify the sentiment of reviews, in English or Chinese."""
         return await self._channel.ask(routes.SENTIMENT.call({"text": text, **options}))
 
-    async def embed(
-        self, text: Texts, **options: Unpack[parameters.EmbedOptions]
-    ) -> answers.Embeddings:
+    async def embed(self, text: Texts, **options: Unpack[parameters.EmbedOptions]) -> Embeddings:
         """Return a vector of unit length for each text."""
         return await self._channel.ask(routes.EMBED.call({"text": text, **options}))
 
@@ -138,27 +141,27 @@ class AsyncClient:
         """
         return await self._channel.ask(routes.posted(path, body))
 
-    async def models(self) -> answers.Models:
+    async def models(self) -> Models:
         """List what is loaded."""
         return await self._channel.ask(routes.MODELS.call())
 
-    async def model(self, name: str) -> answers.Model:
+    async def model(self, name: str) -> Model:
         """Show one model."""
         return await self._channel.ask(routes.MODEL.call(name=name))
 
-    async def learning_curve(self, name: str) -> answers.LearningCurve:
+    async def learning_curve(self, name: str) -> LearningCurve:
         """Show how a model learned: loss and validation by step."""
         return await self._channel.ask(routes.LEARNING_CURVE.call(name=name))
 
-    async def load(self) -> answers.Load:
+    async def load(self) -> Load:
         """Return how busy the server's models are just now."""
         return await self._channel.ask(routes.LOAD.call())
 
-    async def health(self, check: Literal["ready", "live"] = "ready") -> answers.Health:
+    async def health(self, check: Literal["ready", "live"] = "ready") -> Health:
         """Return the status of a server that can work, or only answers; else raise an `OverloadedError`."""
         return await self._channel.ask((routes.READY if check == "ready" else routes.LIVE).call())
 
-    async def version(self) -> answers.Version:
+    async def version(self) -> Version:
         """Return the versions of the server's parts."""
         return await self._channel.ask(routes.VERSION.call())
 

@@ -11,7 +11,14 @@ import httpx
 
 from refrain.client.channel import Channel
 from refrain.client.chunks import Chunks
-from refrain.client.contract import answers, parameters, routes
+from refrain.client.contract import parameters, routes
+from refrain.client.contract.answers.classification import Sentiments
+from refrain.client.contract.answers.embedding import Embeddings
+from refrain.client.contract.answers.generation import Generation
+from refrain.client.contract.answers.loaded_models import LearningCurve, Model, Models
+from refrain.client.contract.answers.prediction import Predictions
+from refrain.client.contract.answers.scoring import Block, LineScore, Rescoring, Scores
+from refrain.client.contract.answers.service import Health, Load, Version
 from refrain.client.contract.parameters import Hypothesis, Texts, hypothesis_values
 from refrain.client.lines import BlockReader, LineScoreReader, PieceReader
 from refrain.client.retries import USUAL, Retries
@@ -72,7 +79,7 @@ class Client:
 
     def generate(
         self, prompt: Texts = "", **options: Unpack[parameters.GenerateOptions]
-    ) -> answers.Generation:
+    ) -> Generation:
         """Continue one prompt or several."""
         return self._channel.ask(routes.GENERATE.call({"prompt": prompt, **options}))
 
@@ -83,20 +90,20 @@ class Client:
         call = routes.STREAM.call({"prompt": prompt, **options})
         return TextStream(self._channel.lines(call), PieceReader())
 
-    def score(self, text: Texts, **options: Unpack[parameters.ScoreOptions]) -> answers.Scores:
+    def score(self, text: Texts, **options: Unpack[parameters.ScoreOptions]) -> Scores:
         """Measure how likely texts are."""
         return self._channel.ask(routes.SCORE.call({"text": text, **options}))
 
     def score_strides(
         self, text: str, stride: int = 4_096, **options: Unpack[parameters.ScoreStridesOptions]
-    ) -> Stream[answers.Block]:
+    ) -> Stream[Block]:
         """Measure one text, as a stream of the score so far after every `stride` tokens."""
         call = routes.SCORE_STRIDES.call({"text": text, "stride": stride, **options})
         return Stream(self._channel.lines(call), BlockReader())
 
     def score_stream(
         self, text: Chunks, **options: Unpack[parameters.ScoreStreamOptions]
-    ) -> Stream[answers.Block]:
+    ) -> Stream[Block]:
         """Measure a text of any length: a string, a file, or pieces that are sent as they come.
 
         The score so far comes after every `stride` tokens, even while the text is still being sent.
@@ -107,15 +114,13 @@ class Client:
 
     def score_lines(
         self, text: Chunks, **options: Unpack[parameters.ScoreLinesOptions]
-    ) -> Stream[answers.LineScore]:
+    ) -> Stream[LineScore]:
         """Measure each line of a text of any length, in order."""
         return Stream(
             self._channel.talk(routes.SCORE_LINES.call({**options}), text), LineScoreReader()
         )
 
-    def next(
-        self, prefix: Texts = "", **options: Unpack[parameters.NextOptions]
-    ) -> answers.Predictions:
+    def next(self, prefix: Texts = "", **options: Unpack[parameters.NextOptions]) -> Predictions:
         """Predict the next token of one prefix or several."""
         return self._channel.ask(routes.NEXT.call({"prefix": prefix, **options}))
 
@@ -123,18 +128,16 @@ class Client:
         self,
         hypotheses: Sequence[Hypothesis | str],
         **options: Unpack[parameters.RescoreOptions],
-    ) -> answers.Rescoring:
+    ) -> Rescoring:
         """Order what a recogniser proposes by its own score and by how it reads."""
         values = [hypothesis_values(each) for each in hypotheses]
         return self._channel.ask(routes.RESCORE.call({"hypotheses": values, **options}))
 
-    def sentiment(
-        self, text: Texts, **options: Unpack[parameters.SentimentOptions]
-    ) -> answers.Sentiments:
+    def sentiment(self, text: Texts, **options: Unpack[parameters.SentimentOptions]) -> Sentiments:
         """Classify the sentiment of reviews, in English or Chinese."""
         return self._channel.ask(routes.SENTIMENT.call({"text": text, **options}))
 
-    def embed(self, text: Texts, **options: Unpack[parameters.EmbedOptions]) -> answers.Embeddings:
+    def embed(self, text: Texts, **options: Unpack[parameters.EmbedOptions]) -> Embeddings:
         """Return a vector of unit length for each text."""
         return self._channel.ask(routes.EMBED.call({"text": text, **options}))
 
@@ -154,27 +157,27 @@ class Client:
         """
         return self._channel.ask(routes.posted(path, body))
 
-    def models(self) -> answers.Models:
+    def models(self) -> Models:
         """List what is loaded."""
         return self._channel.ask(routes.MODELS.call())
 
-    def model(self, name: str) -> answers.Model:
+    def model(self, name: str) -> Model:
         """Show one model."""
         return self._channel.ask(routes.MODEL.call(name=name))
 
-    def learning_curve(self, name: str) -> answers.LearningCurve:
+    def learning_curve(self, name: str) -> LearningCurve:
         """Show how a model learned: loss and validation by step."""
         return self._channel.ask(routes.LEARNING_CURVE.call(name=name))
 
-    def load(self) -> answers.Load:
+    def load(self) -> Load:
         """Return how busy the server's models are just now."""
         return self._channel.ask(routes.LOAD.call())
 
-    def health(self, check: Literal["ready", "live"] = "ready") -> answers.Health:
+    def health(self, check: Literal["ready", "live"] = "ready") -> Health:
         """Return the status of a server that can work, or only answers; else raise an `OverloadedError`."""
         return self._channel.ask((routes.READY if check == "ready" else routes.LIVE).call())
 
-    def version(self) -> answers.Version:
+    def version(self) -> Version:
         """Return the versions of the server's parts."""
         return self._channel.ask(routes.VERSION.call())
 

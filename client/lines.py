@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Generic, TypeVar
 
-from refrain.client.contract.answers import Block, LineScore, Piece, StreamEnd
+from refrain.client.contract.answers.generation import Piece, StreamEnd
+from refrain.client.contract.answers.scoring import Block, LineScore
 from refrain.client.errors import ConnectionFailedError, UnexpectedAnswerError, error_of_detail
 from refrain.client.parsing import read
 

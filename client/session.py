@@ -9,7 +9,7 @@ from typing import Self, Unpack
 from refrain.client.async_channel import AsyncChannel
 from refrain.client.channel import Channel
 from refrain.client.contract import parameters, routes
-from refrain.client.contract.answers import SessionInfo, SessionNext
+from refrain.client.contract.answers.prediction import SessionInfo, SessionNext
 from refrain.client.contract.routes import Call
 from refrain.client.errors import ConnectionFailedError, NotFoundError
 

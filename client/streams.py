@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from refrain.client.contract.answers import Piece, StreamEnd
+from refrain.client.contract.answers.generation import Piece, StreamEnd
 from refrain.client.errors import ClientError
 from refrain.client.lines import LineReader, PieceReader
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from refrain.client.contract import answers
+from refrain.client.contract.answers.classification import Sentiments
+from refrain.client.contract.answers.embedding import Embeddings
+from refrain.client.contract.answers.generation import Generation, Piece
+from refrain.client.contract.answers.loaded_models import LearningCurve, Model, Models
+from refrain.client.contract.answers.prediction import Predictions, SessionInfo, SessionNext
+from refrain.client.contract.answers.scoring import Block, LineScore, Rescoring, Scores
+from refrain.client.contract.answers.service import Health, Load, Version
 
 Answer = TypeVar("Answer")
 
@@ -65,35 +71,31 @@ class Call(Generic[Answer]):
         return seconds if isinstance(seconds, int | float) else None
 
 
-GENERATE = Route("generate", "POST", "/generate", answers.Generation)
-STREAM = Route("stream", "POST", "/generate", answers.Piece, {"stream": True})
-SCORE = Route("score", "POST", "/score", answers.Scores)
-SCORE_STRIDES = Route("score_strides", "POST", "/score", answers.Block)
+GENERATE = Route("generate", "POST", "/generate", Generation)
+STREAM = Route("stream", "POST", "/generate", Piece, {"stream": True})
+SCORE = Route("score", "POST", "/score", Scores)
+SCORE_STRIDES = Route("score_strides", "POST", "/score", Block)
 SCORE_STREAM = Route(
-    "score_stream", "POST", "/score/stream", answers.Block, {"unit": "text"}, in_query=True
+    "score_stream", "POST", "/score/stream", Block, {"unit": "text"}, in_query=True
 )
 SCORE_LINES = Route(
-    "score_lines", "POST", "/score/stream", answers.LineScore, {"unit": "line"}, in_query=True
+    "score_lines", "POST", "/score/stream", LineScore, {"unit": "line"}, in_query=True
 )
-NEXT = Route("next", "POST", "/next", answers.Predictions)
-RESCORE = Route("rescore", "POST", "/rescore", answers.Rescoring)
-SENTIMENT = Route("sentiment", "POST", "/sentiment", answers.Sentiments)
-EMBED = Route("embed", "POST", "/embed", answers.Embeddings)
-SESSION = Route("session", "POST", "/sessions", answers.SessionInfo, is_pure=False)
-SESSION_APPEND = Route(
-    "append", "POST", "/sessions/{session}/append", answers.SessionInfo, is_pure=False
-)
-SESSION_NEXT = Route("next", "POST", "/sessions/{session}/next", answers.SessionNext)
+NEXT = Route("next", "POST", "/next", Predictions)
+RESCORE = Route("rescore", "POST", "/rescore", Rescoring)
+SENTIMENT = Route("sentiment", "POST", "/sentiment", Sentiments)
+EMBED = Route("embed", "POST", "/embed", Embeddings)
+SESSION = Route("session", "POST", "/sessions", SessionInfo, is_pure=False)
+SESSION_APPEND = Route("append", "POST", "/sessions/{session}/append", SessionInfo, is_pure=False)
+SESSION_NEXT = Route("next", "POST", "/sessions/{session}/next", SessionNext)
 SESSION_CLOSE = Route("close", "DELETE", "/sessions/{session}", type(None), is_pure=False)
-MODELS = Route("models", "GET", "/models", answers.Models)
-MODEL = Route("model", "GET", "/models/{name}", answers.Model)
-LEARNING_CURVE = Route(
-    "learning_curve", "GET", "/models/{name}/learning-curve", answers.LearningCurve
-)
-LOAD = Route("load", "GET", "/load", answers.Load)
-LIVE = Route("health", "GET", "/health/live", answers.Health, is_retried=False)
-READY = Route("health", "GET", "/health/ready", answers.Health, is_retried=False)
-VERSION = Route("version", "GET", "/version", answers.Version)
+MODELS = Route("models", "GET", "/models", Models)
+MODEL = Route("model", "GET", "/models/{name}", Model)
+LEARNING_CURVE = Route("learning_curve", "GET", "/models/{name}/learning-curve", LearningCurve)
+LOAD = Route("load", "GET", "/load", Load)
+LIVE = Route("health", "GET", "/health/live", Health, is_retried=False)
+READY = Route("health", "GET", "/health/ready", Health, is_retried=False)
+VERSION = Route("version", "GET", "/version", Version)
 
 ROUTES: tuple[Route[Any], ...] = (
     GENERATE,

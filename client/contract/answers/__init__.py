@@ -1,0 +1,1 @@
+"""What the routes answer. Fields have the names of the HTTP contract; log-probabilities are natural logarithms."""
