@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from refrain.cli.answers.protocol import Answer, Answers
-from refrain.cli.options.answers import num_threads_of, only
+from refrain.cli.options.answers import only
 from refrain.cli.options.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
+from refrain.cli.options.processor import num_threads_of
 from refrain.cli.options.settings import read_settings
 from refrain.inference.local import LocalClassifier, LocalModel
 from refrain.inference.operations.embedding import Pooling

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from refrain.cli.options.answers import (
-    add_folder_option,
-    add_precision_option,
-    add_threads_option,
-    num_threads_of,
-)
+from refrain.cli.options.answers import add_folder_option, add_precision_option
+from refrain.cli.options.processor import add_threads_option, machine, num_threads_of
 from refrain.cli.output import write_json
 
 if TYPE_CHECKING:
@@ -92,27 +85,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json({**about, "figures": [asdict(figure) for figure in figures]})
     return 0
-
-
-def machine(num_threads: int) -> dict[str, str]:
-    """Describe where this runs."""
-    import torch
-
-    from refrain.models.native.step.library import best_variant
-
-    return {
-        "processor": _processor(),
-        "threads": f"{num_threads} of {os.cpu_count()} threads",
-        "kernels": f"{best_variant()} kernels",
-        "torch": f"torch {torch.__version__}",
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def measurements(model: LocalModel) -> list[Callable[[], Figure]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from refrain.cli.options.study import add_number, add_numbers, add_seeds, add_text_source
 
 if TYPE_CHECKING:
     from refrain.training.data.corpus import TextCorpus
@@ -96,10 +97,10 @@ def _add_study(
 
 
 def _add_gradients(parser: argparse.ArgumentParser) -> None:
-    _add_text(parser, "tang")
-    _add_number(parser, "--distance", 100, "how many characters to look back")
-    _add_number(parser, "--steps", 500, "updates of training", least=0)
-    _add_seeds(parser, (0, 1))
+    add_text_source(parser, "tang")
+    add_number(parser, "--distance", 100, "how many characters to look back")
+    add_number(parser, "--steps", 500, "updates of training", least=0)
+    add_seeds(parser, (0, 1))
     parser.set_defaults(
         measure=lambda study, asked: study.measure(
             _corpus(asked), distance=asked.distance, num_steps=asked.steps, seeds=asked.seeds
@@ -109,11 +110,11 @@ def _add_gradients(parser: argparse.ArgumentParser) -> None:
 
 def _add_copy(parser: argparse.ArgumentParser) -> None:
     lags = (2, 5, 10, 20, 40, 80)
-    _add_numbers(parser, "--lags", lags, "blank steps between reading and repeating")
-    _add_number(parser, "--symbols", 2, "symbols to remember")
-    _add_number(parser, "--steps", 800, "updates of each run")
-    _add_number(parser, "--parameters", 20_000, "size of the recurrent layer")
-    _add_seeds(parser, (0, 1))
+    add_numbers(parser, "--lags", lags, "blank steps between reading and repeating")
+    add_number(parser, "--symbols", 2, "symbols to remember")
+    add_number(parser, "--steps", 800, "updates of each run")
+    add_number(parser, "--parameters", 20_000, "size of the recurrent layer")
+    add_seeds(parser, (0, 1))
     parser.set_defaults(
         measure=lambda study, asked: study.measure(
             lags=asked.lags,
@@ -126,11 +127,11 @@ def _add_copy(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bptt(parser: argparse.ArgumentParser) -> None:
-    _add_number(parser, "--lag", 8, "steps after which a symbol is to be echoed")
-    _add_number(parser, "--hidden-size", 64, "width of the hidden layer")
-    _add_number(parser, "--steps", 300, "updates of training", least=0)
-    _add_number(parser, "--longest", 24, "longest truncation that is tried")
-    _add_seeds(parser, (0, 1, 2))
+    add_number(parser, "--lag", 8, "steps after which a symbol is to be echoed")
+    add_number(parser, "--hidden-size", 64, "width of the hidden layer")
+    add_number(parser, "--steps", 300, "updates of training", least=0)
+    add_number(parser, "--longest", 24, "longest truncation that is tried")
+    add_seeds(parser, (0, 1, 2))
     parser.set_defaults(
         measure=lambda study, asked: study.measure(
             lag=asked.lag,
@@ -143,18 +144,18 @@ def _add_bptt(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_word_order(parser: argparse.ArgumentParser) -> None:
-    _add_number(parser, "--steps", 600, "updates of each run")
-    _add_seeds(parser, (0, 1, 2))
+    add_number(parser, "--steps", 600, "updates of each run")
+    add_seeds(parser, (0, 1, 2))
     parser.set_defaults(
         measure=lambda study, asked: study.measure(num_steps=asked.steps, seeds=asked.seeds)
     )
 
 
 def _add_tokenizers(parser: argparse.ArgumentParser) -> None:
-    _add_text(parser, "chinese-review-texts")
-    _add_number(parser, "--characters", 400_000, "characters that each network reads")
-    _add_number(parser, "--vocabulary", 8_000, "most tokens of words and byte pairs")
-    _add_seeds(parser, (0,))
+    add_text_source(parser, "chinese-review-texts")
+    add_number(parser, "--characters", 400_000, "characters that each network reads")
+    add_number(parser, "--vocabulary", 8_000, "most tokens of words and byte pairs")
+    add_seeds(parser, (0,))
     parser.set_defaults(
         measure=lambda study, asked: study.measure(
             _corpus(asked),
@@ -163,57 +164,6 @@ def _add_tokenizers(parser: argparse.ArgumentParser) -> None:
             seeds=asked.seeds,
         )
     )
-
-
-def _add_text(parser: argparse.ArgumentParser, dataset: str) -> None:
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--dataset", default=dataset, help=f"a corpus of `refrain datasets` (default: {dataset})"
-    )
-    source.add_argument("--text", type=Path, help="your own UTF-8 text file in its place")
-    parser.add_argument(
-        "--data", type=Path, help="the folder of the corpora (default: REFRAIN_DATA)"
-    )
-
-
-def _add_number(
-    parser: argparse.ArgumentParser, flag: str, default: int, text: str, *, least: int = 1
-) -> None:
-    parser.add_argument(
-        flag,
-        type=whole_number(least),
-        default=default,
-        metavar="N",
-        help=f"{text} (default: {default:,})",
-    )
-
-
-def _add_numbers(
-    parser: argparse.ArgumentParser, flag: str, default: Sequence[int], text: str, least: int = 1
-) -> None:
-    parser.add_argument(
-        flag,
-        type=whole_number(least),
-        nargs="+",
-        default=default,
-        metavar="N",
-        help=f"{text} (default: {' '.join(map(str, default))})",
-    )
-
-
-def _add_seeds(parser: argparse.ArgumentParser, default: Sequence[int]) -> None:
-    _add_numbers(parser, "--seeds", default, "one run each; figures are their means", least=0)
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers that are at least `least`."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
-        return int(text)
-
-    return read
 
 
 def _corpus(asked: argparse.Namespace) -> TextCorpus:

@@ -14,7 +14,7 @@ class FilterProgress:
     Parameters
     ----------
     num_bytes
-        Of the whole input; None where nobody knows.
+        Of the whole input; None where that is unknown.
     """
 
     def __init__(self, num_bytes: int | None) -> None:
@@ -24,7 +24,7 @@ class FilterProgress:
         self.num_tokens = 0
 
     def advance(self, position: int, num_tokens: int) -> None:
-        """Count a document; `position` is the place in the input that has been reached."""
+        """Count a document; `position` is how many bytes of the input have been read."""
         self.num_documents += 1
         self.num_tokens += num_tokens
         self._bar.set_postfix_str(self.speed(), refresh=False)
@@ -35,11 +35,11 @@ class FilterProgress:
         seconds = max(time.monotonic() - self._start, 1e-9)
         return f"{self.num_documents / seconds:,.0f} documents/s, {self.num_tokens / seconds:,.0f} tokens/s"
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """Write a line beside the bar."""
         self._bar.clear()
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()

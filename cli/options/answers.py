@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from refrain.cli.documents.texts import InputError
+from refrain.cli.options.processor import add_threads_option
 from refrain.models.errors import InvalidParameterError
 from refrain.models.native.step.sampling import PARAMETERS
 
@@ -46,17 +46,6 @@ def add_precision_option(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "int8", "bf16", "fp32"),
         default="auto",
         help="numbers to compute with in this process (default: auto, int8 where it is fast)",
-    )
-
-
-def add_threads_option(parser: argparse.ArgumentParser) -> None:
-    """Describe how many threads share a step."""
-    parser.add_argument(
-        "--num-threads",
-        type=int,
-        default=0,
-        metavar="THREADS",
-        help="threads of one step (default: as many as there are processors)",
     )
 
 
@@ -100,19 +89,6 @@ def _with_flag(message: str, param: str | None) -> str:
     if message.startswith(f"{param} "):
         return flag + message.removeprefix(param)
     return f"{flag}: {message}"
-
-
-def num_threads_of(options: argparse.Namespace) -> int:
-    """Return the threads of a step.
-
-    Raises
-    ------
-    InputError
-        If there are to be less than none.
-    """
-    if options.num_threads < 0:
-        raise InputError(f"--num-threads: at least 1, not {options.num_threads}")
-    return options.num_threads or len(os.sched_getaffinity(0))
 
 
 def only(values: dict[str, Any], *names: str) -> dict[str, Any]:

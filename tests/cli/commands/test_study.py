@@ -52,4 +52,4 @@ def test_a_corpus_that_is_not_there_says_how_to_get_it(tmp_path, capsys) -> None
 def test_a_count_must_be_a_whole_number(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["study", "copy", "--lags", "0"])
-    assert "no whole number from 1 on" in capsys.readouterr().err
+    assert "must be a whole number, 1 or more" in capsys.readouterr().err

@@ -3,15 +3,10 @@
 import gzip
 import json
 import os
-import threading
-import tracemalloc
 
 import pytest
 
-from refrain.cli.commands import filter_documents
-from refrain.cli.commands.filter_documents import measured
-from refrain.cli.documents import document_files
-from refrain.cli.documents.document_files import Document, DocumentFile
+from refrain.cli.documents import document_file, document_filter
 from refrain.cli.main import main
 from refrain.inference.local import LocalModel
 
@@ -27,11 +22,11 @@ DOCUMENTS = [
 
 @pytest.fixture
 def filtering(checkpoints, capsys):
-    """Run `refrain filter` over the tiny checkpoints; gives what it said."""
+    """Run `refrain filter` over the tiny checkpoints; return what it reports."""
 
     def run(*arguments: object, status: int = 0) -> str:
-        told = [str(argument) for argument in arguments]
-        assert main(["filter", *told, "--models", str(checkpoints)]) == status
+        given = [str(argument) for argument in arguments]
+        assert main(["filter", *given, "--models", str(checkpoints)]) == status
         return capsys.readouterr().err
 
     return run
@@ -39,7 +34,7 @@ def filtering(checkpoints, capsys):
 
 @pytest.fixture
 def perplexities(checkpoints):
-    """What the model says of each document."""
+    """The perplexity of each document."""
     model = LocalModel(checkpoints / "english")
     return [model.score(text.removesuffix("\r")).perplexity for text in DOCUMENTS]
 
@@ -55,15 +50,15 @@ def test_documents_up_to_a_perplexity_are_kept_as_they_were(
     filtering, source, tmp_path, perplexities
 ) -> None:
     limit = sorted(filter(None, perplexities))[2]
-    said = filtering(source, tmp_path / "out.txt", "--max-perplexity", repr(limit))
+    report = filtering(source, tmp_path / "out.txt", "--max-perplexity", repr(limit))
     kept = [t for t, p in zip(DOCUMENTS, perplexities, strict=True) if p and p <= limit]
     assert len(kept) == 3
     lines = source.read_bytes().splitlines(keepends=True)
     assert (tmp_path / "out.txt").read_bytes() == b"".join(
         line for line in lines if line.rstrip(b"\n").decode() in kept
     )
-    assert "6 documents" in said
-    assert "kept 3 (50.0%)" in said
+    assert "6 documents" in report
+    assert "kept 3 (50.0%)" in report
 
 
 def test_scores_are_those_of_the_score_route(filtering, source, tmp_path, url) -> None:
@@ -120,7 +115,7 @@ BAD = [
 def test_a_bad_line_is_named_or_skipped(
     filtering, tmp_path, monkeypatch, line, unit, message
 ) -> None:
-    monkeypatch.setattr(document_files, "MAX_LINE", 100)
+    monkeypatch.setattr(document_file, "MAX_LINE", 100)
     good = b'{"text": "The cat"}\n' if unit == "jsonl" else b"The cat\n"
     source, output, scores = tmp_path / "in", tmp_path / "out", tmp_path / "scores"
     source.write_bytes(good + line + b"\n" + good)
@@ -155,18 +150,6 @@ def test_a_pipe_is_read_as_standard_input_is(filtering, tmp_path) -> None:
     assert (tmp_path / "out.txt").read_bytes() == documents
 
 
-def test_a_named_pipe_is_not_opened_before_it_is_read(tmp_path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    made = []
-    making = threading.Thread(
-        target=lambda: made.append(DocumentFile(pipe, "line", "text")), daemon=True
-    )
-    making.start()
-    making.join(10)  # opening it would wait for who writes
-    assert made
-
-
 def test_a_file_with_fewer_lines_at_its_second_reading_is_refused(
     filtering, source, tmp_path, monkeypatch
 ) -> None:
@@ -176,9 +159,9 @@ def test_a_file_with_fewer_lines_at_its_second_reading_is_refused(
         os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
         return 1e9
 
-    monkeypatch.setattr(filter_documents, "_threshold", join_lines)
-    said = filtering(source, tmp_path / "out.txt", "--keep-best", "0.5", status=2)
-    assert "changed while it was read" in said
+    monkeypatch.setattr(document_filter, "_threshold", join_lines)
+    report = filtering(source, tmp_path / "out.txt", "--keep-best", "0.5", status=2)
+    assert "changed while it was read" in report
     assert not (tmp_path / "out.txt").exists()
 
 
@@ -189,7 +172,7 @@ def test_an_interrupted_run_leaves_no_half_file(filtering, source, tmp_path, mon
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(filter_documents.FilterProgress, "advance", stop)
+    monkeypatch.setattr(document_filter.FilterProgress, "advance", stop)
     filtering(source, output, "--max-perplexity", "9", status=130)
     assert output.read_text() == "what was there before"
     assert len(list(tmp_path.iterdir())) == 2
@@ -214,50 +197,9 @@ def test_an_interrupted_run_leaves_no_half_file(filtering, source, tmp_path, mon
         (["cut.gz", "--max-perplexity", "5"], "no whole gzip file"),
     ],
 )
-def test_what_cannot_be_done_is_said(filtering, source, monkeypatch, flags, message) -> None:
+def test_what_cannot_be_done_is_refused_with_a_reason(
+    filtering, source, monkeypatch, flags, message
+) -> None:
     monkeypatch.chdir(source.parent)
     (source.parent / "cut.gz").write_bytes(gzip.compress(b"The cat\n" * 9)[:-9])
     assert message in filtering(*flags, status=2)
-
-
-def test_a_very_long_document_takes_little_memory_and_keeps_others_going(checkpoints) -> None:
-    model = LocalModel(checkpoints / "english")
-    text = "The old cat sat on the mat." * 4_000
-    short = Document(2, b"The dog\n", "The dog")
-    taken = 0
-
-    def documents():
-        nonlocal taken
-        yield Document(1, text.encode(), text)
-        for _ in range(500):
-            taken += 1
-            yield short
-
-    next(iter(model.score_all(["The dog"])))
-    tracemalloc.start()
-    found = measured(model, documents(), count_end=False)
-    _, score = next(found)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert score.num_tokens == 32_000
-    assert score == next(model.score_all([text]))
-    assert taken == 500
-    assert peak < 60 * len(text)
-    assert len({each.log_likelihood for _, each in found}) == 1
-
-
-def test_documents_wait_only_as_far_as_memory_allows(checkpoints, monkeypatch) -> None:
-    monkeypatch.setattr(filter_documents, "MAX_BYTES_AHEAD", 1_000)
-    model = LocalModel(checkpoints / "english", max_slots=2)
-    taken = 0
-
-    def documents():
-        nonlocal taken
-        for number, text in enumerate(["The old cat. " * 400, *["A lovely day! " * 10] * 60]):
-            taken += 1
-            yield Document(number, text.encode(), text)
-
-    found = measured(model, documents(), count_end=False)
-    next(found)
-    assert taken < 5
-    assert sum(1 for _ in found) == 60

@@ -1,22 +1,20 @@
-"""Files of documents, one a line: plain text, or JSON with the text in a field; gzip where the name ends in .gz."""
+"""Documents as they are read, one a line: plain text, or JSON with the text in a field; gzip for names in .gz."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
+from refrain.cli.documents.paths import STANDARD, is_special, refuse_zstandard
 from refrain.cli.documents.texts import MAX_LINE, InputError, decoded
 
 Unit = Literal["line", "jsonl"]
-STANDARD = Path("-")
 
 
 @dataclass(frozen=True)
@@ -147,87 +145,3 @@ def _whole_lines(stream: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
         while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
             rest = stream.readline(MAX_LINE + 1)
         yield line
-
-
-class OutputFile:
-    """A file that is there whole or not at all: written beside its place, and moved there at the end.
-
-    What is no regular file, such as a pipe, is written to as it is; "-" is standard output.
-    """
-
-    def __init__(self, path: Path) -> None:
-        refuse_zstandard(path)
-        self._path = path
-        self._partial: Path | None = None
-        try:
-            if path == STANDARD:
-                self._raw: BinaryIO = sys.stdout.buffer
-            elif is_special(path):
-                self._raw = path.open("wb")
-            else:
-                self._partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-                self._raw = self._partial.open("wb")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-        self._stream: BinaryIO | gzip.GzipFile = self._raw
-        if path.suffix == ".gz":
-            self._stream = gzip.GzipFile("", "wb", compresslevel=6, fileobj=self._raw, mtime=0)
-
-    def write(self, line: bytes) -> None:
-        """Add a line."""
-        self._stream.write(line)
-
-    def __enter__(self) -> OutputFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            if self._raw is not sys.stdout.buffer:
-                self._raw.close()
-            if self._partial:
-                self._partial.unlink(missing_ok=True)
-
-    def _finish(self) -> None:
-        if self._stream is not self._raw:
-            self._stream.close()
-        self._raw.flush()
-        if self._partial:
-            os.fsync(self._raw.fileno())
-            os.replace(self._partial, self._path)
-
-
-def is_special(path: Path) -> bool:
-    """Return whether something is there that is no regular file, such as a pipe."""
-    return path.exists() and not path.is_file()
-
-
-def is_same_place(one: Path, other: Path) -> bool:
-    """Return whether what is written to two paths comes to one place; a terminal or another device may take both."""
-    if one == other:
-        return True
-    one, other = (Path("/dev/stdout") if path == STANDARD else path for path in (one, other))
-    if one.exists() and other.exists():
-        return one.samefile(other) and not one.is_char_device()
-    return one.resolve() == other.resolve()
-
-
-def refuse_zstandard(path: Path) -> None:
-    """Refuse what Python cannot read by itself.
-
-    Raises
-    ------
-    InputError
-        For a name that ends in .zst.
-    """
-    if path.suffix == ".zst":
-        raise InputError(
-            f"{path}: Zstandard is not read here; pipe it: zstd -dc {path.name} | refrain filter - ... | zstd"
-        )
