@@ -34,32 +34,37 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe what is measured, and with which adaptation methods."""
     parser.add_argument("checkpoint", type=Path, help="a checkpoint's folder")
     parser.add_argument(
         "--data",
         type=Path,
         help="the folder of the corpora (default: REFRAIN_DATA), or a UTF-8 text file: the one that the "
-        "checkpoint was trained on is split as it was then, another is read as one text",
+        "checkpoint was trained on is split as it was then; any other is read as one text",
     )
     parser.add_argument(
         "--update-card",
         action="store_true",
-        help="write the figures to the checkpoint's card; those of other models stay",
+        help="write the metrics to the checkpoint's card; those of other models stay",
     )
     parser.add_argument(
         "--with",
-        dest="helps",
+        dest="methods",
         nargs="+",
         default=[],
         choices=("kneser-ney", "cache", "dynamic"),
-        help="measure also with help fitted on validation: mixed with a Kneser-Ney 5-gram, with a neural cache, or "
-        "with weights that learn from what they have read (dynamic evaluation)",
+        help="measure also with adaptation methods, fitted on validation: interpolation with a Kneser-Ney 5-gram, a "
+        "neural cache, or weights that go on learning from what they read (dynamic evaluation)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print a table beside the card's figures."""
+    """Measure, and print a table beside the metrics of the card."""
     from refrain.models.checkpoint import load_checkpoint
     from refrain.training.data.corpus import TextCorpus
     from refrain.training.data.datasets import is_own_text
@@ -69,12 +74,10 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(options.checkpoint)
     file = TextFile.scan(options.data) if options.data and options.data.is_file() else None
     if file and not is_own_text(checkpoint.card, file):
-        foreign = f"{options.data} is not what {checkpoint.name} was trained on"
-        if options.helps or options.update_card:
-            raise InputError(
-                f"{foreign}: --with is fitted on that, and a card has the figures of that"
-            )
-        print(f"{foreign}: it is read as one text", file=sys.stderr)
+        foreign = f"{checkpoint.name} was not trained on {options.data}"
+        if options.methods or options.update_card:
+            raise InputError(f"{foreign}; --with and --update-card need the corpus of its training")
+        print(f"{foreign}; the file is read as one text", file=sys.stderr)
         whole = TextCorpus(documents={"test": [file.read()]}, unit="documents")
         metrics = evaluate_checkpoint(checkpoint, whole, ("test",))
         print(HEAD)
@@ -100,11 +103,11 @@ def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile
         if file
         else corpus_of(card, options.data, os.environ)
     )
-    helped = measure_with(checkpoint, as_text(corpus), options.helps) if options.helps else ()
+    adapted = measure_with(checkpoint, as_text(corpus), options.methods) if options.methods else ()
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     measured: list[Metric] = []
     print(HEAD)
-    for metrics in chain((evaluate_checkpoint(checkpoint, corpus),), helped):
+    for metrics in chain((evaluate_checkpoint(checkpoint, corpus),), adapted):
         _show(metrics, published)
         measured += metrics
         if options.update_card:
@@ -112,11 +115,11 @@ def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile
 
 
 def _show(metrics: Sequence[Metric], card: Mapping[tuple[str, str, str], float]) -> None:
-    """Print figures beside those of a card."""
+    """Print metrics beside those of a card."""
     for metric in metrics:
-        said = card.get((metric.name, metric.split, metric.model))
+        published = card.get((metric.name, metric.split, metric.model))
         name = f"{metric.name} ({metric.model})" if metric.model else metric.name
         print(
-            f"{metric.split:12} {metric.value:10.5g} {'-' if said is None else f'{said:.5g}':>10}  {name}",
+            f"{metric.split:12} {metric.value:10.5g} {'-' if published is None else f'{published:.5g}':>10}  {name}",
             flush=True,
         )
