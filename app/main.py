@@ -11,19 +11,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from fastapi import FastAPI
-from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 
-from refrain.app.api.http.disconnect import ClientLeftError
 from refrain.app.api.http.edge import EdgeMiddleware, Listener
 from refrain.app.api.http.errors import CODES, install_error_handlers
 from refrain.app.api.http.reports import RequestCounts, log_request
+from refrain.app.api.http.router import leave_out_validation_errors
 from refrain.app.api.observe import metrics
 from refrain.app.api.observe.tracing import Tracing, describe_span, make_tracing
 from refrain.app.api.routes import (
@@ -91,11 +88,10 @@ def assemble(
     app.state.registry = registry
     app.state.request_timeout = settings.request_timeout
     _include_routes(app, serving, device)
-    app.add_exception_handler(ClientLeftError, _client_left)
     install_error_handlers(app)
-    _watch(app, serving, tracing)
+    _observe(app, serving, tracing)
     _admit_origins(app, settings.cors_origins)
-    _describe_refusals(app)
+    leave_out_validation_errors(app)
     return app
 
 
@@ -130,7 +126,7 @@ def _include_routes(app: FastAPI, serving: Serving, device: str) -> None:
     page.add_page(app)
 
 
-def _watch(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:
+def _observe(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:
     """Limit, count, log and trace every request, and show the metrics."""
     counts = RequestCounts(serving.registry.models, CODES)
     listeners: list[Listener] = [counts.count, log_request]
@@ -138,7 +134,7 @@ def _watch(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:
     app.include_router(engine_load.make_router(serving.registry))
     if tracing:
         listeners.append(describe_span)
-        tracing.watch(app)
+        tracing.instrument(app)
     app.add_middleware(
         EdgeMiddleware,
         listeners=listeners,
@@ -148,7 +144,7 @@ def _watch(app: FastAPI, serving: Serving, tracing: Tracing | None) -> None:
 
 
 def _admit_origins(app: FastAPI, named: str) -> None:
-    """Allow pages of other origins to ask from a browser; without cookies, which no route reads."""
+    """Allow pages of other origins to send requests from a browser; without cookies, which no route reads."""
     origins = [origin.strip().rstrip("/") for origin in named.split(",") if origin.strip()]
     app.state.cors_origins = origins
     if origins:
@@ -187,23 +183,3 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))
         logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)
     return Registry(loaded, [name.strip() for name in settings.preferred_models.split(",")])
-
-
-async def _client_left(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)
-
-
-def _describe_refusals(app: FastAPI) -> None:
-    """Take FastAPI's own 422 out of the description: every fault in a body is a 400 here."""
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        schema = describe()
-        for path in schema["paths"].values():
-            for operation in path.values():
-                operation["responses"].pop("422", None)
-        for name in ("HTTPValidationError", "ValidationError"):
-            schema.get("components", {}).get("schemas", {}).pop(name, None)
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -90,7 +90,7 @@ class ModelsByName(dict[str, Loaded]):
         known = ", ".join(self) or "none"
         near = get_close_matches(name[:100], self, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UnknownModelError(f"no model named {name!r}; {hint}loaded are: {known}")
+        raise UnknownModelError(f"no model named {name!r}; {hint}loaded: {known}")
 
 
 class Registry:
@@ -153,7 +153,5 @@ class Registry:
         caller.stats.note_model(name)
         if not isinstance(found, kind):
             known = ", ".join(languages) or "none"
-            raise WrongTaskError(
-                f"{name} is no {kind.called}; this route takes one, and loaded are: {known}"
-            )
+            raise WrongTaskError(f"this route takes a {kind.called}, not {name}; loaded: {known}")
         return found

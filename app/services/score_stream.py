@@ -11,24 +11,22 @@ from typing import Literal, NamedTuple, TypeVar
 
 from refrain.app.services.registry import LoadedLanguageModel
 from refrain.app.services.serving import Asked, Serving, map_texts
+from refrain.app.services.text_chunks import chained, lines_of, settled_parts
 from refrain.app.settings import Settings
 from refrain.inference.drivers.engine_thread import Caller
 from refrain.inference.engine.request import TextState, require_open
-from refrain.inference.errors import QueueFullError, TextTooLongError
+from refrain.inference.errors import QueueFullError
 from refrain.inference.operation import Operation
 from refrain.inference.operations.encoding import encode
 from refrain.inference.operations.scoring import ScoreParams, TextScore, score_ids, score_text
 from refrain.models.errors import InvalidParameterError
 from refrain.models.native.step.sequence import Want
-from refrain.models.text.text_borders import split_tail
 
 R = TypeVar("R")
 Unit = Literal["text", "line"]
 LINES_AT_ONCE = 32
 """Lines that are scored together: half of the slots, so that others are served beside them."""
 PAUSE_SECONDS = 0.05
-BLOCK = 16_384
-"""Characters that are looked at together: where a text is cut depends on it alone, and not on how it arrives."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class ScoreStream:
         ids: list[int] = []
         ends: list[int] = []  # where each token ends in the text
         num_characters = 0
-        async for part in self._settled():
+        async for part in settled_parts(self.chunks, tokenizer):
             [encoding] = await map_texts(encode, tokenizer, [part])
             ids += encoding.ids
             ends += [num_characters + end for _, end in encoding.offsets]
@@ -106,19 +104,6 @@ class ScoreStream:
         score = await self._go_on(score, ids, num_characters)
         state = score.state if self.params.wants_state else None
         yield Progress(replace(score, state=state), is_final=True)
-
-    async def _settled(self) -> AsyncIterator[str]:
-        """Yield the text in parts whose tokens nothing to come can change; the last is the word under way."""
-        tokenizer = self.loaded.model.tokenizer
-        held = tail = ""
-        async for chunk in self.chunks:
-            held += chunk
-            while len(held) >= BLOCK:
-                settled, tail = split_tail(tokenizer, tail + held[:BLOCK])
-                held = held[BLOCK:]
-                yield settled
-        for part in split_tail(tokenizer, tail + held):
-            yield part
 
     async def _go_on(self, before: TextScore, ids: Sequence[int], num_characters: int) -> TextScore:
         """Return the score of a text, and its state, when more of its tokens are read: of so many characters in all."""
@@ -153,9 +138,9 @@ class ScoreStream:
         self, tasks: asyncio.Queue[asyncio.Task[LineScore] | None], room: asyncio.Semaphore
     ) -> None:
         """Begin to score each line that arrives; what is wrong with the stream comes after the lines before it."""
-        number = 0
+        number, limit = 0, self.settings.max_body_bytes
         try:
-            async with aclosing(self._split()) as lines:
+            async with aclosing(lines_of(self.chunks, limit)) as lines:
                 async for line in lines:
                     await room.acquire()
                     number += 1
@@ -163,24 +148,11 @@ class ScoreStream:
         finally:
             tasks.put_nowait(None)
 
-    async def _split(self) -> AsyncGenerator[str, None]:
-        rest, limit = "", self.settings.max_body_bytes
-        async for chunk in self.chunks:
-            *lines, rest = (rest + chunk).split("\n")
-            for line in lines:
-                yield line.removesuffix("\r")
-            if len(rest) > limit:
-                raise TextTooLongError(f"a line has over {limit:,} characters", "line")
-        if rest:
-            yield rest
-
     async def _score_line(self, number: int, line: str) -> LineScore:
         model, limit = self.loaded.model, self.settings.max_score_tokens
-        params = ScoreParams(count_end=self.params.count_end)
+        params, tokenizer = ScoreParams(count_end=self.params.count_end), model.tokenizer
         try:
-            [encoding] = await map_texts(
-                encode, model.tokenizer, [line], max_tokens=limit, param="line"
-            )
+            [encoding] = await map_texts(encode, tokenizer, [line], max_tokens=limit, param="line")
         except InvalidParameterError as error:
             return LineScore(number, error)
         score = await self._run(lambda: score_text(model, line, encoding, params))
@@ -195,12 +167,5 @@ async def open_stream(
     loaded, start = serving.find(asked, first)
     require_open(start)
     loaded.driver.admit(1)
-    return ScoreStream(
-        loaded, _chained(first, chunks), start, asked.caller, params, serving.settings
-    )
-
-
-async def _chained(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+    text = chained(first, chunks)
+    return ScoreStream(loaded, text, start, asked.caller, params, serving.settings)

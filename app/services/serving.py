@@ -40,7 +40,7 @@ async def map_texts(
 
 
 class Asked(NamedTuple):
-    """Who asks, of which model, from which state on, as far as the request says so."""
+    """Who asks, of which model, from which state on, as far as the request names them."""
 
     caller: Caller
     model: str | None = None
@@ -61,7 +61,7 @@ class Serving:
         Raises
         ------
         InvalidParameterError
-            If the state is none of this service.
+            If this service did not sign the state.
         StaleStateError
             If it came from another model, version or precision.
         UnknownModelError, WrongTaskError
@@ -77,7 +77,7 @@ class Serving:
     def with_state(
         self, values: dict[str, object], loaded: LoadedLanguageModel, state: TextState | None
     ) -> dict[str, object]:
-        """Return an answer with the state that goes with it, signed; as it is where there is none."""
+        """Return an answer with its state, signed; unchanged where there is none."""
         if state is None:
             return values
         return {**values, "state": self.states.encode(loaded.model, state)}

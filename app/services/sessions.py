@@ -48,19 +48,18 @@ class SessionService:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
     async def open(self, asked: Asked, text: str, *, adaptive: bool) -> Session:
-        """Begin a text, or go on from a state; an adaptive one makes words that it has had likelier.
+        """Begin a text, or go on from a state; an adaptive one makes words that it has seen likelier.
 
         Raises
         ------
         RefrainError
-            For an unknown model, a state that is none of it, too long a text, too many sessions, or a model that
+            For an unknown model, a state of another one, too long a text, too many sessions, or a model that
             cannot adapt.
         """
         self._expire()
-        if len(self._sessions) >= self._serving.settings.max_sessions:
-            raise TooManySessionsError(
-                f"{len(self._sessions)} sessions are open; close some, or come back later"
-            )
+        num_open = len(self._sessions)
+        if num_open >= self._serving.settings.max_sessions:
+            raise TooManySessionsError(f"{num_open} sessions are open; close one, or retry later")
         loaded, start = self._serving.find(asked, text)
         cache = self._new_cache(loaded) if adaptive else None
         growing, owner = GrowingText(start, cache=cache), asked.caller.name
@@ -85,7 +84,7 @@ class SessionService:
         session = self._sessions.get(session_id)
         if session is None or session.owner != caller.name:
             raise UnknownSessionError(
-                f"no session {session_id[:40]!r}: it was closed, has expired, or never was; open a new one",
+                f"no session {session_id[:40]!r}: it was closed, has expired, or never existed; open a new one",
                 "session",
             )
         caller.stats.note_model(session.loaded.name)
@@ -107,10 +106,8 @@ class SessionService:
         session = self.get(session_id, caller)
         async with session.lock:
             model, text = session.loaded.model, session.text
-            limit = self._serving.settings.max_prompt_tokens
-            tail = read_prompt(
-                model.tokenizer, text.tail, text.state, max_tokens=limit, param="prefix"
-            )
+            tokenizer, limit = model.tokenizer, self._serving.settings.max_prompt_tokens
+            tail = read_prompt(tokenizer, text.tail, text.state, max_tokens=limit, param="prefix")
             operation = predict_next(model, tail, query, text.cache_view)
             found = await session.loaded.driver.run(operation, caller)
         return session, found
@@ -134,7 +131,7 @@ class SessionService:
         num_bytes = sum(NeuralCache.num_bytes(each.config, each.size) for each in caches if each)
         if num_bytes > self._serving.settings.session_cache_bytes:
             raise TooManySessionsError(
-                "the memory of adaptive sessions is full; close some, or open one that does not adapt"
+                "adaptive sessions have no memory left; close one, or open one that is not adaptive"
             )
         return cache
 

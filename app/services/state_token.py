@@ -25,7 +25,7 @@ _HEAD = struct.Struct("<B16sqBB")
 
 @dataclass(frozen=True)
 class SignedState:
-    """A state that this service, or a replica of it, has signed, for a version of a model."""
+    """A state that this service, or a replica of it, has signed, for one version of a model."""
 
     model_name: str
     version: bytes
@@ -42,7 +42,7 @@ class SignedState:
         is_whole = len(self.state.packed) == model.shape.state_bytes
         if self.version != model.version or not is_whole:
             raise StaleStateError(
-                f"the state is of another version of {self.model_name}, or of another precision; "
+                f"the state belongs to another version or precision of {self.model_name}; "
                 "send the text instead",
                 "state",
             )
@@ -55,14 +55,14 @@ class StateTokens:
     Parameters
     ----------
     secret
-        What replicas share whose tokens are to fit one another.
+        What replicas share that accept each other's tokens.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def encode(self, model: TextModel, state: TextState) -> str:
-        """Return a state to carry away."""
+        """Encode a state as a signed token."""
         name = model.name.encode()
         head = _HEAD.pack(FORMAT, model.version, state.position, len(name), len(state.unread))
         unread = struct.pack(f"<{len(state.unread)}i", *state.unread)
@@ -83,8 +83,7 @@ class StateTokens:
         body, signature = signed[:-SIGNATURE_BYTES], signed[-SIGNATURE_BYTES:]
         if len(body) < _HEAD.size or not hmac.compare_digest(self._sign(body), signature):
             raise InvalidParameterError(
-                "the state was cut, changed, or signed by another server; replicas share states if they "
-                "share REFRAIN_STATE_SECRET",
+                "the state was cut, changed, or signed by another server; replicas must share REFRAIN_STATE_SECRET",
                 "state",
             )
         if body[0] != FORMAT:
@@ -107,4 +106,4 @@ def _decode(token: str) -> bytes:
     try:
         return base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
     except ValueError as error:
-        raise InvalidParameterError("the state is no state token", "state") from error
+        raise InvalidParameterError("the state is not a token of this service", "state") from error

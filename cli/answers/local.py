@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from refrain.cli.answers.protocol import Answer, Answers
+from refrain.cli.documents.texts import sample_of
 from refrain.cli.options.answers import only
 from refrain.cli.options.model_folder import CLASSIFIERS, LANGUAGE_MODELS, ModelFolder
 from refrain.cli.options.processor import num_threads_of
@@ -22,9 +23,6 @@ from refrain.inference.operations.next_token import NextQuery, NextToken
 from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
 from refrain.inference.operations.scoring import ScoreParams, TextScore
 from refrain.models.text.language import recognise_language
-
-SAMPLED = 500
-"""Characters of each text by which the model is chosen."""
 
 
 class LocalAnswers(Answers):
@@ -71,7 +69,7 @@ class LocalAnswers(Answers):
             yield delta.text
 
     def score(self, texts: Sequence[str], params: ScoreParams) -> Iterator[Answer]:
-        model = self.language_model(_sample(texts))
+        model = self.language_model(sample_of(texts))
         return _named(model, model.score_all(texts, params))
 
     def next(self, prefixes: Sequence[str], query: NextQuery) -> Iterator[Answer]:
@@ -86,16 +84,15 @@ class LocalAnswers(Answers):
         return {"model": model.checkpoint.name, "hypotheses": ordered}
 
     def embed(self, texts: Sequence[str], pooling: Pooling) -> Iterator[Answer]:
-        model = self.language_model(_sample(texts))
+        model = self.language_model(sample_of(texts))
         for vector in model.embed_all(texts, pooling):
             yield {"model": model.checkpoint.name, "embedding": vector.tolist()}
 
     def sentiment(self, texts: Sequence[str], language: str | None) -> Iterator[Answer]:
         chosen = [self._classifier(language or recognise_language(text)) for text in texts]
+        pairs = list(zip(texts, chosen, strict=True))
         found = {
-            model: model.classify_all(
-                [text for text, its in zip(texts, chosen, strict=True) if its is model]
-            )
+            model: model.classify_all([text for text, its in pairs if its is model])
             for model in dict.fromkeys(chosen)
         }
         for model in chosen:
@@ -121,7 +118,3 @@ def _named(
 ) -> Iterator[Answer]:
     for each in found:
         yield {"model": model.checkpoint.name, **each.as_json()}
-
-
-def _sample(texts: Sequence[str]) -> str:
-    return "".join(text[:SAMPLED] for text in texts)

@@ -91,9 +91,7 @@ class DocumentFilter:
             if options.keep_best is not None:
                 threshold = _threshold(badness, options.keep_best)
                 if not self._copy(badness, threshold, output) or self._source.stamp != stamp:
-                    raise InputError(
-                        f"{options.input} changed while it was read; nothing is written"
-                    )
+                    raise InputError(f"{options.input} changed while it was read; wrote nothing")
         progress.report(self._summary(progress, threshold))
 
     def _copy(self, badness: array[float], threshold: float, output: OutputFile) -> bool:

@@ -13,6 +13,8 @@ AT_ONCE = 1 << 20
 """Bytes of standard input that are taken together, if so many are there."""
 MAX_LINE = 1 << 25
 """Bytes of the longest line."""
+SAMPLED = 500
+"""Characters of each text by which the model is chosen."""
 
 
 class InputError(RefrainError, ValueError):
@@ -22,12 +24,17 @@ class InputError(RefrainError, ValueError):
 def text_batches(given: Sequence[str], max_texts: int) -> Iterator[list[str]]:
     """Yield the texts of the arguments; without any, the lines of standard input as they come.
 
-    The first batch is enough to tell the language by: it ends with the first line that has letters.
+    The first batch is enough to recognise the language by: it ends with the first line that has letters.
     """
     batches = iter([[*given]]) if given else _beginning_first(line_batches(sys.stdin.buffer))
     for batch in batches:
         for first in range(0, len(batch), max_texts):
             yield batch[first : first + max_texts]
+
+
+def sample_of(texts: Sequence[str]) -> str:
+    """Return the beginnings of texts, by which their language is recognised."""
+    return "".join(text[:SAMPLED] for text in texts)
 
 
 def is_typed() -> bool:
@@ -49,7 +56,7 @@ def line_batches(stream: BinaryIO) -> Iterator[list[str]]:
         if b"\n" in chunk:
             *lines, last = (b"".join(rest) + chunk).split(b"\n")
             rest = [last]
-            yield [decoded(line, number + place) for place, line in enumerate(lines, start=1)]
+            yield [decoded(line, number + index) for index, line in enumerate(lines, start=1)]
             number += len(lines)
         else:
             rest.append(chunk)
@@ -79,11 +86,11 @@ def decoded(line: bytes, number: int) -> str:
 def _beginning_first(batches: Iterator[list[str]]) -> Iterator[list[str]]:
     beginning: list[str] = []
     for batch in batches:
-        for place, line in enumerate(batch, start=1):
+        for index, line in enumerate(batch, start=1):
             beginning.append(line)
             if recognise_language(line):
                 yield beginning
-                yield batch[place:]
+                yield batch[index:]
                 yield from batches
                 return
     if beginning:

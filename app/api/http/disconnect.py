@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 Result = TypeVar("Result")
+CLIENT_LEFT = 499
+"""The status of an answer that nobody waited for."""
 
 
 class ClientLeftError(Exception):
@@ -20,7 +22,7 @@ class DeadlineError(Exception):
 
 
 def seconds_left(request: Request, seconds: float | None) -> float | None:
-    """Return how long a request may take: what the caller says, and no longer than the server's own limit."""
+    """Return how long a request may take: what the caller allows, and no longer than the server's own limit."""
     limit: float = request.app.state.request_timeout
     return seconds if not limit else min(seconds or limit, limit)
 
@@ -39,7 +41,7 @@ async def in_time(work: Awaitable[Result], end: float | None) -> Result:
         async with asyncio.timeout_at(end):
             return await work
     except TimeoutError as error:
-        raise DeadlineError("the deadline passed before the answer was there") from error
+        raise DeadlineError("the deadline passed before the answer was ready") from error
 
 
 async def while_connected(
@@ -56,17 +58,17 @@ async def while_connected(
     """
     task = asyncio.current_task()
     assert task is not None
-    watch = asyncio.ensure_future(_cancel_when_gone(request, task))
+    leaving = asyncio.ensure_future(_cancel_when_gone(request, task))
     left = seconds_left(request, seconds)
     try:
         return await (in_time(work, task.get_loop().time() + left) if left else work)
     except asyncio.CancelledError:
-        if watch.done() and not watch.cancelled():
+        if leaving.done() and not leaving.cancelled():
             task.uncancel()
             raise ClientLeftError from None
         raise
     finally:
-        watch.cancel()
+        leaving.cancel()
 
 
 async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:

@@ -13,11 +13,10 @@ from typing import Literal, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from refrain.app.api.http.disconnect import CLIENT_LEFT
 from refrain.app.api.http.errors import BodyTooLargeError, refusal
 from refrain.inference.engine.metrics import RequestStats
 
-CLIENT_LEFT = 499
-"""The status of an answer that nobody waited for."""
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 """Any other is a caller's own word, which is not repeated."""
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -55,7 +54,7 @@ Listener = Callable[[Finished], None]
 
 
 class EdgeMiddleware:
-    """Watches requests up to the last message of their answer, which is sent after the listeners were called.
+    """Follows requests up to the last message of their answer, which is sent after the listeners were called.
 
     Every response has an `x-request-id`: the caller's own, or a new one. A body over the limit is refused with a 413,
     by its announced length or as it arrives.

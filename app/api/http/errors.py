@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Scope
 
-from refrain.app.api.http.disconnect import DeadlineError
+from refrain.app.api.http.disconnect import CLIENT_LEFT, ClientLeftError, DeadlineError
 from refrain.app.services.errors import (
     ServiceError,
     StaleStateError,
@@ -120,12 +120,17 @@ def refusal(
 
 def install_error_handlers(app: FastAPI) -> None:
     """Turn every error into a response of the one shape."""
+    app.add_exception_handler(ClientLeftError, _client_left)
     app.add_exception_handler(RefrainError, _known)
     app.add_exception_handler(DeadlineError, _known)
     app.add_exception_handler(BodyTooLargeError, _too_large)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
+
+
+async def _client_left(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_LEFT)
 
 
 async def _known(request: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What is made of each request that is over: counts and latencies for metrics, and one line of the log.
+"""What is kept of each request that is over: counts and latencies for metrics, and a line of the access log.
 
 No word of a text gets into either.
 """
@@ -50,7 +50,7 @@ class RequestCounts:
 
 
 def log_request(finished: Finished) -> None:
-    """Write a request's line, with its figures as fields of their own."""
+    """Write a request's line of the access log, with what it cost as fields."""
     if not logger.isEnabledFor(logging.INFO):
         return
     stats = finished.stats

@@ -1,4 +1,4 @@
-"""`GET /metrics`: figures of engines and requests, put into Prometheus's words when they are asked for."""
+"""`GET /metrics`: what engines and requests have counted, in Prometheus's format when it is asked for."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MODEL = "model_name"
 
 
 def make_router(registry: Registry, requests: RequestCounts) -> APIRouter:
-    """Route to the figures of an app, which its own metrics registry gathers: several apps may live in one process."""
+    """Route to the metrics of an app, which a registry of its own gathers: several apps may live in one process."""
     router = APIRouter(tags=["health"])
     metrics = CollectorRegistry()
-    metrics.register(FigureCollector(registry, requests))
+    metrics.register(MetricsCollector(registry, requests))
     ProcessCollector(registry=metrics)
 
     @router.get(
@@ -41,8 +41,8 @@ def make_router(registry: Registry, requests: RequestCounts) -> APIRouter:
     return router
 
 
-class FigureCollector(Collector):
-    """Reads the figures that engines and requests have counted."""
+class MetricsCollector(Collector):
+    """Reads what engines and requests have counted."""
 
     def __init__(self, registry: Registry, requests: RequestCounts) -> None:
         self._models = registry.models
@@ -53,7 +53,8 @@ class FigureCollector(Collector):
         yield from self._loads()
         yield from self._tokens()
         yield from self._endings()
-        yield from self._histograms()
+        yield from self._latencies()
+        yield from self._steps()
 
     @property
     def _language_models(self) -> Mapping[str, LoadedLanguageModel]:
@@ -82,17 +83,17 @@ class FigureCollector(Collector):
         )
 
     def _tokens(self) -> Iterator[Metric]:
-        figures = {name: model.driver.metrics for name, model in self._models.items()}
+        metrics = {name: model.driver.metrics for name, model in self._models.items()}
         caches = {name: m.driver.engine.prefix_cache for name, m in self._language_models.items()}
         yield _counter(
             "prompt_tokens",
             "Given tokens that were read; those that the prefix cache knew are not.",
-            {name: each.num_prompt for name, each in figures.items()},
+            {name: each.num_prompt for name, each in metrics.items()},
         )
         yield _counter(
             "generation_tokens",
             "Tokens that were written.",
-            {name: each.num_written for name, each in figures.items()},
+            {name: each.num_written for name, each in metrics.items()},
         )
         yield _counter(
             "prefix_cache_queries",
@@ -123,7 +124,7 @@ class FigureCollector(Collector):
             failures.add_metric(labels, value)
         yield failures
 
-    def _histograms(self) -> Iterator[Metric]:
+    def _latencies(self) -> Iterator[Metric]:
         everyone = {name: model.driver.metrics for name, model in self._models.items()}
         writers = {name: model.driver.metrics for name, model in self._language_models.items()}
         yield _histogram(
@@ -146,6 +147,9 @@ class FigureCollector(Collector):
             "From a request's beginning to the end of its answer, of those that were answered.",
             self._requests.latencies,
         )
+
+    def _steps(self) -> Iterator[Metric]:
+        everyone = {name: model.driver.metrics for name, model in self._models.items()}
         yield _histogram(
             "batch_size",
             "Texts that advanced together, of each step.",

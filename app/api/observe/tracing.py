@@ -27,7 +27,7 @@ OPERATIONS = {
 }
 """Routes whose operation has a name in the conventions for generative models."""
 UNTRACED = r"/health/,/metrics$,/load$"
-"""Paths that machines ask every few seconds, unless `OTEL_PYTHON_FASTAPI_EXCLUDED_URLS` says which."""
+"""Paths that machines ask every few seconds, unless `OTEL_PYTHON_FASTAPI_EXCLUDED_URLS` names others."""
 
 
 class Tracing:
@@ -51,18 +51,18 @@ class Tracing:
         )
         self._provider.add_span_processor(BatchSpanProcessor(TextlessExporter(exporter)))
 
-    def watch(self, app: FastAPI) -> None:
+    def instrument(self, app: FastAPI) -> None:
         """Trace every request of an app."""
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-        is_said = any(
+        is_configured = any(
             name in os.environ
             for name in ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
         )
         FastAPIInstrumentor.instrument_app(
             app,
             tracer_provider=self._provider,
-            excluded_urls=None if is_said else UNTRACED,
+            excluded_urls=None if is_configured else UNTRACED,
             exclude_spans=["receive", "send"],
         )
 
@@ -76,7 +76,7 @@ class Tracing:
 
 
 def make_tracing(endpoint: str) -> Tracing | None:
-    """Make what sends traces to a collector, by OTLP over HTTP; None for no endpoint.
+    """Return what sends traces to a collector, by OTLP over HTTP; None for no endpoint.
 
     Raises
     ------

@@ -16,11 +16,7 @@ def make_router(serving: Serving) -> APIRouter:
     """Route to the models."""
     router = model_router("text")
 
-    @router.post(
-        "/generate",
-        summary="Continue a text",
-        response_model=GenerateAnswer,
-    )
+    @router.post("/generate", summary="Continue a text", response_model=GenerateAnswer)
     async def generate(body: GenerateBody, request: Request) -> Response:
         """Continue one text or several, from a prompt.
 

@@ -15,11 +15,7 @@ def make_router(serving: Serving) -> APIRouter:
     """Route to the models."""
     router = model_router("text")
 
-    @router.post(
-        "/next",
-        summary="Predict the next token",
-        response_model=NextAnswer,
-    )
+    @router.post("/next", summary="Predict the next token", response_model=NextAnswer)
     async def predict_next(body: NextBody, request: Request) -> Response:
         """Predict the next word or character, with probabilities over the whole vocabulary."""
         asked = asked_by(request, body.model, body.state)

@@ -17,11 +17,7 @@ def make_router(serving: Serving) -> APIRouter:
     """Route to the models."""
     router = model_router("text")
 
-    @router.post(
-        "/score",
-        summary="Measure how likely a text is",
-        response_model=ScoreAnswer,
-    )
+    @router.post("/score", summary="Measure how likely a text is", response_model=ScoreAnswer)
     async def score(body: ScoreBody, request: Request) -> Response:
         """Measure how likely texts are: perplexity, bits a character, and with `per_token` every token."""
         asked = asked_by(request, body.model, body.state)

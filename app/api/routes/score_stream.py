@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, KeysView
 from contextlib import aclosing
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from refrain.app.api.http.errors import body_of, failure_of
 from refrain.app.api.http.router import REFUSALS, asked_by
+from refrain.app.api.http.text_body import TextBody
 from refrain.app.services.score_stream import (
     LineScore,
     Progress,
@@ -28,8 +28,14 @@ from refrain.models.errors import InvalidParameterError, RefrainError
 
 PATH = "/score/stream"
 PARAMETERS = frozenset({"model", "unit", "stride", "count_end", "return_state"})
-CHARACTERS_AT_ONCE = 16_384
-"""Of a text that came in a body of JSON."""
+UnitQuery = Annotated[
+    Unit, Query(description="`text`: the body is one text; `line`: each line is one.")
+]
+StrideQuery = Annotated[
+    int, Query(ge=1, le=65_536, description="Of one text: tokens between two answers.")
+]
+EndQuery = Annotated[bool, Query(description="Count the end as one more token.")]
+StateQuery = Annotated[bool, Query(description="Of one text: end with a state.")]
 _BODY = {
     "requestBody": {
         "required": True,
@@ -58,14 +64,10 @@ def make_router(serving: Serving) -> APIRouter:
     async def score_stream(
         request: Request,
         model: str | None = None,
-        unit: Annotated[
-            Unit, Query(description="`text`: the body is one text; `line`: each line is one.")
-        ] = "text",
-        stride: Annotated[
-            int, Query(ge=1, le=65_536, description="Of one text: tokens between two answers.")
-        ] = 4_096,
-        count_end: Annotated[bool, Query(description="Count the end as one more token.")] = False,
-        return_state: Annotated[bool, Query(description="Of one text: end with a state.")] = False,
+        unit: UnitQuery = "text",
+        stride: StrideQuery = 4_096,
+        count_end: EndQuery = False,
+        return_state: StateQuery = False,
     ) -> Response:
         """Measure plain text (UTF-8) as it arrives, in constant memory; no limit of length holds here.
 
@@ -73,15 +75,24 @@ def make_router(serving: Serving) -> APIRouter:
         `"final": true`; or one for every line of the body, in order. Read it while you send, as `curl -T` does.
         A fault after the start is a last line `{"error": ...}`.
         """
-        for name in request.query_params.keys() - PARAMETERS:
-            known = ", ".join(sorted(PARAMETERS))
-            raise InvalidParameterError(
-                f"unknown parameter {name[:50]}; there are {known}", name[:50]
-            )
+        _require_known(request.query_params.keys())
         params = ScoreStreamParams(unit, stride, count_end, return_state)
         return await respond(serving, request, asked_by(request, model), params)
 
     return router
+
+
+def _require_known(names: KeysView[str]) -> None:
+    """Refuse a parameter that the route does not have.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there is one.
+    """
+    for name in names - PARAMETERS:
+        known = ", ".join(sorted(PARAMETERS))
+        raise InvalidParameterError(f"unknown parameter {name[:50]}; there are {known}", name[:50])
 
 
 async def respond(
@@ -92,64 +103,15 @@ async def respond(
     text: str | None = None,
 ) -> Response:
     """Answer with lines about the request's body, or about a text that was in it."""
-    body = _Body(request, text)
+    body = TextBody(request, text)
     stream = await open_stream(serving, asked, body.chunks(), params)
     return _LineResponse(stream, body, serving)
-
-
-class _Body:
-    """The text of a request as it arrives, and after it the caller's leaving."""
-
-    def __init__(self, request: Request, text: str | None) -> None:
-        self._request = request
-        self._text = text
-        self._is_read = asyncio.Event()
-
-    async def chunks(self) -> AsyncIterator[str]:
-        """Yield the text, which may be cut anywhere.
-
-        Raises
-        ------
-        ClientDisconnect
-            If the caller leaves before its end.
-        InvalidParameterError
-            Naming the byte, if it is not UTF-8.
-        """
-        if self._text is None:
-            async for chunk in self._decoded():
-                yield chunk
-        else:
-            text = self._text.removeprefix("\ufeff")
-            for first in range(0, len(text), CHARACTERS_AT_ONCE):
-                yield text[first : first + CHARACTERS_AT_ONCE]
-        self._is_read.set()
-
-    async def _decoded(self) -> AsyncIterator[str]:
-        decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        num_bytes = 0
-        try:
-            async for piece in self._request.stream():
-                if text := decoder.decode(piece):
-                    yield text
-                num_bytes += len(piece)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            raise InvalidParameterError(
-                f"the text is not UTF-8: after byte {num_bytes + error.start}", "body"
-            ) from error
-
-    async def cancel_when_gone(self, task: asyncio.Task[None]) -> None:
-        """Cancel work whose caller leaves after the body was read."""
-        await self._is_read.wait()
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
-        task.cancel()
 
 
 class _LineResponse(Response):
     """Writes lines while the body is still being read."""
 
-    def __init__(self, stream: ScoreStream, body: _Body, serving: Serving) -> None:
+    def __init__(self, stream: ScoreStream, body: TextBody, serving: Serving) -> None:
         super().__init__(media_type="application/x-ndjson")
         del self.headers["content-length"]
         self._stream = stream
@@ -161,13 +123,13 @@ class _LineResponse(Response):
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         work = asyncio.create_task(self._send_lines(scope, send))
-        watch = asyncio.create_task(self._body.cancel_when_gone(work))
+        leaving = asyncio.create_task(self._body.cancel_when_gone(work))
         try:
             await asyncio.wait([work])
         finally:
             work.cancel()
-            watch.cancel()
-            await asyncio.wait([work, watch])
+            leaving.cancel()
+            await asyncio.wait([work, leaving])
         if not work.cancelled() and not isinstance(work.exception(), ClientDisconnect):
             work.result()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -37,14 +38,7 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
             param="input",
         )
         loaded, vectors, num_tokens = await while_connected(request, embedding)
-        rows = [
-            {
-                "object": "embedding",
-                "index": index,
-                "embedding": _written(vector, body.encoding_format),
-            }
-            for index, vector in enumerate(vectors)
-        ]
+        rows = [_row(i, vector, body.encoding_format) for i, vector in enumerate(vectors)]
         usage = {"prompt_tokens": num_tokens, "total_tokens": num_tokens}
         name = loaded.name
         return JSONResponse({"object": "list", "data": rows, "model": name, "usage": usage})
@@ -52,7 +46,11 @@ def make_router(serving: Serving, prefix: str = "") -> APIRouter:
     return router
 
 
-def _written(vector: NDArray[np.float32], encoding: str | None) -> str | list[float]:
+def _row(index: int, vector: NDArray[np.float32], encoding: str | None) -> dict[str, Any]:
+    return {"object": "embedding", "index": index, "embedding": _encoded(vector, encoding)}
+
+
+def _encoded(vector: NDArray[np.float32], encoding: str | None) -> str | list[float]:
     if encoding == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode()
     values: list[float] = vector.tolist()

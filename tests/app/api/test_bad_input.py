@@ -227,7 +227,7 @@ def test_a_model_of_another_task_is_named_with_those_that_would_do(serve) -> Non
     async def body(client) -> None:
         response = await client.post("/sentiment", json={"text": "The", "model": "english"})
         message = response.json()["error"]["message"]
-        assert message.startswith("english is no classifier")
+        assert message.startswith("this route takes a classifier, not english")
         assert "sentiment-en" in message
 
     serve(body)

@@ -79,7 +79,7 @@ def test_models_are_listed_and_found(client) -> None:
     names = [model.id for model in client.models.list()]
     assert {"tang", "english", "sentiment-en"} <= set(names)
     assert client.models.retrieve("tang").owned_by == "refrain"
-    with pytest.raises(openai.NotFoundError, match="loaded are"):
+    with pytest.raises(openai.NotFoundError, match="loaded: "):
         client.models.retrieve("nobody")
 
 

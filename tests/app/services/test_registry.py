@@ -26,11 +26,11 @@ def test_a_name_that_is_none_is_refused_with_those_that_are(checkpoints) -> None
     async def body(serving) -> None:
         with pytest.raises(UnknownModelError, match="did you mean english"):
             serving.registry.models["englsh"]
-        with pytest.raises(WrongTaskError, match="takes one, and loaded are: english, bytes"):
+        with pytest.raises(WrongTaskError, match="not sentiment-en; loaded: english, bytes"):
             serving.registry.find(LoadedLanguageModel, "sentiment-en", "", Caller())
-        with pytest.raises(WrongTaskError, match="sentiment-en is no language model"):
+        with pytest.raises(WrongTaskError, match="takes a language model, not sentiment-en"):
             serving.registry.find(LoadedLanguageModel, "sentiment-en", "", Caller())
-        with pytest.raises(WrongTaskError, match="english is no classifier"):
+        with pytest.raises(WrongTaskError, match="takes a classifier, not english"):
             serving.registry.find(LoadedClassifier, "english", "", Caller())
         with pytest.raises(UnknownModelError, match="no classifier is loaded"):
             Registry([], []).find(LoadedClassifier, None, "", Caller())

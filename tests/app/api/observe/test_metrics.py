@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from refrain.app.api.http.errors import CODES, TABLE
-from refrain.app.api.observe.metrics import FigureCollector
+from refrain.app.api.observe.metrics import MetricsCollector
 from refrain.app.main import create_app
 from refrain.app.settings import Settings
 from refrain.inference.engine.counters import Histogram
@@ -95,7 +95,7 @@ def test_what_is_counted_while_buckets_are_summed_up_is_in_neither_sum_nor_bucke
     Busy.histogram = histogram
     histogram.counts = list(map(Busy, histogram.counts))
     requests = SimpleNamespace(successes={}, failures={}, latencies={"tang": histogram})
-    families = FigureCollector(SimpleNamespace(models={}), requests).collect()
+    families = MetricsCollector(SimpleNamespace(models={}), requests).collect()
     latencies = next(each for each in families if "e2e" in each.name)
     told = {(s.name.rpartition("_")[2], s.labels.get("le")): s.value for s in latencies.samples}
     assert told["bucket", "+Inf"] == told["count", None] == 3
