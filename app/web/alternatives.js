@@ -1,4 +1,4 @@
-// What could have stood in a token's place, with probabilities: a short table of bars.
+// What could have stood instead of a token, with probabilities: a short table of bars.
 import { element } from "./dom.js";
 import { percent } from "./numbers.js";
 import { visible } from "./tokens.js";
@@ -11,8 +11,8 @@ export function choicesOf({ token, logprob, top = [] }) {
 
 /** Show the choices of an entry, each with the key that takes it. */
 export function choicesTable(entry, take) {
-  const rows = entry.choices.map((choice, place) => {
-    const row = choiceRow(choice, place + 1);
+  const rows = entry.choices.map((choice, index) => {
+    const row = choiceRow(choice, index + 1);
     if (choice.token === entry.token) row.classList.add("written");
     row.addEventListener("click", () => take(choice));
     return row;

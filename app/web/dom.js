@@ -1,5 +1,5 @@
 // Nodes, made in one line each.
-import { put, say } from "./language.js";
+import { put, translated } from "./language.js";
 
 /**
  * Make an element. `words`, `label` and `hint` are keys of words.js for its text, accessible name and placeholder;
@@ -12,11 +12,11 @@ export function element(tag, { words, label, hint, values, on = {}, ...attribute
   if (words) put(node, words, values);
   if (label) {
     node.dataset.label = label;
-    node.setAttribute("aria-label", say(label, values));
+    node.setAttribute("aria-label", translated(label, values));
   }
   if (hint) {
     node.dataset.hint = hint;
-    node.placeholder = say(hint);
+    node.placeholder = translated(hint);
   }
   node.append(...children.filter((child) => child !== null));
   return node;

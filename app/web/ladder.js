@@ -82,7 +82,7 @@ function covers(one, other) {
 /** Return the same figures as a table. */
 export function tableOfLadder({ runs, published }) {
   const head = ["models.recipe", "models.parameters", "models.validation", "models.test", "models.in-print"];
-  const cells = (values) => values.map((value, place) => element(place ? "td" : "th", place ? {} : { scope: "row" }, value));
+  const cells = (values) => values.map((value, index) => element(index ? "td" : "th", index ? {} : { scope: "row" }, value));
   const or = (value, show) => (value ? show(value) : "–");
   const ours = runs.map((run) =>
     cells([run.name, or(run.parameters, millions), or(run.validation, figure), or(run.test, figure), run.published ?? "–"]),

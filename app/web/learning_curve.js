@@ -17,8 +17,8 @@ export function showLearningCurve({ training, validation }) {
 
 /** Take the median of each point's neighbours: a step may have read a few words only. */
 function smoothed(points) {
-  return points.map(([x], place) => {
-    const near = points.slice(Math.max(0, place - AROUND), place + AROUND + 1).map(([, y]) => y);
+  return points.map(([x], index) => {
+    const near = points.slice(Math.max(0, index - AROUND), index + AROUND + 1).map(([, y]) => y);
     return [x, near.sort((one, other) => one - other)[near.length >> 1]];
   });
 }

@@ -11,29 +11,29 @@ function isDark() {
 }
 
 function offerTheme(button) {
-  const tell = () => {
+  const update = () => {
     put(button, isDark() ? "page.light" : "page.dark");
   };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
     keep("refrain.theme", root.dataset.theme);
-    tell();
+    update();
   });
-  systemIsDark.addEventListener("change", tell);
-  tell();
+  systemIsDark.addEventListener("change", update);
+  update();
 }
 
 function offerLanguage(button) {
-  const tell = () => {
+  const update = () => {
     const other = root.lang === "zh" ? "en" : "zh";
     button.textContent = other === "zh" ? "中文" : "English";
     button.lang = other;
   };
   button.addEventListener("click", () => {
     speak(root.lang === "zh" ? "en" : "zh");
-    tell();
+    update();
   });
-  tell();
+  update();
 }
 
 translate(document);

@@ -4,13 +4,13 @@ import { count } from "./numbers.js";
 
 const SIDES = { left: 44, right: 14, top: 24, bottom: 36 };
 
-/** Return a place whose drawing is made, by `draw(width)`, for the width that there is: letters keep their size. */
+/** Return a frame whose drawing is made, by `draw(width)`, for the width that there is: letters keep their size. */
 export function fitted(draw) {
-  const place = element("div", { class: "drawing" });
+  const frame = element("div", { class: "drawing" });
   new ResizeObserver(([{ contentRect }]) => {
-    if (contentRect.width) place.replaceChildren(draw(Math.round(contentRect.width)));
-  }).observe(place);
-  return place;
+    if (contentRect.width) frame.replaceChildren(draw(Math.round(contentRect.width)));
+  }).observe(frame);
+  return frame;
 }
 
 function scale({ from, to, isLog }, start, end) {
@@ -77,7 +77,7 @@ export class Plot {
 
   /** Draw a line through points of [x, y]. */
   line(name, points) {
-    const places = points.map(([x, y]) => `${this.x(x).toFixed(1)},${this.y(y).toFixed(1)}`);
-    return this.add("polyline", { class: name, points: places.join(" ") });
+    const pairs = points.map(([x, y]) => `${this.x(x).toFixed(1)},${this.y(y).toFixed(1)}`);
+    return this.add("polyline", { class: name, points: pairs.join(" ") });
   }
 }

@@ -18,13 +18,13 @@ async function request(path, body, { method = body ? "POST" : "GET", ...options 
   throw new ServiceError(refusal?.error?.message ?? response.statusText, response.status);
 }
 
-/** Ask a route; gives its answer. */
+/** Ask a route, and return its answer. */
 export async function ask(path, body, options) {
   const response = await request(path, body, options);
   return response.status === 204 ? null : response.json();
 }
 
-/** Ask a route that streams; gives its events one by one. */
+/** Ask a route that streams, and yield its events one by one. */
 export async function* listen(path, body, signal) {
   const response = await request(path, body, { signal });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -44,7 +44,7 @@ export async function* listen(path, body, signal) {
   }
 }
 
-/** A place for what went wrong; empty while nothing has. */
+/** A paragraph for what went wrong; empty while nothing has. */
 export class Notice {
   constructor() {
     this.node = element("p", { class: "notice", role: "alert" });

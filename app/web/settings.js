@@ -40,8 +40,8 @@ function number(attributes) {
 function slider(attributes) {
   const input = element("input", { type: "range", ...attributes });
   input.shown = element("output", { class: "reading" });
-  const tell = () => (input.shown.textContent = Number(input.value).toFixed(2));
-  input.addEventListener("input", tell);
-  tell();
+  const update = () => (input.shown.textContent = Number(input.value).toFixed(2));
+  input.addEventListener("input", update);
+  update();
   return input;
 }

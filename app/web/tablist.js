@@ -1,7 +1,7 @@
 // Tabs by the ARIA pattern: one stop of the Tab key, arrows between them; the address's hash keeps the chosen one.
 import { element } from "./dom.js";
 
-/** Show tabs in a list and their panels in a place; a tab is built when it is first chosen, and kept. */
+/** Show tabs in a list and their panels in a container; a tab is built when it is first chosen, and kept. */
 export function showTabs(tabs, list, panels) {
   const built = tabs.map((tab) => makeTab(tab, list, panels));
   const byName = (name) => built.find((each) => each.tab.name === name);
@@ -23,8 +23,8 @@ export function showTabs(tabs, list, panels) {
   };
   for (const each of built) each.button.addEventListener("click", () => go(each));
   list.addEventListener("keydown", (event) => {
-    const place = built.findIndex((each) => each.button === event.target);
-    const next = placeAfter(event.key, place, built.length);
+    const index = built.findIndex((each) => each.button === event.target);
+    const next = indexAfter(event.key, index, built.length);
     if (next === null) return;
     event.preventDefault();
     go(built[next]);
@@ -43,9 +43,9 @@ function show(each) {
   each.tab.show?.();
 }
 
-function placeAfter(key, place, count) {
-  if (key === "ArrowRight") return (place + 1) % count;
-  if (key === "ArrowLeft") return (place + count - 1) % count;
+function indexAfter(key, index, count) {
+  if (key === "ArrowRight") return (index + 1) % count;
+  if (key === "ArrowLeft") return (index + count - 1) % count;
   if (key === "Home") return 0;
   if (key === "End") return count - 1;
   return null;

@@ -1,29 +1,29 @@
-// A text whose tokens can be looked at one by one: by pointer, by finger, and with the arrow keys.
+// A text whose tokens can be explained one by one: by pointer, by finger, and with the arrow keys.
 import { element } from "./dom.js";
-import { say } from "./language.js";
+import { translated } from "./language.js";
 
 /** What a token looks like on its own. */
 export function visible(token) {
-  if (token === "<eos>") return say("token.end");
+  if (token === "<eos>") return translated("token.end");
   return token.replaceAll("\n", "↵").trim() || "␣";
 }
 
 /**
  * The tokens of a text. The group is one stop of the Tab key; arrows go from token to token.
  *
- * `explain(index)` gives the nodes of a token's gloss, and `act(index, key)` hears the other keys pressed on it.
+ * `explain(index)` gives the nodes of a token's tooltip, and `act(index, key)` hears the other keys pressed on it.
  */
 export class TokenText {
-  constructor(gloss, { label, explain, act = () => {} }) {
+  constructor(tooltip, { label, explain, act = () => {} }) {
     this.node = element("div", { class: "tokens", role: "group", label });
-    this.gloss = gloss;
+    this.tooltip = tooltip;
     this.explain = explain;
     this.spans = [];
     for (const event of ["pointerover", "focusin", "click"]) {
-      this.node.addEventListener(event, (happened) => this.look(happened.target));
+      this.node.addEventListener(event, (happened) => this.showTooltip(happened.target));
     }
-    this.node.addEventListener("pointerleave", () => this.isFocused() || gloss.leave());
-    this.node.addEventListener("focusout", () => gloss.leave());
+    this.node.addEventListener("pointerleave", () => this.isFocused() || tooltip.leave());
+    this.node.addEventListener("focusout", () => tooltip.leave());
     this.node.addEventListener("keydown", (event) => this.walk(event, act));
   }
 
@@ -33,7 +33,7 @@ export class TokenText {
 
   add(text, attributes = {}) {
     const span = element("span", { class: "token", role: "button", tabindex: -1, ...attributes });
-    span.setAttribute("aria-describedby", this.gloss.node.id);
+    span.setAttribute("aria-describedby", this.tooltip.node.id);
     if (text === "\n") {
       span.classList.add("break");
       span.setAttribute("aria-label", "↵");
@@ -49,25 +49,25 @@ export class TokenText {
 
   /** Keep so many tokens. */
   cut(length = 0) {
-    this.gloss.hide();
+    this.tooltip.hide();
     for (const span of this.spans.splice(length)) {
       span.blank.remove();
       span.remove();
     }
   }
 
-  look(target) {
+  showTooltip(target) {
     const span = target.closest?.(".token");
     if (!span) return;
-    this.gloss.show(span, ...this.explain(this.spans.indexOf(span)));
+    this.tooltip.show(span, ...this.explain(this.spans.indexOf(span)));
   }
 
   walk(event, act) {
-    const place = this.spans.indexOf(event.target);
-    const steps = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: this.spans.length - 1 };
+    const index = this.spans.indexOf(event.target);
+    const steps = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: this.spans.length - 1 };
     const next = this.spans[steps[event.key]];
     if (!next) {
-      act(place, event.key);
+      act(index, event.key);
       return;
     }
     event.preventDefault();

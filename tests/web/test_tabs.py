@@ -19,7 +19,7 @@ def test_a_poem_appears_token_by_token_and_its_seed_gives_it_again(watched) -> N
     page.evaluate(ARRIVALS)
     page.locator("#panel-write .example").first.click()
     expect(page.locator(".token.end")).to_be_attached()
-    expect(page.locator("#panel-write .told")).to_contain_text("by tang, seed")
+    expect(page.locator("#panel-write .status")).to_contain_text("by tang, seed")
     counts = sorted(set(page.evaluate("window.seen")))
     assert len(counts) > 10
     assert page.locator("article.verse .tokens").evaluate("e => getComputedStyle(e).textAlign") == (
@@ -30,34 +30,34 @@ def test_a_poem_appears_token_by_token_and_its_seed_gives_it_again(watched) -> N
     assert int(page.get_by_label("Seed").input_value()) >= 0
     page.get_by_role("button", name="Write", exact=True).click()
     expect(page.locator(".token.end")).to_be_attached()
-    expect(page.locator("#panel-write .told")).to_contain_text("by tang, seed")
+    expect(page.locator("#panel-write .status")).to_contain_text("by tang, seed")
     assert page.locator("#panel-write .tokens").inner_text() == poem
 
 
 def test_a_word_shows_what_else_could_have_stood_there_and_can_be_exchanged(watched) -> None:
     page = watched.open()
     page.get_by_label("Seed").fill("6")
-    page.get_by_label("Most tokens").fill("12")
+    page.get_by_label("Max tokens").fill("12")
     page.locator("#panel-write .example").nth(2).click()
-    expect(page.locator("#panel-write .told")).to_contain_text("12 tokens")
-    tokens, gloss = page.locator(".token"), page.locator("#write-gloss")
+    expect(page.locator("#panel-write .status")).to_contain_text("12 tokens")
+    tokens, tooltip = page.locator(".token"), page.locator("#write-tooltip")
     tokens.nth(4).hover()
-    expect(gloss).to_be_visible()
-    expect(gloss).to_contain_text("%")
+    expect(tooltip).to_be_visible()
+    expect(tooltip).to_contain_text("%")
     tokens.first.focus()
     page.keyboard.press("ArrowRight")
     expect(tokens.nth(1)).to_be_focused()
     first = tokens.first.inner_text()
-    rows = gloss.locator(".row")
+    rows = tooltip.locator(".row")
     assert rows.count() >= 5
     place = next(i for i in range(5) if "written" not in rows.nth(i).get_attribute("class"))
     other = rows.nth(place).locator(".word").inner_text()
     page.keyboard.press(str(place + 1))
     expect(tokens.nth(1)).to_have_text(other)
-    expect(page.locator("#panel-write .told")).to_contain_text("tokens in")
+    expect(page.locator("#panel-write .status")).to_contain_text("tokens in")
     assert tokens.first.inner_text() == first
     page.keyboard.press("Escape")
-    expect(gloss).to_be_hidden()
+    expect(tooltip).to_be_hidden()
 
 
 def test_stop_ends_the_request_and_keeps_the_text(watched, service) -> None:
@@ -68,7 +68,7 @@ def test_stop_ends_the_request_and_keeps_the_text(watched, service) -> None:
     page.get_by_role("button", name="Stop").click()
     assert service.held.left.wait(60)
     service.held.is_on = False
-    expect(page.locator("#panel-write .told")).to_have_text("Stopped.")
+    expect(page.locator("#panel-write .status")).to_have_text("Stopped.")
     assert page.locator(".token").count() >= 1
     assert [fault.split("/")[-1] for fault in watched.faults] == ["generate net::ERR_ABORTED"]
     watched.faults.clear()
@@ -77,7 +77,7 @@ def test_stop_ends_the_request_and_keeps_the_text(watched, service) -> None:
 def test_what_the_service_refuses_is_said_and_nothing_is_lost(watched) -> None:
     page = watched.open()
     page.get_by_label("Begin with").fill("The river")
-    page.get_by_label("Most tokens").fill("5000")
+    page.get_by_label("Max tokens").fill("5000")
     page.get_by_role("button", name="Write", exact=True).click()
     expect(page.locator("#panel-write .notice")).to_contain_text("max_tokens may be at most 4,096")
     expect(page.locator("#panel-write .tokens")).to_contain_text("The river")
@@ -94,7 +94,7 @@ def test_bars_change_with_typing_and_a_number_takes_a_word(watched) -> None:
     text.press("End")
     text.press("K")
     expect(bars.first).to_have_text("Kingdom")
-    expect(page.locator("#panel-next .told")).to_contain_text("from key to bars, by english")
+    expect(page.locator("#panel-next .status")).to_contain_text("by english")
     text.press("1")
     expect(text).to_have_value("The capital of the United Kingdom ")
     expect(bars.first).not_to_have_text("Kingdom")
@@ -179,7 +179,7 @@ def test_a_text_is_coloured_by_surprise(watched) -> None:
     expect(page.locator(".token.unknown")).to_have_text("qqqzzz")
     expect(page.locator("#panel-surprise aside")).to_contain_text("Perplexity")
     page.locator(".hardest button").first.click()
-    expect(page.locator("#surprise-gloss")).to_contain_text("Rank")
+    expect(page.locator("#surprise-tooltip")).to_contain_text("Rank")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_the_load_is_told_while_it_is_looked_at(watched) -> None:
     page = watched.open("load")
     expect(page.locator(".totals")).to_contain_text("31,200")
     expect(page.locator(".card.load")).to_contain_text("41 / 64")
-    expect(page.locator("#panel-load .told")).to_contain_text("up for 1 h 6 min")
+    expect(page.locator("#panel-load .status")).to_contain_text("up for 1 h 6 min")
     with page.expect_request("**/load"):
         page.clock.run_for(1_100)
     page.get_by_role("tab", name="Write").click()
@@ -254,7 +254,7 @@ def test_a_service_that_does_not_tell_its_load_is_said_quietly(watched) -> None:
     refusal = {"error": {"message": "there is no /load", "type": "", "param": None, "code": ""}}
     watched.page.route("**/load", lambda route: route.fulfill(status=404, json=refusal))
     page = watched.open("load")
-    expect(page.locator("#panel-load .told")).to_have_text("This service does not tell its load.")
+    expect(page.locator("#panel-load .status")).to_have_text("This service does not report its load.")
     expect(page.locator("#panel-load .notice")).to_be_hidden()
     assert all("404" in fault for fault in watched.faults)
     watched.faults.clear()

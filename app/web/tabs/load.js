@@ -12,7 +12,7 @@ export const load = {
 
   build(panel) {
     this.notice = new Notice();
-    this.state = element("p", { class: "told", words: "load.asking" });
+    this.state = element("p", { class: "status", words: "load.asking" });
     this.totals = element("dl", { class: "totals" });
     this.rows = new Map();
     this.list = element("div", { class: "cards" });
@@ -42,7 +42,7 @@ export const load = {
     try {
       const answer = await ask("load");
       this.notice.clear();
-      this.tell(answer);
+      this.update(answer);
     } catch (error) {
       if (error instanceof ServiceError && error.status === 404) {
         put(this.state, "load.missing");
@@ -53,7 +53,7 @@ export const load = {
     return true;
   },
 
-  tell({ status, uptime_seconds: uptime, models }) {
+  update({ status, uptime_seconds: uptime, models }) {
     const sum = (name) => models.reduce((total, model) => total + model[name], 0);
     const totals = [
       ["load.running", count(sum("num_running"))],
@@ -63,8 +63,8 @@ export const load = {
     this.totals.replaceChildren(
       ...totals.map(([words, value]) => element("div", {}, element("dt", { words }), element("dd", {}, value))),
     );
-    for (const model of models) this.row(model.model).tell(model);
-    put(this.state, "load.told", { status, uptime: lasting(uptime) });
+    for (const model of models) this.row(model.model).update(model);
+    put(this.state, "load.status", { status, uptime: lasting(uptime) });
   },
 
   row(name) {
@@ -92,17 +92,17 @@ class ModelLoad {
     this.slots = meter("load.slots");
     this.queue = meter("load.queue");
     this.speed = element("p", { class: "reading" });
-    this.told = element("p", { class: "small" });
+    this.tokens = element("p", { class: "small" });
     const head = element("header", {}, element("h2", {}, name), this.speed);
-    this.node = element("article", { class: "card load" }, head, drawing, this.slots.node, this.queue.node, this.told);
+    this.node = element("article", { class: "card load" }, head, drawing, this.slots.node, this.queue.node, this.tokens);
   }
 
-  tell(model) {
-    this.slots.tell(model.num_running, model.max_slots);
-    this.queue.tell(model.num_waiting, model.max_queue);
+  update(model) {
+    this.slots.update(model.num_running, model.max_slots);
+    this.queue.update(model.num_waiting, model.max_queue);
     put(this.speed, "load.a-second", { speed: count(model.tokens_per_second) });
     const read = count(model.prompt_tokens_total);
-    put(this.told, "load.tokens", { read, written: count(model.generation_tokens_total) });
+    put(this.tokens, "load.tokens", { read, written: count(model.generation_tokens_total) });
     this.history = [...this.history, model.tokens_per_second].slice(-NUM_KEPT);
     const most = Math.max(1, ...this.history);
     const first = NUM_KEPT - this.history.length;
@@ -115,10 +115,10 @@ function meter(words) {
   const drawn = element("meter", { min: 0, label: words });
   const number = element("span", { class: "number" });
   const node = element("div", { class: "metered" }, element("span", { words }), drawn, number);
-  const tell = (value, most) => {
+  const update = (value, most) => {
     drawn.max = most;
     drawn.value = value;
     number.textContent = `${count(value)} / ${count(most)}`;
   };
-  return { node, tell };
+  return { node, update };
 }

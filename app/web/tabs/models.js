@@ -20,7 +20,7 @@ export const models = {
     try {
       const answer = await ask("models");
       cards.append(...answer.models.map(drawCard));
-      await Promise.all(answer.models.map(({ name }, place) => addCurve(name, cards.children[place])));
+      await Promise.all(answer.models.map(({ name }, index) => addCurve(name, cards.children[index])));
       showLadder(ladder, await ask("web/ladder.json"));
     } catch (error) {
       notice.show(error);
@@ -76,16 +76,16 @@ function qualityOf(quality) {
     const own = test.filter(({ name, model }) => name === shown && !model);
     return [...own, ...test.filter(({ name, model }) => name === shown && model)].map(qualityRow);
   });
-  const heads = ["models.figure", "models.of", "models.test"].map((words) => element("th", { scope: "col", words }));
+  const heads = ["models.metric", "models.of", "models.test"].map((words) => element("th", { scope: "col", words }));
   return element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body));
 }
 
-function qualityRow({ name, value, model }, place, { length }) {
+function qualityRow({ name, value, model }, index, { length }) {
   const shown = SHARES.includes(name) ? percent(value) : figure(value);
   const what = element("th", { scope: "rowgroup", rowspan: length, words: `models.metric-${name}` });
   const whose = model ? element("td", {}, model) : element("td", { words: "models.itself" });
   const number = element("td", { class: "number" }, shown);
-  return element("tr", { class: model ? "beside" : "own" }, place ? null : what, whose, number);
+  return element("tr", { class: model ? "beside" : "own" }, index ? null : what, whose, number);
 }
 
 function showLadder(section, corpora) {

@@ -22,13 +22,13 @@ class Keyboard {
     this.session = new TypedSession();
     window.addEventListener("pagehide", () => this.session.leave());
     this.makeText();
-    this.bars = Array.from({ length: NUM_BARS }, (_, place) => this.makeBar(place));
+    this.bars = Array.from({ length: NUM_BARS }, (_, index) => this.makeBar(index));
     const list = element("ol", { class: "bars", label: "next.bars" }, ...this.bars.map((each) => each.item));
     list.addEventListener("keydown", (event) => this.takeByKey(event));
-    this.told = element("p", { class: "told" });
-    const sheet = element("article", { class: "sheet" }, list, this.told);
+    this.summary = element("p", { class: "status" });
+    const sheet = element("article", { class: "sheet" }, list, this.summary);
     const left = element("div", { class: "column" }, this.controls, this.notice.node, sheet);
-    panel.append(element("div", { class: "desk" }, left, this.makeMargin()));
+    panel.append(element("div", { class: "desktop" }, left, this.makeMargin()));
     this.fill(EXAMPLES[0]);
   }
 
@@ -56,12 +56,12 @@ class Keyboard {
     return element("aside", { class: "margin stack", label: "next.settings" }, field("next.model", this.model), box, small);
   }
 
-  makeBar(place) {
+  makeBar(index) {
     const word = element("span", { class: "word" });
     const number = element("span", { class: "number" });
     const drawn = bar(0);
-    const button = element("button", { type: "button", class: "row" }, element("kbd", {}, String(place + 1)), word, drawn, number);
-    button.addEventListener("click", () => this.take(place));
+    const button = element("button", { type: "button", class: "row" }, element("kbd", {}, String(index + 1)), word, drawn, number);
+    button.addEventListener("click", () => this.take(index));
     const item = element("li", { hidden: true }, button);
     return { item, word, number, filled: drawn.firstChild };
   }
@@ -99,7 +99,7 @@ class Keyboard {
       model: answer.model,
       words: roundedFigure(Math.exp(answer.entropy)),
     };
-    put(this.told, "next.told", values);
+    put(this.summary, "next.summary", values);
   }
 
   /** Find the model to ask: the one that was chosen, or the first of the text's language, as the service does. */
@@ -111,15 +111,15 @@ class Keyboard {
 
   show(predictions) {
     this.predictions = predictions;
-    this.bars.forEach(({ item, word, number, filled }, place) => {
-      const found = predictions[place];
+    this.bars.forEach(({ item, word, number, filled }, index) => {
+      const found = predictions[index];
       item.hidden = !found;
       if (!found) return;
       word.textContent = visible(found.token);
       number.textContent = percent(found.probability);
       filled.style.width = `${100 * found.probability}%`;
     });
-    this.told.hidden = !predictions.length;
+    this.summary.hidden = !predictions.length;
   }
 
   takeByKey(event) {
@@ -129,9 +129,9 @@ class Keyboard {
     this.take(event.key - 1);
   }
 
-  take(place) {
+  take(index) {
     const model = this.chosenModel(this.text.value);
-    this.text.value = withWord(this.text.value, this.predictions[place].token, model);
+    this.text.value = withWord(this.text.value, this.predictions[index].token, model);
     this.predict();
   }
 }

@@ -37,7 +37,7 @@ class Critic {
     this.verdict.append(this.empty);
     const controls = element("div", { class: "stack" }, field("sentiment.text", this.text), offer);
     const left = element("div", { class: "column" }, controls, this.notice.node, this.verdict);
-    panel.append(element("div", { class: "desk" }, left, this.makeMargin()));
+    panel.append(element("div", { class: "desktop" }, left, this.makeMargin()));
   }
 
   makeMargin() {
@@ -68,21 +68,21 @@ class Critic {
 
   show({ label, probabilities, stars, model }) {
     const name = element("p", { class: "label" });
-    tell(name, label);
+    showClass(name, label);
     const rows = Object.entries(probabilities).map(([each, probability]) => {
       const word = element("span", { class: "word" });
-      tell(word, each);
+      showClass(word, each);
       const number = element("span", { class: "number" }, percent(probability));
       return element("li", { class: each === label ? "row chosen" : "row" }, word, bar(probability), number);
     });
     const list = element("ul", { class: "classes", label: "sentiment.classes" }, ...rows);
-    const by = element("p", { class: "told", words: "sentiment.by", values: { model } });
+    const by = element("p", { class: "status", words: "sentiment.by", values: { model } });
     this.verdict.replaceChildren(drawStars(stars), name, list, by);
   }
 }
 
 /** Translate a class in the page's language, where its name is known. */
-function tell(node, label) {
+function showClass(node, label) {
   const key = `sentiment.class-${label.replaceAll(" ", "-")}`;
   if (key in WORDS) put(node, key);
   else node.textContent = label;
@@ -95,7 +95,7 @@ function drawStars(stars) {
   // Each star is 24 wide, and 2 lie between two: the fill ends within the star that it reaches.
   const reached = Math.floor(stars) * 26 + (stars % 1) * 24;
   clip.append(svg("rect", { x: 0, y: 0, width: reached, height: 24 }));
-  const five = (name) => Array.from({ length: 5 }, (_, place) => svg("path", { class: name, d: STAR, transform: `translate(${26 * place})` }));
+  const five = (name) => Array.from({ length: 5 }, (_, index) => svg("path", { class: name, d: STAR, transform: `translate(${26 * index})` }));
   drawing.append(clip, svg("g", {}, ...five("hollow")), svg("g", { "clip-path": "url(#stars-filled)" }, ...five("full")));
   row.append(drawing, element("span", { class: "reading", words: "sentiment.stars", values: { stars: stars.toFixed(1) } }));
   return row;

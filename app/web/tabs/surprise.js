@@ -1,6 +1,6 @@
 // Surprise: a text coloured by how little its words were expected.
 import { element, examples, field, languageOf } from "../dom.js";
-import { Gloss } from "../gloss.js";
+import { Tooltip } from "../tooltip.js";
 import { bits, count, figure, percent } from "../numbers.js";
 import { LANGUAGE_MODELS, Notice, ask, offerModels } from "../service.js";
 import { TokenText, visible } from "../tokens.js";
@@ -23,7 +23,7 @@ class Reader {
   constructor(panel) {
     this.notice = new Notice();
     this.tokens = [];
-    this.view = new TokenText(new Gloss("surprise-gloss"), {
+    this.view = new TokenText(new Tooltip("surprise-tooltip"), {
       label: "surprise.text-coloured",
       explain: (index) => explain(this.tokens[index]),
     });
@@ -32,7 +32,7 @@ class Reader {
     this.hardest = element("ol", { class: "hardest" });
     this.figures = element("dl", { class: "figures" });
     const left = element("div", { class: "column" }, this.makeControls(), this.notice.node, this.sheet);
-    panel.append(element("div", { class: "desk" }, left, this.makeMargin()));
+    panel.append(element("div", { class: "desktop" }, left, this.makeMargin()));
     this.view.node.hidden = true;
   }
 
@@ -41,7 +41,7 @@ class Reader {
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.measure();
     });
-    const go = element("button", { type: "button", class: "seal", words: "surprise.go", on: { click: () => this.measure() } });
+    const go = element("button", { type: "button", class: "primary", words: "surprise.go", on: { click: () => this.measure() } });
     const offer = examples(EXAMPLES, (text) => {
       this.text.value = text;
       this.measure();
@@ -92,10 +92,10 @@ class Reader {
       });
       end = token.end;
     }
-    this.tell(model, result);
+    this.report(model, result);
   }
 
-  tell(model, result) {
+  report(model, result) {
     this.found.hidden = !result.num_tokens;
     const rows = [
       ["surprise.perplexity", result.perplexity === null ? "–" : figure(result.perplexity ?? 0)],
@@ -112,7 +112,7 @@ class Reader {
     this.hardest.replaceChildren(...ordered.slice(0, NUM_HARDEST).map((each) => this.hard(each)));
   }
 
-  /** A hard word, which leads to its place in the text. */
+  /** A hard word, which leads to where it stands in the text. */
   hard({ token, index }) {
     const button = element("button", { type: "button", class: "row" });
     button.append(

@@ -1,7 +1,7 @@
-// Write: a text that goes on from a prompt, token by token, each with what could have stood in its place.
+// Write: a text that goes on from a prompt, token by token, each with what could have stood there.
 import { choicesOf, choicesTable } from "../alternatives.js";
 import { element, examples, field, languageOf } from "../dom.js";
-import { Gloss } from "../gloss.js";
+import { Tooltip } from "../tooltip.js";
 import { count, duration } from "../numbers.js";
 import { Pace } from "../pace.js";
 import { Notice, listen } from "../service.js";
@@ -27,8 +27,8 @@ class Writer {
   constructor(panel) {
     this.notice = new Notice();
     this.settings = makeSettings(this.notice);
-    this.pace = new Pace((entry) => this.place(entry));
-    this.text = new TokenText(new Gloss("write-gloss"), {
+    this.pace = new Pace((entry) => this.append(entry));
+    this.text = new TokenText(new Tooltip("write-tooltip"), {
       label: "write.text",
       explain: (index) => this.explain(index),
       act: (index, key) => this.take(index, this.entries[index].choices[Number(key) - 1]),
@@ -36,7 +36,7 @@ class Writer {
     this.makeControls();
     this.makeSheet();
     const left = element("div", { class: "column" }, this.controls, this.notice.node, this.sheet);
-    panel.append(element("div", { class: "desk" }, left, this.settings.node));
+    panel.append(element("div", { class: "desktop" }, left, this.settings.node));
     this.begin("");
   }
 
@@ -45,11 +45,11 @@ class Writer {
     this.prompt.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.start();
     });
-    this.go = element("button", { type: "button", class: "seal", words: "write.go", on: { click: () => this.start() } });
+    this.go = element("button", { type: "button", class: "primary", words: "write.go", on: { click: () => this.start() } });
     this.stop = element("button", { type: "button", words: "write.stop", disabled: true });
     this.stop.addEventListener("click", () => {
       this.abort();
-      this.told.replaceChildren(element("span", { words: "write.stopped" }));
+      this.summary.replaceChildren(element("span", { words: "write.stopped" }));
     });
     const offer = examples(EXAMPLES, (text) => {
       this.prompt.value = text;
@@ -62,8 +62,8 @@ class Writer {
   makeSheet() {
     this.before = element("span", { class: "before" });
     this.empty = element("p", { class: "empty", words: "write.empty" });
-    this.told = element("p", { class: "told", role: "status" });
-    this.sheet = element("article", { class: "sheet" }, this.empty, this.text.node, this.told);
+    this.summary = element("p", { class: "status", role: "status" });
+    this.sheet = element("article", { class: "sheet" }, this.empty, this.text.node, this.summary);
   }
 
   /** Clear the sheet for a new text. */
@@ -74,7 +74,7 @@ class Writer {
     this.before.replaceChildren(...prompt.split(AFTER_PAUSE).map((part) => element("span", { class: pauses(part) }, part)));
     this.text.node.prepend(this.before);
     this.text.node.lang = languageOf(prompt);
-    this.told.replaceChildren();
+    this.summary.replaceChildren();
     this.text.node.hidden = !prompt;
     this.empty.hidden = Boolean(prompt);
     this.setAsVerse();
@@ -110,10 +110,10 @@ class Writer {
       else this.pace.push(...entriesOf(event));
     }
     await this.pace.whenDone();
-    if (!signal.aborted) this.tell(end);
+    if (!signal.aborted) this.report(end);
   }
 
-  place(entry) {
+  append(entry) {
     this.empty.hidden = true;
     this.text.node.hidden = false;
     entry.choices = choicesOf(entry);
@@ -134,7 +134,7 @@ class Writer {
     return [table, element("p", { class: "small", words: "write.take" })];
   }
 
-  /** Take another token in the place of one, and write on from there. */
+  /** Replace a token by another, and write on from there. */
   async take(index, choice) {
     if (!choice) return;
     this.abort();
@@ -143,17 +143,17 @@ class Writer {
     this.text.cut(index);
     const space = entry.text.startsWith(" ") || !entry.token.startsWith(" ") ? "" : " ";
     const text = choice.token === END ? "" : choice.token.slice(space.length);
-    this.place({ ...entry, text, token: choice.token, logprob: choice.logprob });
+    this.append({ ...entry, text, token: choice.token, logprob: choice.logprob });
     this.text.spans.at(-1).focus();
     if (choice.token === END) return;
     await this.goOn(this.asked + this.entries.map((each) => each.text).join(""), this.settings.values());
   }
 
-  tell({ model, seed, usage, milliseconds }) {
+  report({ model, seed, usage, milliseconds }) {
     const values = { tokens: count(usage.completion_tokens), time: duration(milliseconds), model, seed };
     const again = element("button", { type: "button", class: "link", words: "write.again" });
     again.addEventListener("click", () => this.settings.keepSeed(seed));
-    this.told.replaceChildren(element("span", { words: "write.told", values }), again);
+    this.summary.replaceChildren(element("span", { words: "write.summary", values }), again);
   }
 
   abort() {

@@ -1,32 +1,32 @@
-// A gloss: the small note that stands beside a word while it is pointed at or has the focus.
+// A tooltip: the small note that stands beside a word while it is pointed at or has the focus.
 import { element } from "./dom.js";
 
 const GAP = 6;
 const GRACE_MS = 140;
 
 /** One note for a whole text; it can be pointed at itself, and Escape puts it away. */
-export class Gloss {
+export class Tooltip {
   constructor(id) {
-    this.node = element("div", { class: "gloss", id, role: "tooltip", hidden: true });
+    this.node = element("div", { class: "tooltip", id, role: "tooltip", hidden: true });
     this.node.addEventListener("pointerenter", () => clearTimeout(this.leaving));
     this.node.addEventListener("pointerleave", () => this.leave());
     document.body.append(this.node);
-    window.addEventListener("resize", () => this.node.hidden || this.place());
+    window.addEventListener("resize", () => this.node.hidden || this.position());
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
   }
 
   show(anchor, ...content) {
     clearTimeout(this.leaving);
-    this.anchor?.classList.remove("glossed");
+    this.anchor?.classList.remove("has-tooltip");
     this.anchor = anchor;
-    anchor.classList.add("glossed");
+    anchor.classList.add("has-tooltip");
     this.node.replaceChildren(...content);
     this.node.hidden = false;
-    this.place();
+    this.position();
   }
 
   /** Stand below the word, or above it where there is no room; never beyond the page's edges. */
-  place() {
+  position() {
     const word = this.anchor.getClientRects()[0] ?? this.anchor.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.node;
     const isRoomBelow = word.bottom + GAP + height <= window.innerHeight;
@@ -46,6 +46,6 @@ export class Gloss {
   hide() {
     clearTimeout(this.leaving);
     this.node.hidden = true;
-    this.anchor?.classList.remove("glossed");
+    this.anchor?.classList.remove("has-tooltip");
   }
 }
