@@ -1,7 +1,7 @@
 """How log lines look: plain, or an object of JSON each; and that no text of a caller gets into them.
 
 Messages of our own quote no text. Messages of exceptions may, whoever raised them, so that of an exception its types
-and places are written and nothing else.
+and where it was raised are written, and nothing else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class JSONFormatter(logging.Formatter):
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return a record's message; of asyncio's only what it says itself, for it goes on with values of the program."""
+    """Return a record's message; of asyncio's only its beginning, for values of the program follow."""
     message = record.getMessage()
     if record.name == "asyncio":
         message = message.partition("\n")[0].partition("(")[0]

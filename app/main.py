@@ -177,7 +177,7 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
     )
     loaded = []
     for unfinished in unfinished_runs(settings.models):
-        logger.warning("skipped %s: an unfinished run; go on with --resume", unfinished)
+        logger.warning("skipped %s, an unfinished run; continue it with --resume", unfinished)
     for directory in found.values():
         started = time.perf_counter()
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))

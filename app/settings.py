@@ -22,11 +22,11 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     trusted_proxies: str = Field(
         "",
-        description="addresses of proxies, by commas, whose X-Forwarded-For tells callers apart; * for any",
+        description="comma-separated addresses of proxies whose X-Forwarded-For identifies callers; * for any",
     )
     cors_origins: str = Field(
         "",
-        description="origins whose pages may ask from a browser, by commas, such as https://example.org; * for any",
+        description="comma-separated origins whose pages may send requests, such as https://example.org; * for any",
     )
     models: Path | None = Field(
         None,
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     )
     preferred_models: str = Field(
         "tang,english,sentiment-en,sentiment-zh",
-        description="models to take first where a request names none, by commas",
+        description="comma-separated models to prefer where a request names none",
     )
     max_slots: Limit = Field(64, description="texts of one model that advance together")
     max_queue: Limit = Field(256, description="texts of one model that may wait; more get a 503")
@@ -60,11 +60,11 @@ class Settings(BaseSettings):
         0, ge=0, description="seconds after which any answer is a 504; 0 for no limit"
     )
     prefix_cache_bytes: int = Field(
-        33_554_432, ge=0, description="memory of one model for texts read before; 0 remembers none"
+        33_554_432, ge=0, description="bytes of one model's prefix cache; 0 for no cache"
     )
     max_sessions: Limit = Field(10_000, description="sessions that may be open, for all callers")
     session_cache_bytes: int = Field(
-        268_435_456, ge=0, description="memory of all adaptive sessions for what they have had"
+        268_435_456, ge=0, description="bytes that all adaptive sessions together may remember"
     )
     session_idle_seconds: float = Field(
         900, gt=0, description="seconds after which an idle session is forgotten"
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         description="what signs states; replicas that share it take one another's; by default a new one at each start",
     )
     log_format: LogFormat = Field(
-        "text", description="text, or json: an object a line, and a line for each request"
+        "text", description="text, or json: one object per line, and a line for each request"
     )
     otlp_endpoint: str = Field(
         "",

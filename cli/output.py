@@ -22,7 +22,7 @@ def shortened(text: str) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Return a figure with four significant digits or more; "-" for none."""
+    """Return a number with four significant digits or more; "-" for none."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -15,7 +15,7 @@ from refrain.client.duplex import async_talk
 from refrain.client.errors import ClientError
 from refrain.client.lines import LineSplitter
 from refrain.client.retries import Attempts, Retries
-from refrain.client.server import Server, answer_of, check, told_plainly
+from refrain.client.server import Server, answer_of, as_client_errors, check
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +34,7 @@ class AsyncChannel:
     async def ask(self, call: Call[Answer]) -> Answer:
         """Return a whole answer."""
         async with aclosing(await self._send(call)) as response:
-            with told_plainly():
+            with as_client_errors():
                 await response.aread()
         return answer_of(call, response)
 
@@ -44,7 +44,7 @@ class AsyncChannel:
         """Yield the lines of an answer as they come; a text is sent before."""
         splitter = LineSplitter()
         async with aclosing(await self._send(call, text)) as response:
-            with told_plainly():
+            with as_client_errors():
                 async for some in response.aiter_bytes():
                     for line in splitter.push(some):
                         yield line
@@ -90,7 +90,7 @@ class AsyncChannel:
 
     async def _send_once(self, call: Call[Any], text: AsyncChunks | None) -> httpx.Response:
         content = None if text is None else async_encoded(text)
-        with told_plainly():
+        with as_client_errors():
             request = self.http.build_request(**self.server.request(call, content))
             response = await self.http.send(request, stream=True)
             if not response.is_success:

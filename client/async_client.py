@@ -137,7 +137,7 @@ class AsyncClient:
         ValueError
             If the path does not begin with a slash.
         UnexpectedAnswerError
-            If the answer is no JSON object: a stream is none.
+            If the answer is not a JSON object, as of a stream.
         """
         return await self._channel.ask(routes.posted(path, body))
 

@@ -15,7 +15,7 @@ from refrain.client.duplex import talk
 from refrain.client.errors import ClientError
 from refrain.client.lines import LineSplitter
 from refrain.client.retries import Attempts, Retries
-from refrain.client.server import Server, answer_of, check, told_plainly
+from refrain.client.server import Server, answer_of, as_client_errors, check
 
 Answer = TypeVar("Answer")
 
@@ -39,14 +39,14 @@ class Channel:
 
     def ask(self, call: Call[Answer]) -> Answer:
         """Return a whole answer."""
-        with closing(self._send(call)) as response, told_plainly():
+        with closing(self._send(call)) as response, as_client_errors():
             response.read()
         return answer_of(call, response)
 
     def lines(self, call: Call[Any], text: Chunks | None = None) -> Generator[bytes, None, None]:
         """Yield the lines of an answer as they come; a text is sent before."""
         splitter = LineSplitter()
-        with closing(self._send(call, text)) as response, told_plainly():
+        with closing(self._send(call, text)) as response, as_client_errors():
             for some in response.iter_bytes():
                 yield from splitter.push(some)
 
@@ -84,7 +84,7 @@ class Channel:
 
     def _send_once(self, call: Call[Any], text: Chunks | None) -> httpx.Response:
         content = None if text is None else encoded(text)
-        with told_plainly():
+        with as_client_errors():
             request = self.http.build_request(**self.server.request(call, content))
             response = self.http.send(request, stream=True)
             if not response.is_success:

@@ -51,7 +51,7 @@ class Client:
     Raises
     ------
     ValueError
-        If the address is none of HTTP.
+        If the address is not an HTTP one.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Client:
         ValueError
             If the path does not begin with a slash.
         UnexpectedAnswerError
-            If the answer is no JSON object: a stream is none.
+            If the answer is not a JSON object, as of a stream.
         """
         return self._channel.ask(routes.posted(path, body))
 

@@ -49,7 +49,7 @@ def _connect(exchange: Exchange) -> socket.socket:
             connection.close()
             raise
     except OSError as error:
-        raise not_connected(f"no connection: {error}", was_sent=False) from error
+        raise not_connected(f"cannot connect: {error}", was_sent=False) from error
     connection.settimeout(0)
     return connection
 
@@ -77,7 +77,7 @@ def _send(
         except _NOT_YET:
             continue
         except OSError:
-            return  # a server that refuses closes the connection: its answer tells why
+            return  # a server that refuses closes the connection: its answer has the reason
 
 
 def _receive(connection: socket.socket, exchange: Exchange) -> Generator[bytes, None, int]:
@@ -100,7 +100,9 @@ def _wait(connection: socket.socket, exchange: Exchange, events: int) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(connection, events)
         if not selector.select(exchange.timeout):
-            raise DeadlineError(f"the server did nothing for {exchange.timeout} seconds")
+            raise DeadlineError(
+                f"the server neither read nor sent anything for {exchange.timeout} seconds"
+            )
 
 
 async def async_talk(
@@ -129,7 +131,7 @@ async def _async_connect(
         async with asyncio.timeout(exchange.timeout):
             return await asyncio.open_connection(*exchange.address, ssl=exchange.context)
     except OSError as error:
-        raise not_connected(f"no connection: {error}", was_sent=False) from error
+        raise not_connected(f"cannot connect: {error}", was_sent=False) from error
 
 
 async def _async_send(
@@ -154,7 +156,7 @@ async def _write(writer: asyncio.StreamWriter, exchange: Exchange, packed: bytes
     except TimeoutError as error:
         raise DeadlineError(f"the server read nothing for {exchange.timeout} seconds") from error
     except ConnectionError:
-        return  # a server that refuses closes the connection: its answer tells why
+        return  # a server that refuses closes the connection: its answer has the reason
 
 
 async def _async_receive(
@@ -168,7 +170,7 @@ async def _async_receive(
                 return await reader.read(SOME)
         except TimeoutError as error:
             if is_sent:
-                message = f"the server said nothing for {exchange.timeout} seconds"
+                message = f"the server sent nothing for {exchange.timeout} seconds"
                 raise DeadlineError(message) from error
         except OSError as error:
             raise not_connected(f"the connection broke: {error}", was_sent=True) from error

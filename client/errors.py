@@ -1,14 +1,14 @@
 """What may go wrong between a client and a server.
 
 * ClientError
-  - InvalidRequestError     400, 412, 413 and alike: the caller can mend it
+  - InvalidRequestError     400, 412, 413 and alike: the caller can correct it
   - NotAllowedError         401, 403: no key, or one that may not do this
   - NotFoundError           404: no such model, session or route
   - OverloadedError         429, 503: come back after `retry_after` seconds
-  - DeadlineError           504, or the client's own patience was over
+  - DeadlineError           504, or the client's own timeout passed
   - ServerError             500 and what else a server breaks with
   - ConnectionFailedError   nobody listens, or the connection broke
-  - UnexpectedAnswerError   an answer that is none of Refrain's
+  - UnexpectedAnswerError   an answer that is not one of a Refrain server
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClientError(Exception):
     message
         What went wrong, and often what to do.
     type, param, code
-        What the server says of it: its kind, the field at fault, and a name for programs. None where no server spoke.
+        Its kind, the field at fault, and a name for programs. None where no server answered.
     status
         Of the answer; None where there was none, or where it had begun well, as a stream's.
     request_id
@@ -65,7 +65,7 @@ class NotFoundError(ClientError):
 
 
 class OverloadedError(ClientError):
-    """The server, or a key's own limit, has no room now; `retry_after` is in seconds, if the server said."""
+    """The server, or a key's own limit, has no room now; `retry_after` is in seconds, if the server named it."""
 
     retry_after: float | None = None
 
@@ -110,9 +110,11 @@ _BY_TYPE: Mapping[str, type[ClientError]] = {
 
 
 def error_of_answer(status: int, headers: Mapping[str, str], body: bytes) -> ClientError:
-    """Make the error of a refusal; `headers` are asked by names in small letters."""
+    """Return the error of a refusal; `headers` have lower-case names."""
     if status < 400:
-        return UnexpectedAnswerError(f"a Refrain server does not answer {status}", status=status)
+        return UnexpectedAnswerError(
+            f"status {status} is not one of a Refrain server", status=status
+        )
     kind = _BY_STATUS.get(status, InvalidRequestError if status < 500 else ServerError)
     error = _make(kind, _detail(body) or {"message": f"the server answered {status}"})
     error.status = status
@@ -123,7 +125,7 @@ def error_of_answer(status: int, headers: Mapping[str, str], body: bytes) -> Cli
 
 
 def error_of_detail(detail: Mapping[str, Any]) -> ClientError:
-    """Make the error that a stream reports after it has begun, without a status."""
+    """Return the error that a stream reports after it has begun, without a status."""
     kind = _BY_TYPE.get(str(detail.get("type")), ServerError)
     if str(detail.get("code")).endswith("_not_found"):
         kind = NotFoundError
@@ -131,7 +133,7 @@ def error_of_detail(detail: Mapping[str, Any]) -> ClientError:
 
 
 def not_connected(message: str, *, was_sent: bool) -> ConnectionFailedError:
-    """Make the error of a connection that failed."""
+    """Return the error of a connection that failed."""
     error = ConnectionFailedError(message)
     error.was_sent = was_sent
     return error
@@ -139,7 +141,7 @@ def not_connected(message: str, *, was_sent: bool) -> ConnectionFailedError:
 
 def _make(kind: type[ClientError], detail: Mapping[str, Any]) -> ClientError:
     return kind(
-        str(detail.get("message", "the server did not say what is wrong")),
+        str(detail.get("message", "the server gave no reason")),
         type=detail.get("type"),
         param=detail.get("param"),
         code=detail.get("code"),
@@ -147,7 +149,7 @@ def _make(kind: type[ClientError], detail: Mapping[str, Any]) -> ClientError:
 
 
 def _detail(body: bytes) -> Mapping[str, Any] | None:
-    """Find `{"error": {...}}` in a body; None if it is no such thing."""
+    """Find `{"error": {...}}` in a body; None if there is none."""
     try:
         detail = json.loads(body)["error"]
     except (ValueError, TypeError, KeyError):

@@ -13,7 +13,7 @@ import httpx
 from refrain.client.errors import UnexpectedAnswerError, error_of_answer, not_connected
 
 LAST_CHUNK = b"0\r\n\r\n"
-BROKE = "the connection broke before the answer's end"
+BROKE = "the connection broke before the end of the answer"
 MAX_HEAD_BYTES = 65_536
 BEGINNING = b"HTTP/1."
 _STATUS = re.compile(rb"HTTP/1\.\d ([1-5]\d\d)(?: .*)?", re.DOTALL)
@@ -75,7 +75,7 @@ class Exchange:
         Raises
         ------
         ClientError
-            What a refusal says, once it is whole; that the connection broke; or that this is no answer of HTTP.
+            What a refusal reports, once it is whole; that the connection broke; or that the answer is not HTTP.
         """
         self._held += received
         if not self._status and not self._read_head():
@@ -105,7 +105,7 @@ class Exchange:
                 self._answer_headers = {k.lower(): str(v) for k, v in parsed.items()}
         if not self._status and not self._may_become_head():
             raise UnexpectedAnswerError(
-                "the answer is not HTTP: does a Refrain server listen there?"
+                "the answer is not HTTP; is a Refrain server listening there?"
             )
         return bool(self._status)
 
@@ -130,7 +130,7 @@ class Exchange:
         return b"".join(parts)
 
     def _counted(self) -> bytes:
-        """Take what has come of a body whose length is told beforehand."""
+        """Take what has come of a body whose length is announced."""
         body = bytes(self._held)
         self._held.clear()
         self._num_bytes += len(body)

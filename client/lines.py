@@ -112,14 +112,14 @@ def parsed(data: bytes, *, is_line: bool = False) -> dict[str, Any]:
     Raises
     ------
     ClientError
-        If it holds one, other than of a single line; or if it is no object.
+        If it holds one, other than of a single line; or if it is not an object.
     """
     try:
         values = json.loads(data)
     except ValueError as error:
-        raise UnexpectedAnswerError("a line of the stream is no JSON") from error
+        raise UnexpectedAnswerError("a line of the stream is not JSON") from error
     if not isinstance(values, dict):
-        raise UnexpectedAnswerError("a line of the stream is no JSON object")
+        raise UnexpectedAnswerError("a line of the stream is not a JSON object")
     if "error" in values and not (is_line and "line" in values):
         raise error_of_detail(values["error"])
     return values

@@ -19,10 +19,10 @@ def read(kind: type[Kind], values: object) -> Kind:
     Raises
     ------
     UnexpectedAnswerError
-        If the values are no JSON object, or naming the field that is missing or of another type.
+        If the values are not a JSON object, or naming the field that is missing or of another type.
     """
     if kind is not types.NoneType and not isinstance(values, dict):
-        raise UnexpectedAnswerError("the server's answer is no JSON object")
+        raise UnexpectedAnswerError("the server's answer is not a JSON object")
     found = _convert(kind, values, kind.__name__)
     assert isinstance(found, kind)
     return found
@@ -35,29 +35,29 @@ def _fields(kind: type[Any]) -> tuple[tuple[str, Any, bool], ...]:
     return tuple((each.name, hints[each.name], each.default is MISSING) for each in fields(kind))
 
 
-def _convert(kind: Any, value: object, place: str) -> object:
-    """Make a value of a type; `place` names it in errors."""
+def _convert(kind: Any, value: object, path: str) -> object:
+    """Make a value of a type; `path` names it in errors."""
     if is_dataclass(kind) and isinstance(value, Mapping):
-        return _object(kind, value, place)
+        return _object(kind, value, path)
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
         (inner,) = [each for each in get_args(kind) if each is not types.NoneType]
-        return None if value is None else _convert(inner, value, place)
+        return None if value is None else _convert(inner, value, path)
     if origin is tuple and isinstance(value, list):
         inner = get_args(kind)[0]
-        return tuple(_convert(inner, each, f"{place}[{i}]") for i, each in enumerate(value))
+        return tuple(_convert(inner, each, f"{path}[{i}]") for i, each in enumerate(value))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, origin or kind):
         return value
-    raise UnexpectedAnswerError(f"the server's answer has no {kind} at {place}")
+    raise UnexpectedAnswerError(f"{path} in the server's answer is not of type {kind}")
 
 
-def _object(kind: Any, values: Mapping[str, object], place: str) -> object:
+def _object(kind: Any, values: Mapping[str, object], path: str) -> object:
     arguments = {}
     for name, inner, must_be_there in _fields(kind):
         if name in values:
-            arguments[name] = _convert(inner, values[name], f"{place}.{name}")
+            arguments[name] = _convert(inner, values[name], f"{path}.{name}")
         elif must_be_there:
-            raise UnexpectedAnswerError(f"the server's answer lacks {place}.{name}")
+            raise UnexpectedAnswerError(f"the server's answer lacks {path}.{name}")
     return kind(**arguments)

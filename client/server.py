@@ -47,7 +47,7 @@ class Server:
         Raises
         ------
         ValueError
-            If the address is none of HTTP, or the key cannot be sent in a header.
+            If the address is not an HTTP one, or the key cannot be sent in a header.
         """
         url = base_url or os.environ.get("REFRAIN_URL") or DEFAULT_URL
         if not url.startswith(("http://", "https://")):
@@ -55,7 +55,7 @@ class Server:
         try:
             httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise ValueError(f"base_url {url!r} is no address: {error}") from error
+            raise ValueError(f"base_url {url!r} is not a valid address: {error}") from error
         if api_key and not (api_key.isascii() and api_key.isprintable()):
             raise ValueError("api_key must be one line of ASCII characters")
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
@@ -78,7 +78,7 @@ class Server:
         return arguments
 
     def _timeout(self, call: Call[Any]) -> float | None:
-        """Wait at least as long as the server may take to say that a deadline passed."""
+        """Wait at least as long as the server may take to report that a deadline passed."""
         if self.timeout is None or call.deadline is None:
             return self.timeout
         return max(self.timeout, call.deadline + PATIENCE)
@@ -94,7 +94,7 @@ def check(response: httpx.Response) -> None:
     Raises
     ------
     ClientError
-        What the refusal says.
+        The error that the refusal reports.
     """
     if not response.is_success:
         raise error_of_answer(response.status_code, response.headers, response.content)
@@ -106,24 +106,26 @@ def answer_of(call: Call[Answer], response: httpx.Response) -> Answer:
     Raises
     ------
     UnexpectedAnswerError
-        If it is none of a Refrain server.
+        If a Refrain server would not answer so.
     """
     values = None
     if response.status_code != 204:
         try:
             values = json.loads(response.content)
         except ValueError as error:
-            raise UnexpectedAnswerError(f"{response.url} is no Refrain server") from error
+            raise UnexpectedAnswerError(
+                f"{response.url} does not answer as a Refrain server"
+            ) from error
     return read(call.route.answer, values)
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
-    """Turn what httpx raises into this package's errors."""
+def as_client_errors() -> Iterator[None]:
+    """Raise what httpx raises as this package's errors."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise not_connected(f"no connection: {_words(error)}", was_sent=False) from error
+        raise not_connected(f"cannot connect: {_words(error)}", was_sent=False) from error
     except httpx.TimeoutException as error:
         raise DeadlineError(f"no answer in time: {_words(error)}") from error
     except httpx.TransportError as error:

@@ -18,7 +18,7 @@ GONE = (NotFoundError, ConnectionFailedError)
 
 
 class _Known:
-    """What the server has said of a session.
+    """What the server has reported of a session.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Answers of a model in this process, as the service would give them."""
+"""Answers of a model in this process, equal to those of the service."""
 
 from __future__ import annotations
 

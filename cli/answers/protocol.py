@@ -1,4 +1,4 @@
-"""What a command may ask, whoever answers."""
+"""The operations that a command may request, whatever answers."""
 
 from __future__ import annotations
 

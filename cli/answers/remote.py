@@ -32,7 +32,7 @@ class RemoteAnswers(Answers):
     Raises
     ------
     InputError
-        If the address is none of HTTP.
+        If the address is not an HTTP one.
     """
 
     max_texts = 64
@@ -98,12 +98,12 @@ class RemoteAnswers(Answers):
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """Return what went wrong in one line.
+        """Raise what goes wrong as an error of one line.
 
         Raises
         ------
         RemoteError
-            With the server's own words, if it spoke.
+            With the server's own message, if it answered.
         """
         try:
             yield
@@ -111,11 +111,11 @@ class RemoteAnswers(Answers):
             if error.was_sent:
                 raise RemoteError(f"{self._url}: {error}") from error
             raise RemoteError(
-                f"no server answers at {self._url} ({error}); start one with `refrain serve`, or leave --url out"
+                f"no server answers at {self._url} ({error}); start one with `refrain serve`, or omit --url"
             ) from error
         except ClientError as error:
-            said = f"the server answers {error.status}" if error.status else self._url
-            raise RemoteError(f"{said}: {error}") from error
+            source = f"the server answered {error.status}" if error.status else self._url
+            raise RemoteError(f"{source}: {error}") from error
 
 
 def _body(params: GenerationParams, seed: int | None) -> dict[str, object]:

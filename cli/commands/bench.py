@@ -172,6 +172,6 @@ def texts_of(model: LocalModel, num_texts: int, num_tokens: int) -> list[str]:
 
 
 def _row(figure: Figure) -> str:
-    said = f"{figure.value:,.0f}" if figure.unit == "tokens/s" else f"{figure.value:.2f}"
+    value = f"{figure.value:,.0f}" if figure.unit == "tokens/s" else f"{figure.value:.2f}"
     beside = "" if figure.torch is None else f"{figure.torch:,.0f}"
-    return f"{figure.name:38}{said:>12}{beside:>14}  {figure.unit}"
+    return f"{figure.name:38}{value:>12}{beside:>14}  {figure.unit}"

@@ -15,9 +15,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Describe the command."""
     parser = commands.add_parser(
         "card",
-        help="write the model card of a checkpoint anew",
-        description="Write the README.md and tokenizer_config.json of checkpoints anew from what their config.json "
-        "says. Figures, weights and config.json stay as they are.",
+        help="rewrite the model card of a checkpoint",
+        description="Rewrite the README.md and tokenizer_config.json of checkpoints from their "
+        "config.json. Metrics, weights and config.json stay as they are.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""`refrain evaluate`: measure a checkpoint as its model card says, or on a text file."""
+"""`refrain evaluate`: measure a checkpoint as for its model card, or on a text file."""
 
 from __future__ import annotations
 

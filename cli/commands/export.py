@@ -27,7 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    """Export, and say what was written."""
+    """Export, and report what was written."""
     from refrain.models.checkpoint import CONFIG, TOKENIZER, load_checkpoint
     from refrain.models.onnx_export import GRAPH, export_onnx
     from refrain.training.errors import OutputExistsError
@@ -36,13 +36,13 @@ def run(options: argparse.Namespace) -> int:
     for package in ("onnx", "onnxscript"):
         require(package, "onnx")
     if (options.output / CONFIG).exists():
-        raise OutputExistsError(f"{options.output} is a checkpoint's folder; give another OUT")
+        raise OutputExistsError(f"{options.output} is a checkpoint's folder; choose another OUT")
     if (options.output / GRAPH).exists() and not options.overwrite:
         raise OutputExistsError(
-            f"{options.output / GRAPH} is there already; give another OUT, or --overwrite"
+            f"{options.output / GRAPH} already exists; choose another OUT, or add --overwrite"
         )
     checkpoint = load_checkpoint(options.checkpoint)
-    print(f"exporting {checkpoint.name}, which takes some seconds", flush=True)
+    print(f"exporting {checkpoint.name}, which takes a few seconds", flush=True)
     graph = export_onnx(checkpoint, options.output)
     print(f"wrote {graph} ({graph.stat().st_size:,} bytes) and {graph.with_name(TOKENIZER)}")
     return 0

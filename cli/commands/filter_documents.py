@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from refrain.cli.documents.document_file import DocumentFile
 from refrain.cli.documents.document_filter import DocumentFilter
-from refrain.cli.documents.paths import STANDARD, is_same_place
+from refrain.cli.documents.paths import STANDARD, is_same_file
 from refrain.cli.documents.texts import InputError
 from refrain.cli.options.answers import add_folder_option, add_precision_option
 from refrain.cli.options.processor import add_threads_option
@@ -23,8 +23,8 @@ EXAMPLES = """examples:
   zcat *.gz | refrain filter - --max-perplexity 200 --skip-bad-lines | gzip > clean.gz
 
 A document is a line of IN, or the field --field of a line of JSON. What is kept is written as it was, byte for byte, in
-its order; empty documents are dropped. --keep-best reads IN twice, so that it must be no pipe. Perplexity is that of
-`refrain score`. OUT appears when it is complete; memory stays small, however large IN is.
+its order; empty documents are dropped. --keep-best reads IN twice, so IN must not be a pipe. Perplexity is that of
+`refrain score`. OUT appears when it is complete. Memory use stays small, however large IN is.
 """
 
 
@@ -95,7 +95,7 @@ def _add_document_options(parser: argparse.ArgumentParser) -> None:
         "--scores",
         type=Path,
         metavar="FILE",
-        help="write each document's figures here, as JSON lines",
+        help="write each document's scores here, as JSON lines",
     )
     parser.add_argument(
         "--skip-bad-lines",
@@ -125,7 +125,7 @@ def _source_of(options: argparse.Namespace) -> DocumentFile:
     is_deciding = options.max_perplexity is not None or options.keep_best is not None
     if not is_deciding and (options.scores is None or options.output != STANDARD):
         raise InputError(
-            "say what to keep: --max-perplexity X or --keep-best SHARE; or --scores FILE without OUT"
+            "choose what to keep with --max-perplexity X or --keep-best SHARE, or give --scores FILE without OUT"
         )
     source = DocumentFile(options.input, options.unit, options.field)
     if options.keep_best is not None and source.is_stream:
@@ -146,21 +146,21 @@ def _choose_model(options: argparse.Namespace, sample: str) -> LocalModel:
 def _require_apart(source: Path, output: Path | None, scores: Path | None) -> None:
     """Refuse to write over the input, or documents and scores to one file."""
     for path in (output, scores):
-        if path and source != STANDARD and is_same_place(path, source):
+        if path and source != STANDARD and is_same_file(path, source):
             raise InputError(f"{path} is the input; write to another file")
-    if output and scores and is_same_place(output, scores):
+    if output and scores and is_same_file(output, scores):
         raise InputError(f"--scores {scores} is where the documents go; write to another file")
 
 
 def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
-        raise argparse.ArgumentTypeError(f"a number above 0, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
     return value
 
 
 def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"a share from 0 to 1, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {text}")
     return value

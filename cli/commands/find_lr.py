@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the test, print its table and suggestion, write its plot if told where."""
+    """Run the test, print its table and suggestion, write its plot where an output is named."""
     from refrain.training.output import make_folder
     from refrain.training.planning.learning_rate_finder import find_learning_rate
     from refrain.training.reporting.optional_package import require
@@ -102,7 +102,7 @@ def verdict(test: RangeTest, recipe: TrainRecipe) -> list[str]:
 
 
 def save(test: RangeTest, recipe: TrainRecipe, folder: Path) -> None:
-    """Write the figure and the figures."""
+    """Write the plot and the numbers."""
     from refrain.training.planning.learning_rate_plot import save_plot
 
     save_plot(test, recipe.name, folder / "find_lr.svg")
@@ -120,4 +120,4 @@ def save(test: RangeTest, recipe: TrainRecipe, folder: Path) -> None:
     }
     text = json.dumps(values, ensure_ascii=False, indent=2)
     (folder / "find_lr.json").write_text(text + "\n", encoding="utf-8")
-    print(f"plot and figures are in {folder}")
+    print(f"wrote the plot and the numbers to {folder}")

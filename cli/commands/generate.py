@@ -129,7 +129,7 @@ def _bias(text: str) -> tuple[str, float]:
         value = float(bias)
     except ValueError as error:
         raise InvalidParameterError(
-            f"a token and a number, such as ' the=-5', not {text!r}", "logit_bias"
+            f"must be a token and a number, such as ' the=-5', not {text!r}", "logit_bias"
         ) from error
     check_number("logit_bias", value, BIAS)
     return token, value

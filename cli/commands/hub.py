@@ -8,8 +8,8 @@ from pathlib import Path
 from refrain.cli.options.answers import add_folder_option
 
 ENVIRONMENT = """
-HF_ENDPOINT names another hub, HF_TOKEN a token, HF_HOME the folder of the cache; with HF_HUB_OFFLINE=1 the cache alone
-is asked."""
+HF_ENDPOINT names another hub, HF_TOKEN a token, HF_HOME the folder of the cache; with HF_HUB_OFFLINE=1 only
+the cache is used."""
 
 PULL_EXAMPLES = f"""examples:
   refrain models pull OWNER/tang
@@ -33,7 +33,7 @@ def _add_pull(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     pull = actions.add_parser(
         "pull",
         help="fetch a checkpoint from the hub",
-        description="Fetch a checkpoint from the Hugging Face hub, by its cache, and copy it to a folder of models. "
+        description="Fetch a checkpoint from the Hugging Face hub through its cache and copy it to a folder of models. "
         "Only a checkpoint's own files are fetched, and it appears once it has been loaded whole.",
         epilog=PULL_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,7 +51,7 @@ def _add_push(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "push",
         help="publish a checkpoint on the hub",
         description="Send a checkpoint to the Hugging Face hub, in one commit. A checkpoint whose licence forbids "
-        "giving it away is refused.",
+        "redistribution is refused.",
         epilog=PUSH_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -59,7 +59,7 @@ def _add_push(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     push.add_argument("repo_id", metavar="REPO_ID", help="a repository: OWNER/NAME; made if new")
     push.add_argument("--private", action="store_true", help="to a repository only you can see")
     push.add_argument("--revision", "--branch", help="a branch (default: main); made if new")
-    push.add_argument("--message", default="", help="what the commit says")
+    push.add_argument("--message", default="", help="the message of the commit")
     push.add_argument(
         "--dry-run", action="store_true", help="show what would be sent; send nothing"
     )
@@ -67,7 +67,7 @@ def _add_push(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run_pull(options: argparse.Namespace) -> int:
-    """Fetch, and say how to go on."""
+    """Fetch, and report how to serve it."""
     from refrain.training.reporting.optional_package import require
 
     require("huggingface_hub", "hub")

@@ -1,4 +1,4 @@
-"""`refrain models`: what checkpoints a folder holds, what one says of itself, and those on the hub."""
+"""`refrain models`: the checkpoints of a folder, the card of one, and those on the hub."""
 
 from __future__ import annotations
 

@@ -124,6 +124,6 @@ def _hypothesis(number: int, line: str) -> Hypothesis:
     except (ValueError, KeyError, TypeError, OverflowError):
         text, score = None, math.nan
     if not isinstance(text, str) or not math.isfinite(score):
-        message = 'an object has a "text" and perhaps a "score", a number'
+        message = 'an object needs a "text", and may have a "score", a number'
         raise InputError(f"line {number}: {message}")
     return Hypothesis(text, score)

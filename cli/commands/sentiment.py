@@ -1,4 +1,4 @@
-"""`refrain sentiment`: what reviews think, without a server or by one."""
+"""`refrain sentiment`: the sentiment of reviews, without a server or by one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "sentiment",
         help="judge reviews",
-        description="Tell what reviews, or the lines of standard input, think: each by the model of its own language.",
+        description="Classify the sentiment of reviews, or of lines of standard input, each by its language's model.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

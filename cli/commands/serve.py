@@ -29,7 +29,7 @@ A flag wins over its variable, such as REFRAIN_MAX_SLOTS for --max-slots.
 
 
 class DrainingServer(uvicorn.Server):
-    """Lets open requests end when it is told to stop; those that take too long get a 503, or an error event."""
+    """Lets open requests end when it is asked to stop; those that take too long get a 503, or an error event."""
 
     def __init__(self, config: uvicorn.Config, stop_engines: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
@@ -85,12 +85,12 @@ def run(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     host, port = listener.getsockname()[:2]
-    _say_where(f"http://{host}:{port}", settings.log_format)
+    _report_address(f"http://{host}:{port}", settings.log_format)
     DrainingServer(config, app.state.registry.stop).run(sockets=[listener])
     return 0
 
 
-def _say_where(url: str, log_format: LogFormat) -> None:
+def _report_address(url: str, log_format: LogFormat) -> None:
     if log_format == "json":
         logging.getLogger("refrain").info("listening", extra={"fields": {"url": url}})
     else:
@@ -103,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises
     ------
     ConfigError
-        If it cannot be had.
+        If it is not free.
     """
     from refrain.models.errors import ConfigError
 
@@ -112,5 +112,5 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}); stop what does, or give another --port (REFRAIN_PORT)"
+            f"cannot listen on {host}:{port} ({error.strerror}); free the port, or choose another --port (REFRAIN_PORT)"
         ) from error

@@ -26,7 +26,7 @@ COPY = """examples:
   refrain study copy --lags 5 20 --steps 400         # a quick look
   refrain study copy --lags 200 --seeds 0 --parameters 60000
 
-Read a few symbols, then nothing for a while, then say them again. How long may the while be? One training run from
+Read a few symbols, then blanks for a while, then repeat the symbols. How long may the gap be? One training run from
 scratch for every network, lag and seed.
 """
 BPTT = """examples:
@@ -43,7 +43,7 @@ WORD_ORDER = """examples:
   refrain study word-order --seeds 0 1 2 3 4
 
 我要去打篮球 and 我要打篮球去 have the same words, so the same average of word vectors. Classifiers that differ in
-nothing but how they put vectors together are trained on generated sentences, and asked about pairs they never saw.
+nothing but how they put vectors together are trained on generated sentences, and tested on pairs that they never saw.
 """
 TOKENIZERS = """examples:
   refrain study tokenizers                           # on Chinese reviews (see refrain datasets)
@@ -68,7 +68,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_gradients(_add_study(studies, "gradients", "how far back a gradient reaches", GRADIENTS))
     _add_copy(_add_study(studies, "copy", "how long a network can remember", COPY))
     _add_bptt(_add_study(studies, "bptt", "backpropagation through time by hand", BPTT))
-    _add_word_order(_add_study(studies, "word-order", "what an average cannot tell", WORD_ORDER))
+    _add_word_order(
+        _add_study(studies, "word-order", "what an average cannot distinguish", WORD_ORDER)
+    )
     _add_tokenizers(_add_study(studies, "tokenizers", "characters, words, byte pairs", TOKENIZERS))
 
 

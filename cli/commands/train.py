@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, help="the checkpoint's folder (default: checkpoints/NAME)"
     )
     again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    again.add_argument("--resume", action="store_true", help="continue an unfinished run")
     again.add_argument(
-        "--overwrite", action="store_true", help="throw away what an earlier run left in the output"
+        "--overwrite", action="store_true", help="discard what an earlier run left in the output"
     )
     again.add_argument(
         "--dry-run",
         action="store_true",
-        help="say how large and how long the run would be, after a few steps of it; nothing is trained or overwritten",
+        help="report how large and how long the run would be, after a few steps; nothing is trained or overwritten",
     )
     parser.add_argument(
         "--tensorboard",
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, or only say what that would take."""
+    """Train, or only report what that would take."""
     from refrain.training.optimize.distributed import joined_processes
     from refrain.training.planning.dry_run import dry_run
     from refrain.training.run import train

@@ -110,7 +110,7 @@ class DocumentFile:
             try:
                 yield from _whole_lines(gzip.GzipFile(fileobj=self._raw))
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise InputError(f"{self.path}: is no whole gzip file: {error}") from error
+                raise InputError(f"{self.path}: is not a complete gzip file: {error}") from error
 
     def _opened(self) -> BinaryIO:
         try:
@@ -128,14 +128,14 @@ class DocumentFile:
         try:
             values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"line {number} is no JSON ({error})") from error
+            raise InputError(f"line {number} is not JSON ({error})") from error
         found = values.get(self._field) if isinstance(values, dict) else None
         if not isinstance(found, str):
-            raise InputError(f"line {number} has no text in a field {self._field!r}")
+            raise InputError(f"line {number} has no text in the field {self._field!r}")
         try:
             found.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"line {number} holds half of a surrogate pair") from error
+            raise InputError(f"line {number} has half of a surrogate pair") from error
         return found
 
 

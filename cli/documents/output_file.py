@@ -14,9 +14,9 @@ from refrain.cli.documents.texts import InputError
 
 
 class OutputFile:
-    """A file that is there whole or not at all: written beside its place, and moved there at the end.
+    """A file that is there whole or not at all: written beside its path, and moved there at the end.
 
-    What is no regular file, such as a pipe, is written to as it is; "-" is standard output.
+    What is not a regular file, such as a pipe, is written to as it is; "-" is standard output.
     """
 
     def __init__(self, path: Path) -> None:

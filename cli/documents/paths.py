@@ -11,12 +11,12 @@ STANDARD = Path("-")
 
 
 def is_special(path: Path) -> bool:
-    """Return whether something is there that is no regular file, such as a pipe."""
+    """Return whether something is there that is not a regular file, such as a pipe."""
     return path.exists() and not path.is_file()
 
 
-def is_same_place(one: Path, other: Path) -> bool:
-    """Return whether what is written to two paths comes to one place; a terminal or another device may take both."""
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether what is written to two paths ends in one file; a terminal or another device may take both."""
     if one == other:
         return True
     one, other = (Path("/dev/stdout") if path == STANDARD else path for path in (one, other))
@@ -35,5 +35,5 @@ def refuse_zstandard(path: Path) -> None:
     """
     if path.suffix == ".zst":
         raise InputError(
-            f"{path}: Zstandard is not read here; pipe it: zstd -dc {path.name} | refrain filter - ... | zstd"
+            f"{path}: Zstandard is not supported; pipe it: zstd -dc {path.name} | refrain filter - ... | zstd"
         )

@@ -1,4 +1,4 @@
-"""Flags that commands share: who is to answer, and how tokens are chosen."""
+"""Flags that commands share: what is to answer, and how tokens are sampled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
-    """Describe who is to answer, and in which form."""
+    """Describe what is to answer, and in which form."""
     parser.add_argument(
         "--model",
         metavar="NAME|DIR",
@@ -50,7 +50,7 @@ def add_precision_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
-    """Describe how tokens are chosen: a flag for each parameter; one that is not given is left out."""
+    """Describe how tokens are sampled: a flag for each parameter; one that is not given is left out."""
     for name, parameter in PARAMETERS.items():
         flag, description = f"--{name.replace('_', '-')}", parameter.description.replace("%", "%%")
         if parameter.kind is bool:

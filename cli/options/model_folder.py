@@ -54,7 +54,7 @@ class ModelFolder:
         chosen = first_of_language(languages, language)
         if chosen is None:
             raise CheckpointError(
-                f"{self._folder or 'checkpoints'}: holds no {tasks[0].replace('_', ' ')}; train one with "
+                f"no {tasks[0].replace('_', ' ')} in {self._folder or 'checkpoints'}; train one with "
                 "`refrain train`, point --models to a folder whose sub-folders are checkpoints, or name a --model"
             )
         return found[chosen]

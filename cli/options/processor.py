@@ -27,10 +27,10 @@ def num_threads_of(options: argparse.Namespace) -> int:
     Raises
     ------
     InputError
-        If there are to be less than none.
+        If the number is negative.
     """
     if options.num_threads < 0:
-        raise InputError(f"--num-threads: at least 1, not {options.num_threads}")
+        raise InputError(f"--num-threads must be 0 or more, not {options.num_threads}")
     return options.num_threads or len(os.sched_getaffinity(0))
 
 

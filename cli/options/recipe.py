@@ -72,7 +72,7 @@ def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus |
         return recipe, own_text_corpus(file, token_cache(os.environ))
     if not recipe.data.dataset:
         raise RecipeError(
-            f"{options.recipe} names neither data.text nor data.dataset; `refrain datasets` lists those"
+            f"{options.recipe} names neither data.text nor data.dataset; `refrain datasets` lists the data sets"
         )
     root = options.data or data_root(os.environ)
     return recipe, load_dataset(recipe.data.dataset, root)

@@ -29,7 +29,7 @@ class Route(Generic[Answer]):
     answer
         What is answered, or what a stream is made of.
     fixed
-        Fields whose value the method itself says.
+        Fields whose value the method itself sets.
     is_pure
         Whether asking twice is as good as asking once.
     is_retried

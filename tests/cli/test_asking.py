@@ -169,7 +169,7 @@ def test_a_text_is_shown_as_it_is_written(refrain, asked, url, monkeypatch) -> N
         (["generate", "The", "--num-beams", "2", "--n", "3"], "--num-beams 2 is less than n 3"),
         (["generate", "The", "--n", "3", "--best-of", "2"], "--best-of 2 is less than n 3"),
         (["generate", "The", "--length-penalty", "2"], "--length-penalty belongs to a search"),
-        (["generate", "The", "--logit-bias", " cat"], "--logit-bias: a token and a number"),
+        (["generate", "The", "--logit-bias", " cat"], "--logit-bias: must be a token and a number"),
         (["generate", "The", "--logit-bias", " cat=nan"], "--logit-bias must be at least -1,000"),
         (["generate", "The", "--allowed", "cat sat"], "'cat sat' is not one token"),
         (["next", "The", "--top-k", "-1"], "--top-k must be at least 0"),
@@ -180,7 +180,7 @@ def test_a_text_is_shown_as_it_is_written(refrain, asked, url, monkeypatch) -> N
         (["score", "The", "--model", "sentiment-en"], "is a classifier"),
         (["sentiment", "The", "--model", "english"], "is a language model"),
         (["score", "The", "--url", "http://127.0.0.1:1"], "no server answers"),
-        (["score", "The", "--num-threads", "-1"], "--num-threads: at least 1"),
+        (["score", "The", "--num-threads", "-1"], "--num-threads must be 0 or more"),
         (
             ["next", "The", "--normalize", "candidates"],
             "normalize among candidates needs candidates",
@@ -204,7 +204,7 @@ def test_a_folder_without_checkpoints_says_how_to_get_one(tmp_path, capsys) -> N
 
 def test_a_refusal_of_the_server_is_told_in_its_words(url, capsys) -> None:
     assert main(["score", "The", "--model", "nobody", "--url", url]) == 2
-    assert "the server answers 404: no model named 'nobody'" in capsys.readouterr().err
+    assert "the server answered 404: no model named 'nobody'" in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_ends_it_quietly(checkpoints) -> None:

@@ -150,7 +150,7 @@ def test_a_key_is_sent_with_every_request_and_must_fit_a_header() -> None:
 
 
 ANSWERS = {
-    "no JSON": (httpx.Response(200, text="<html>"), "no Refrain server"),
+    "no JSON": (httpx.Response(200, text="<html>"), "as a Refrain server"),
     "another JSON": (good({"refrain": "1"}), "lacks Version.python"),
     "another type": (good({**VERSION, "torch": 2}), "Version.torch"),
     "elsewhere": (httpx.Response(302, headers={"location": "/"}), "302"),
@@ -158,7 +158,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("answer", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_what_is_no_answer_of_a_server_of_ours_is_said_plainly(answer, words) -> None:
+def test_an_answer_that_is_not_one_of_a_refrain_server_is_refused(answer, words) -> None:
     with pytest.raises(UnexpectedAnswerError, match=words):
         client_of(FakeServer(answer), FakeTime()).version()
 

@@ -182,7 +182,7 @@ def test_the_command_exports_once_and_replaces_only_when_told_to(saved, tmp_path
 def test_a_checkpoints_own_folder_is_not_written_to(saved, capsys) -> None:
     before = sorted(saved.iterdir())
     assert main(["export", str(saved), str(saved)]) == 2
-    assert "give another OUT" in capsys.readouterr().err
+    assert "choose another OUT" in capsys.readouterr().err
     assert sorted(saved.iterdir()) == before
 
 

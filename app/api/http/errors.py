@@ -137,7 +137,7 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
     row = row_of(error)
     headers = {"retry-after": RETRY_AFTER_SECONDS} if row.status == 503 else None
     if row.status == 500:
-        logger.error("a fault of the engine: %s", row.code, exc_info=error)
+        logger.error("engine failure: %s", row.code, exc_info=error)
     return JSONResponse(failure_of(error, request.scope), row.status, headers)
 
 
@@ -150,9 +150,9 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
     if fault["type"] in ("json_invalid", "model_type") and not fault["loc"]:
-        message = f"the body is no JSON object: {fault['msg']}"
+        message = f"the body is not a JSON object: {fault['msg']}"
         if "key must be a string" in message:
-            message += "; names and texts stand in double quotes"
+            message += "; names and strings take double quotes"
         return refusal(request.scope, 400, message, None, "invalid_body")
     if fault["type"] == "unknown_field":
         name = str(fault["ctx"]["name"])[:100]
@@ -167,7 +167,7 @@ def _methods(error: HTTPException) -> str:
 
 
 def _is_field(part: int | str) -> bool:
-    """Return whether a part of a location is a field or an index, not what pydantic and FastAPI put beside them."""
+    """Return whether a part of a location is a field or an index, not what pydantic and FastAPI add to it."""
     return isinstance(part, int) or (part.isidentifier() and part not in ("body", "query", "str"))
 
 
@@ -182,11 +182,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    """Answer what nobody foresaw; this runs outside of every middleware, so their headers are put here."""
+    """Answer what nobody foresaw; this runs outside of every middleware, so their headers are added here."""
     request_id = getattr(request.state, "request_id", "")
     headers = {"x-request-id": request_id}
     if admitted := {"*", request.headers.get("origin")} & set(request.app.state.cors_origins):
         headers |= {"access-control-allow-origin": admitted.pop(), "vary": "origin"}
-    logger.error("an unexpected fault in request %s", request_id, exc_info=error)
-    body = error_body("an unexpected fault", "server_error", None, "internal")
+    logger.error("unexpected error in request %s", request_id, exc_info=error)
+    body = error_body("an unexpected error", "server_error", None, "internal")
     return JSONResponse(body, 500, headers)

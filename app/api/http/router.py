@@ -35,7 +35,7 @@ def model_router(theme: str) -> APIRouter:
 def asked_by(request: Request, model: str | None = None, state: str | None = None) -> Asked:
     """Return who asks, of which model, from which state on.
 
-    Callers take turns by their address, and what one had read is no other's.
+    Callers take turns by their address, and what one had read is not shared with another.
     """
     client = request.scope.get("client")
     stats: RequestStats = request.scope["state"]["stats"]

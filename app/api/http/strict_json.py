@@ -36,7 +36,7 @@ def parse_body(kind: type[BodyT], body: bytes) -> BodyT:
 
 
 class StrictJSONRoute(APIRoute):
-    """A route whose body is read by `parse_body`, whatever its content type says.
+    """A route whose body is read by `parse_body`, whatever its content type.
 
     FastAPI describes it; between the bytes and the endpoint stands nothing else, for its general way of finding
     arguments takes longer than a short answer.

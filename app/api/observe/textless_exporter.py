@@ -1,4 +1,4 @@
-"""Takes what a caller may have written out of spans, whoever put it there."""
+"""Removes from spans what a caller may have written, whoever recorded it."""
 
 from __future__ import annotations
 

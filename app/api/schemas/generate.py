@@ -22,7 +22,7 @@ def _as_list(stop: str | list[str]) -> list[str]:
 SamplingBody = create_model(
     "SamplingBody", __base__=TimedBody, **sampling_fields(is_nullable=False)
 )
-"""A body that says how tokens are chosen: one field for each of `PARAMETERS`."""
+"""A body that sets how tokens are sampled: one field for each of `PARAMETERS`."""
 
 
 class GenerateBody(SamplingBody):

@@ -1,4 +1,4 @@
-"""The fields of a body that say how tokens are chosen, made from the one table of parameters."""
+"""The fields of a body that set how tokens are sampled, made from the one table of parameters."""
 
 from __future__ import annotations
 

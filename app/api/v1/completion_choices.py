@@ -1,4 +1,4 @@
-"""What `/v1/completions` says of a text: its choice and its log-probabilities."""
+"""What `/v1/completions` returns of a text: its choice and its log-probabilities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refrain.inference.operation import TokenAlternative, TokenLogprob
 from refrain.models.text.tokenizer import EOS
 
 LEAST_LOGPROB = -9999.0
-"""What stands for minus infinity, which JSON cannot say."""
+"""What stands for minus infinity, which JSON cannot express."""
 
 
 @dataclass(frozen=True)

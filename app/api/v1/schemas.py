@@ -57,7 +57,7 @@ class OpenBody(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream is to tell beside its text."""
+    """What a stream reports besides its text."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -73,7 +73,7 @@ def _as_stops(value: Any) -> Any:
 
 
 SamplingBody = create_model("SamplingBody", __base__=OpenBody, **sampling_fields(is_nullable=True))
-"""A body that says how tokens are chosen: one field for each of `PARAMETERS`."""
+"""A body that sets how tokens are sampled: one field for each of `PARAMETERS`."""
 
 
 class CompletionBody(SamplingBody):
@@ -129,7 +129,7 @@ class CompletionBody(SamplingBody):
         return self
 
     def sampling(self) -> SamplingParams:
-        """Return how tokens are to be chosen; null stands for the default."""
+        """Return how tokens are to be sampled; null stands for the default."""
         given = {name: getattr(self, name) for name in PARAMETERS}
         given["top_k"] = max(0, self.top_k or 0)
         if self.max_tokens is None:

@@ -15,7 +15,7 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """A written token and the likeliest in its place."""
+    """A written token and the likeliest that could have stood there."""
 
     token: str
     logprob: float

@@ -9,7 +9,7 @@ from refrain.client.errors import ClientError
 
 @dataclass(frozen=True, slots=True)
 class TokenScore:
-    """One token and its place in the text, in characters; rank 1 is the likeliest."""
+    """One token and where it stands in the text, in characters; rank 1 is the likeliest."""
 
     token: str
     logprob: float

@@ -105,9 +105,9 @@ def test_lines_of_json_keep_every_byte(filtering, tmp_path) -> None:
 BAD = [
     (b"The \xff cat", "line", "line 2 is not UTF-8"),
     (b"x" * 200, "line", "line 2 has over 100 bytes"),
-    (b"{", "jsonl", "line 2 is no JSON"),
-    (b'{"text": 3}', "jsonl", "line 2 has no text in a field 'text'"),
-    (b'{"text": "\\ud800"}', "jsonl", "line 2 holds half of a surrogate pair"),
+    (b"{", "jsonl", "line 2 is not JSON"),
+    (b'{"text": 3}', "jsonl", "line 2 has no text in the field 'text'"),
+    (b'{"text": "\\ud800"}', "jsonl", "line 2 has half of a surrogate pair"),
 ]
 
 
@@ -181,7 +181,7 @@ def test_an_interrupted_run_leaves_no_half_file(filtering, source, tmp_path, mon
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["in.txt", "out.txt"], "say what to keep"),
+        (["in.txt", "out.txt"], "choose what to keep"),
         (["-", "out.txt", "--keep-best", "0.5"], "give a file, not standard input"),
         (
             ["/dev/null", "out.txt", "--keep-best", "0.5"],
@@ -194,7 +194,7 @@ def test_an_interrupted_run_leaves_no_half_file(filtering, source, tmp_path, mon
         (["none.txt", "--max-perplexity", "5"], "cannot be read"),
         ([".", "--max-perplexity", "5"], "cannot be read"),
         (["in.txt.zst", "--max-perplexity", "5"], "zstd -dc"),
-        (["cut.gz", "--max-perplexity", "5"], "no whole gzip file"),
+        (["cut.gz", "--max-perplexity", "5"], "not a complete gzip file"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(

@@ -53,7 +53,7 @@ def test_a_person_reads_totals_and_texts(refrain) -> None:
 )  # fmt: skip
 def test_a_line_that_is_no_hypothesis_is_named(refused, give, line) -> None:
     give(f"The cat sat\n\n{line}\n")
-    assert 'line 3: an object has a "text"' in refused("rescore")
+    assert 'line 3: an object needs a "text"' in refused("rescore")
 
 
 def test_without_a_hypothesis_it_says_how_to_give_some(refused, give) -> None:

@@ -33,12 +33,12 @@ def test_a_taken_port_is_said_in_one_line(models, capsys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         assert main(["serve", "--models", str(models), "--port", port]) == 2
-    assert "give another --port" in capsys.readouterr().err
+    assert "choose another --port" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_is_skipped_aloud(models, caplog) -> None:
     create_app(Settings(models=models))
-    assert "half: an unfinished run" in caplog.text
+    assert "half, an unfinished run" in caplog.text
 
 
 def test_what_is_open_when_it_stops_ends_with_an_error_of_the_usual_shape(
