@@ -1,4 +1,4 @@
-"""How log lines look: plain, or an object of JSON each; and that no text of a caller gets into them.
+"""The format of log lines: plain, or an object of JSON each; and that no text of a caller gets into them.
 
 Messages of our own quote no text. Messages of exceptions may, whoever raised them, so that of an exception its types
 and where it was raised are written, and nothing else.
@@ -33,7 +33,7 @@ class TextFormatter(logging.Formatter):
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - its name in the library
         assert isinstance(ei, tuple)
-        return places_of(ei[1])
+        return locations_of(ei[1])
 
 
 class JSONFormatter(logging.Formatter):
@@ -49,7 +49,7 @@ class JSONFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            line["exception"] = places_of(record.exc_info[1])
+            line["exception"] = locations_of(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
@@ -61,7 +61,7 @@ def message_of(record: logging.LogRecord) -> str:
     return message
 
 
-def places_of(error: BaseException | None) -> str:
+def locations_of(error: BaseException | None) -> str:
     """Return the types of an exception and of what caused it, and where each was raised; no message."""
     return "".join(_lines_of(error, set())).rstrip("\n")
 

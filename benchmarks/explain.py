@@ -96,10 +96,10 @@ def draw_batching(checkpoint: Checkpoint) -> None:
         )
         axes.set(xlabel="step", xlim=(-0.5, step + 0.5))
         axes.grid(visible=False)
-        for place, (name, colour) in enumerate(
+        for index, (name, colour) in enumerate(
             (("reads its prompt", ORANGE), ("writes", BLUE), ("is scored", GREEN))
         ):
-            axes.annotate(f"■ {name}", (0.28 * place, 1.04), xycoords="axes fraction", color=colour)
+            axes.annotate(f"■ {name}", (0.28 * index, 1.04), xycoords="axes fraction", color=colour)
         save(figure, FIGURES / "batching.svg")
 
 

@@ -68,7 +68,7 @@ def make_request(number: int) -> tuple[str, dict[str, object]]:
 
 
 def text_of(path: str, body: dict[str, object], response: httpx.Response) -> str:
-    """Return everything that was told; a stream's pieces are put together, since it may be cut anywhere."""
+    """Return everything that was answered; a stream's pieces are put together, since it may be cut anywhere."""
     assert response.status_code == 200, response.text
     if not body.get("stream"):
         return f"{path} {response.text}"
@@ -97,8 +97,8 @@ async def answers(
 
         async def ask(number: int) -> bytes:
             path, body = make_request(number)
-            told = text_of(path, body, await client.post(path, json=body))
-            return hashlib.sha256(told.encode()).digest()
+            answered = text_of(path, body, await client.post(path, json=body))
+            return hashlib.sha256(answered.encode()).digest()
 
         draw = random.Random(1)
         start = time.perf_counter()

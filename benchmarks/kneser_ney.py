@@ -46,7 +46,7 @@ def main() -> int:
     if missing:
         print(
             f"missing in {folder}: {', '.join(missing)}\n"
-            "Set REFRAIN_DATA to the folder that holds them; `refrain datasets` says how to get them.",
+            "Set REFRAIN_DATA to the folder that holds them; `refrain datasets` lists how to get them.",
             file=sys.stderr,
         )
         return 2

@@ -262,7 +262,7 @@ alone, its weights fixed, the split read as one stream in one lane with the stat
 end of a line counted, in float32. What adapts to the test text, or is mixed with another model, has columns of its own,
 fitted on validation. Learning curves show validation as training sees it, in many lanes begun in mid-text, in the run's
 own precision. Time is that of the updates, without validation, on one core; most runs had other work beside them on the
-machine, which made some half as fast as others: a row's minutes say what it cost, not which network is the faster.
+machine, which made some half as fast as others: a row's minutes are what it cost, not which network is the faster.
 
 Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladder`; a row is reproduced by
 
@@ -273,7 +273,7 @@ Made by `python -m benchmarks.ladder` from run logs in `benchmarks/results/ladde
 
 
 def page_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the service's page draws of each corpus: our runs, and figures in print whose size is known."""
+    """Return what the service's page draws of each corpus: our runs, and published results whose size is known."""
     corpora = []
     for dataset, (title, _) in CORPORA.items():
         own = [
@@ -294,7 +294,7 @@ def page_rows(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def published_sizes(dataset: str) -> list[dict[str, Any]]:
-    """Return the figures in print whose size is known."""
+    """Return the published results whose size is known."""
     return [
         {"test": float(found[1]), "parameters": 1e6 * float(found[2]), "source": found[3]}
         for name, text in PUBLISHED.items()

@@ -58,7 +58,7 @@ def write_text(path: Path, num_bytes: int) -> None:
 
 
 @dataclass
-class Watched:
+class Usage:
     """What was seen of a run.
 
     Attributes
@@ -74,8 +74,8 @@ class Watched:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def train(text: Path, folder: Path, *overrides: str) -> Watched:
-    """Run the command and watch its memory and what it writes."""
+def train(text: Path, folder: Path, *overrides: str) -> Usage:
+    """Run the command and observe its memory and what it writes."""
     output = folder / f"{text.stem}-model"
     command = [sys.executable, "-m", "refrain.cli.main", "train", "--text", str(text)]
     command += ["--output", str(output), "--overwrite", "--set", *overrides]
@@ -84,33 +84,33 @@ def train(text: Path, folder: Path, *overrides: str) -> Watched:
         "tokens": lambda: any((folder / "tokens").glob("*/*.ids")),
         "steps": (output / "best.safetensors").exists,
     }
-    watched = Watched()
+    usage = Usage()
     start = time.perf_counter()
     environment = {**os.environ, "REFRAIN_DATA": str(folder)}
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         while process.poll() is None:
-            note_memory(process.pid, watched)
+            note_memory(process.pid, usage)
             for name, has_ended in stages.items():
-                if name not in watched.seconds and has_ended():
-                    watched.seconds[name] = time.perf_counter() - start
+                if name not in usage.seconds and has_ended():
+                    usage.seconds[name] = time.perf_counter() - start
             time.sleep(0.1)
-    watched.seconds["all"] = time.perf_counter() - start
+    usage.seconds["all"] = time.perf_counter() - start
     if process.returncode:
         raise SystemExit(f"the run ended with {process.returncode}")
-    return watched
+    return usage
 
 
-def note_memory(process: int, watched: Watched) -> None:
+def note_memory(process: int, usage: Usage) -> None:
     """Look at the memory that a process holds now."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Rss")}
     if sizes:
         resident = sum(int(size) for size in sizes.values()) / 1e3
-        if resident > watched.peak:
-            watched.peak, watched.peak_file = resident, int(sizes["RssFile"]) / 1e3
+        if resident > usage.peak:
+            usage.peak, usage.peak_file = resident, int(sizes["RssFile"]) / 1e3
 
 
-def row(text: Path, folder: Path, watched: Watched) -> list[str]:
+def row(text: Path, folder: Path, usage: Usage) -> list[str]:
     """Return a line of the table."""
     output = folder / f"{text.stem}-model"
     events = [json.loads(line) for line in (output / "run_log.jsonl").read_text().splitlines()]
@@ -119,15 +119,15 @@ def row(text: Path, folder: Path, watched: Watched) -> list[str]:
     (num_tokens,) = [header["num_tokens"] for header in headers if "num_tokens" in header]
     card = load_checkpoint(output).card
     model = card.training["parameters"] * BYTES_A_PARAMETER / 1e6
-    seconds = watched.seconds
+    seconds = usage.seconds
     return [
         f"{text.stat().st_size / 1e6:,.0f}",
         f"{num_tokens:,}",
         f"{load_checkpoint(output).config.vocab_size:,}",
-        f"{watched.peak:,.0f}",
-        f"{watched.peak_file:,.0f}",
+        f"{usage.peak:,.0f}",
+        f"{usage.peak_file:,.0f}",
         f"{model:,.0f}",
-        f"{watched.peak - model:,.0f}",
+        f"{usage.peak - model:,.0f}",
         f"{seconds['vocabulary']:.0f}",
         f"{seconds['tokens'] - seconds['vocabulary']:.0f}",
         f"{speed:,}",
@@ -153,18 +153,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             text = Path(folder) / f"{name}.txt"
             write_text(text, num_bytes)
-            watched = train(text, Path(folder), *overrides)
-            rows.append(row(text, Path(folder), watched))
+            usage = train(text, Path(folder), *overrides)
+            rows.append(row(text, Path(folder), usage))
             print(rows[-1], flush=True)
     header = ["text, MB", "tokens", "vocabulary", "peak memory, MB", "of it mapped files, MB"]
     header += ["weights, gradients, AdamW, MB", "beyond them, MB"]
     header += ["vocabulary, s", "tokens, s", "training tokens/s", "card, s"]
-    said = (
+    description = (
         f"`refrain train --text`, words, {options.steps} steps of 32 lanes by 64 tokens, then validation, and the "
         "card's figures on both ends of the text. 200,000 words are trained with `optimizer.num_sampled=8192`. "
         "The time of the vocabulary has Python's start and a first reading of the file in it."
     )
-    save("large_text", "A text larger than memory may be", said, table(header, rows))
+    save("large_text", "A text larger than memory may be", description, table(header, rows))
 
 
 if __name__ == "__main__":

@@ -120,8 +120,8 @@ print(after_torch - start, after_imports - after_torch, after_reading - after_im
 
 def parts_of_a_start() -> str:
     """Return where the time of a start goes, measured in a process of its own."""
-    told = subprocess.run([sys.executable, "-c", PARTS], cwd=ROOT, capture_output=True, check=True)
-    torch_s, imports_s, reading_s, making_s = map(float, told.stdout.split())
+    done = subprocess.run([sys.executable, "-c", PARTS], cwd=ROOT, capture_output=True, check=True)
+    torch_s, imports_s, reading_s, making_s = map(float, done.stdout.split())
     return (
         f"Of a start, importing torch takes {torch_s:.1f} s, the other imports {imports_s:.1f} s, reading checkpoints "
         f"{reading_s:.1f} s, making their int8 forms and indexes {making_s:.1f} s; the rest is the interpreter, the "

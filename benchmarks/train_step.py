@@ -70,14 +70,17 @@ def plain_steps(
     model = PlainModel(vocab_size, width, num_layers, dropout)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     lanes = torch.from_numpy(words[: len(words) // rows * rows]).view(rows, -1)
-    place, state = 0, None
+    offset, state = 0, None
 
     def step() -> None:
-        nonlocal place, state
-        if place + window + 1 > lanes.shape[1]:
-            place = 0
-        inputs, targets = lanes[:, place : place + window], lanes[:, place + 1 : place + window + 1]
-        place += window
+        nonlocal offset, state
+        if offset + window + 1 > lanes.shape[1]:
+            offset = 0
+        inputs, targets = (
+            lanes[:, offset : offset + window],
+            lanes[:, offset + 1 : offset + window + 1],
+        )
+        offset += window
         optimizer.zero_grad()
         outputs, state = model.lstm(model.dropout(model.embedding(inputs)), state)
         state = tuple(part.detach() for part in state)

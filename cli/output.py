@@ -21,7 +21,7 @@ def shortened(text: str) -> str:
     return line if len(line) <= TEXT_WIDTH else line[: TEXT_WIDTH - 1] + "…"
 
 
-def figure(value: float | None) -> str:
+def formatted(value: float | None) -> str:
     """Return a number with four significant digits or more; "-" for none."""
     if value is None:
         return "-"

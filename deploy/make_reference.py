@@ -128,7 +128,7 @@ def commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPa
 
 
 def attributes(kind: type) -> dict[str, str]:
-    """Read what a docstring in NumPy style says of each attribute."""
+    """Read the description of each attribute from a docstring in NumPy style."""
     found: dict[str, str] = {}
     names: list[str] = []
     for line in inspect.getdoc(kind).partition("Attributes")[2].splitlines()[2:]:  # type: ignore[union-attr]
@@ -142,13 +142,13 @@ def attributes(kind: type) -> dict[str, str]:
 
 def table_of(kind: type, left_out: Collection[str] = ()) -> Iterator[str]:
     """Yield a row for each key of a table of a recipe."""
-    said = attributes(kind)
+    documented = attributes(kind)
     yield "| key | default | |"
     yield "|---|---|---|"
     for field in dataclasses.fields(kind):
         if field.name not in left_out:
             default = "" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
-            yield f"| `{field.name}` | {default} | {one_line(said.get(field.name, ''))} |"
+            yield f"| `{field.name}` | {default} | {one_line(documented.get(field.name, ''))} |"
 
 
 def recipe_page() -> str:

@@ -1,4 +1,4 @@
-"""The loaded models and their drivers, by name: the one place that owns them."""
+"""The loaded models and their drivers, by name: their only owner."""
 
 from __future__ import annotations
 

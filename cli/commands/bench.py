@@ -21,7 +21,7 @@ EXAMPLES = """examples:
   refrain bench english --num-threads 1
   refrain bench my-models/book --json
 
-Medians of several runs, without HTTP, in less than a minute. On a busy machine all figures are lower.
+Medians of several runs, without HTTP, in less than a minute. On a busy machine all values are lower.
 """
 ROWS = (1, 8, 64)
 NUM_TOKENS = 64
@@ -32,12 +32,12 @@ NUM_DOCUMENTS, DOCUMENT_TOKENS = 64, 256
 NUM_TYPED = 40
 """Tokens that are typed into a session in one run."""
 MAX_RUNS, MAX_SECONDS = 7, 4.0
-"""Of one figure: so many runs after a first one, unless they take longer."""
+"""Of one measurement: so many runs after a first one, unless they take longer."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measured figure; `torch` is that of the same weights in torch, float32, step by step."""
+class Measurement:
+    """One measured value; `torch` is that of the same weights in torch, float32, step by step."""
 
     name: str
     unit: str
@@ -77,37 +77,39 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         print(", ".join(str(value) for value in about.values()), flush=True)
         print(f"{'':38}{'Refrain':>12}{'torch fp32':>14}", flush=True)
-    figures = []
+    measured = []
     for measure in measurements(model):
-        figures.append(measure())
+        measured.append(measure())
         if not options.json:
-            print(_row(figures[-1]), flush=True)
+            print(_row(measured[-1]), flush=True)
     if options.json:
-        write_json({**about, "figures": [asdict(figure) for figure in figures]})
+        write_json({**about, "figures": [asdict(each) for each in measured]})
     return 0
 
 
-def measurements(model: LocalModel) -> list[Callable[[], Figure]]:
+def measurements(model: LocalModel) -> list[Callable[[], Measurement]]:
     """Return what is measured, each as a call that takes some seconds."""
 
-    def writing(num_rows: int) -> Callable[[], Figure]:
-        return lambda: Figure(
+    def writing(num_rows: int) -> Callable[[], Measurement]:
+        return lambda: Measurement(
             f"writing, {num_rows} text{'s' * (num_rows > 1)} at once",
             "tokens/s",
             num_rows * NUM_TOKENS / seconds_of(lambda: texts_of(model, num_rows, NUM_TOKENS)),
             num_rows * NUM_TORCH_TOKENS / seconds_of(lambda: write_in_torch(model, num_rows)),
         )
 
-    def scoring() -> Figure:
+    def scoring() -> Measurement:
         texts = texts_of(model, NUM_DOCUMENTS, DOCUMENT_TOKENS)
         num_tokens = sum(score.num_tokens for score in model.score_all(texts))
         seconds = seconds_of(lambda: list(model.score_all(texts)))
-        return Figure(f"scoring, {NUM_DOCUMENTS} documents", "tokens/s", num_tokens / seconds)
+        return Measurement(f"scoring, {NUM_DOCUMENTS} documents", "tokens/s", num_tokens / seconds)
 
-    def typing() -> Figure:
+    def typing() -> Measurement:
         typed = tokens_of(model, texts_of(model, 1, NUM_TYPED)[0])
         seconds = seconds_of(lambda: type_tokens(model, typed))
-        return Figure("a token typed, the next five predicted", "ms", 1e3 * seconds / len(typed))
+        return Measurement(
+            "a token typed, the next five predicted", "ms", 1e3 * seconds / len(typed)
+        )
 
     return [*map(writing, ROWS), scoring, typing]
 
@@ -171,7 +173,11 @@ def texts_of(model: LocalModel, num_texts: int, num_tokens: int) -> list[str]:
     return [generation.choices[0].text for generation in found]
 
 
-def _row(figure: Figure) -> str:
-    value = f"{figure.value:,.0f}" if figure.unit == "tokens/s" else f"{figure.value:.2f}"
-    beside = "" if figure.torch is None else f"{figure.torch:,.0f}"
-    return f"{figure.name:38}{value:>12}{beside:>14}  {figure.unit}"
+def _row(measurement: Measurement) -> str:
+    value = (
+        f"{measurement.value:,.0f}"
+        if measurement.unit == "tokens/s"
+        else f"{measurement.value:.2f}"
+    )
+    beside = "" if measurement.torch is None else f"{measurement.torch:,.0f}"
+    return f"{measurement.name:38}{value:>12}{beside:>14}  {measurement.unit}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from refrain.models.checkpoint import Checkpoint
     from refrain.training.data.text_file import TextFile
 
-HEAD = f"{'split':12} {'measured':>10} {'card':>10}  figure"
+HEAD = f"{'split':12} {'measured':>10} {'card':>10}  metric"
 EXAMPLES = """examples:
   refrain evaluate checkpoints/tang
   refrain evaluate checkpoints/english --data my-page.txt
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile | None) -> None:
-    """Measure a checkpoint on what it was trained on; update its card as soon as each figure is there."""
+    """Measure a checkpoint on what it was trained on; update its card as soon as each metric is there."""
     from refrain.training.data.corpus import LabelledCorpus, TextCorpus
     from refrain.training.data.datasets import corpus_of, token_cache
     from refrain.training.data.own_text import own_text_corpus

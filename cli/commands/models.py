@@ -8,7 +8,7 @@ from typing import Any
 
 from refrain.cli.commands import hub
 from refrain.cli.options.answers import add_folder_option
-from refrain.cli.output import figure, write_json
+from refrain.cli.output import formatted, write_json
 
 EXAMPLES = """examples:
   refrain models                       # a table of ./checkpoints and the shipped models
@@ -143,5 +143,5 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _measured(test: dict[str, float]) -> str:
     if "perplexity" in test:
-        return f"perplexity {figure(test['perplexity'])}"
+        return f"perplexity {formatted(test['perplexity'])}"
     return f"accuracy {test['accuracy']:.1%}" if "accuracy" in test else "-"

@@ -10,7 +10,7 @@ from refrain.cli.answers import answers_of
 from refrain.cli.answers.protocol import Answer
 from refrain.cli.documents.texts import is_typed, text_batches
 from refrain.cli.options.answers import add_answer_options
-from refrain.cli.output import figure, shortened, write_json
+from refrain.cli.output import formatted, shortened, write_json
 from refrain.inference.operations.scoring import ScoreParams
 
 EXAMPLES = """examples:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 def _described(text: str, answer: Answer) -> str:
     unknown = f" ({answer['num_unknown']} unknown)" if answer["num_unknown"] else ""
     line = (
-        f"perplexity {figure(answer['perplexity'])}, {figure(answer['bits_per_character'])} bits a character, "
+        f"perplexity {formatted(answer['perplexity'])}, {formatted(answer['bits_per_character'])} bits a character, "
         f"{answer['num_tokens']} tokens{unknown}, {answer['model']}: {shortened(text)}"
     )
     rows = [

@@ -175,18 +175,18 @@ def _corpus(asked: argparse.Namespace) -> TextCorpus:
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Measure, print a table, and write the figures as JSON and as a picture."""
+    """Measure, print a table, and write the numbers as JSON and as a plot."""
     from refrain.training.output import make_folder
     from refrain.training.studies.figure import save, style
 
     study = importlib.import_module(f"refrain.training.studies.{asked.study.replace('-', '_')}")
     with style():
         make_folder(asked.output)
-        figures = asked.measure(study, asked)
+        result = asked.measure(study, asked)
         written = [asked.output / f"{asked.study}{suffix}" for suffix in (".json", ".svg")]
-        numbers = json.dumps(figures, ensure_ascii=False, indent=1)
+        numbers = json.dumps(result, ensure_ascii=False, indent=1)
         written[0].write_text(numbers + "\n", encoding="utf-8")
-        print(study.table(figures))
-        save(study.draw(figures), written[1])
+        print(study.table(result))
+        save(study.draw(result), written[1])
     print(f"\nwritten: {written[0]}, {written[1]}")
     return 0

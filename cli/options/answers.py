@@ -82,7 +82,7 @@ def checked(make: Callable[[], T]) -> T:
 
 
 def _with_flag(message: str, param: str | None) -> str:
-    """Return a message with the flag in place of the parameter's name, or before it."""
+    """Return a message with the flag instead of the parameter's name, or before it."""
     if not param:
         return message
     flag = f"--{param.replace('_', '-')}"

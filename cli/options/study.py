@@ -48,7 +48,7 @@ def add_numbers(
 
 def add_seeds(parser: argparse.ArgumentParser, default: Sequence[int]) -> None:
     """Describe the seeds that a study is run with."""
-    add_numbers(parser, "--seeds", default, "one run each; figures are their means", least=0)
+    add_numbers(parser, "--seeds", default, "one run each; results are their means", least=0)
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -142,7 +142,7 @@ def test_files_name_one_another_as_they_are() -> None:
         assert any(volume.split(":")[1] == path for volume in mounted)
 
 
-def test_every_alert_says_how_grave_it_is_and_what_to_do() -> None:
+def test_every_alert_has_how_grave_it_is_and_what_to_do() -> None:
     names = []
     for group in ALERTS["groups"]:
         for rule in group["rules"]:

@@ -22,7 +22,7 @@ from tests.support.service import listening
 
 
 def save_measured(directory: Path, kind: TokenizerKind, text: str, language: str) -> None:
-    """Save a language model whose card has a figure, and whose README says its name."""
+    """Save a language model whose card has a figure, and whose README has its name."""
     tokenizer = Tokenizer.train(kind, [text])
     config = LanguageModelConfig(
         vocab_size=tokenizer.vocab_size, embedding_size=12, hidden_size=16, num_layers=2
@@ -77,7 +77,7 @@ def refrain(checkpoints, capsys) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def refused(checkpoints, capsys) -> Callable[..., str]:
-    """Run a command that cannot be carried out, and return what it says of that."""
+    """Run a command that cannot be carried out, and return what it reports."""
 
     def run(*arguments: str) -> str:
         assert main([*arguments, "--models", str(checkpoints)]) == 2

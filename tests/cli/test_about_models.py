@@ -46,7 +46,7 @@ def test_an_unknown_name_lists_those_that_there_are(checkpoints, capsys) -> None
     assert "there are: counts, english" in capsys.readouterr().err
 
 
-def test_an_empty_folder_says_how_to_get_a_model(tmp_path, capsys) -> None:
+def test_an_empty_folder_reports_how_to_get_a_model(tmp_path, capsys) -> None:
     assert main(["models", "--models", str(tmp_path)]) == 2
     assert "refrain train" in capsys.readouterr().err
 

@@ -187,7 +187,7 @@ def test_a_text_is_shown_as_it_is_written(refrain, asked, url, monkeypatch) -> N
         ),
     ],
 )
-def test_a_mistake_exits_with_2_and_says_what_to_do(refused, arguments, message) -> None:
+def test_a_mistake_exits_with_2_and_shows_what_to_do(refused, arguments, message) -> None:
     assert message in refused(*arguments)
 
 
@@ -197,12 +197,12 @@ def test_a_line_that_is_not_utf8_is_named(refrain, give, capsys, checkpoints) ->
     assert "line 2 is not UTF-8 (byte 5 of it)" in capsys.readouterr().err
 
 
-def test_a_folder_without_checkpoints_says_how_to_get_one(tmp_path, capsys) -> None:
+def test_a_folder_without_checkpoints_reports_how_to_get_one(tmp_path, capsys) -> None:
     assert main(["score", "The", "--models", str(tmp_path)]) == 2
     assert "refrain train" in capsys.readouterr().err
 
 
-def test_a_refusal_of_the_server_is_told_in_its_words(url, capsys) -> None:
+def test_a_refusal_of_the_server_is_reported_in_its_words(url, capsys) -> None:
     assert main(["score", "The", "--model", "nobody", "--url", url]) == 2
     assert "the server answered 404: no model named 'nobody'" in capsys.readouterr().err
 
@@ -215,7 +215,7 @@ def test_a_reader_that_leaves_ends_it_quietly(checkpoints) -> None:
     ) as process:
         process.stdin.write("The cat\n")
         process.stdin.flush()
-        assert '"The cat"' in process.stdout.readline()  # told before the input has ended
+        assert '"The cat"' in process.stdout.readline()  # written before the input has ended
         process.stdout.close()
         process.stdin.write("The dog\n" * 10)
         process.stdin.close()

@@ -20,7 +20,7 @@ LEFT_OUT = ("refrain train", "refrain serve", "refrain bench")
 
 
 def examples() -> list[tuple[str, str]]:
-    """Return each command with what the page says it writes."""
+    """Return each command with what the page shows that it writes."""
     found: list[tuple[str, str]] = []
     for line in "".join(BLOCKS).splitlines():
         if line.startswith("$ "):
@@ -48,7 +48,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("command", "expected"), examples(), ids=[command[:40] for command, _ in examples()]
 )
-def test_an_example_writes_what_the_page_says(
+def test_an_example_writes_what_the_page_shows(
     folder, monkeypatch, capsys, command, expected
 ) -> None:
     monkeypatch.chdir(folder)

@@ -43,7 +43,9 @@ def test_a_recipe_may_name_a_text_file(tmp_path, text_file, capsys) -> None:
     assert "the checkpoint is in" in capsys.readouterr().out
 
 
-def test_a_recipe_without_its_corpus_exits_with_2_and_says_how_to_get_it(tmp_path, capsys) -> None:
+def test_a_recipe_without_its_corpus_exits_with_2_and_reports_how_to_get_it(
+    tmp_path, capsys
+) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text('[data]\ndataset = "tang"\n')
     assert main(["train", str(recipe), "--data", str(tmp_path)]) == 2
@@ -102,7 +104,9 @@ def test_a_dry_run_and_a_learning_rate_test_leave_nothing_behind(
     assert "are little" in printed.err
 
 
-def test_a_run_says_what_it_is_about_to_do_and_what_to_do_next(tmp_path, text_file, capsys) -> None:
+def test_a_run_reports_what_it_is_about_to_do_and_what_to_do_next(
+    tmp_path, text_file, capsys
+) -> None:
     output = tmp_path / "models" / "cats"
     flags = ["--text", str(text_file), "--output", str(output), "--seed", "3"]
     assert main(["train", *flags, "--set", *SMALL]) == 0

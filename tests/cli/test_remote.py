@@ -1,4 +1,4 @@
-"""`--url`: what a server may answer, and what is said where it does not."""
+"""`--url`: what a server may answer, and what is reported where it does not."""
 
 import json
 import sys
@@ -76,13 +76,13 @@ def test_a_text_may_hold_every_line_end_of_unicode_and_a_full_server_is_asked_ag
     assert stub.num_requests == 2
 
 
-def test_a_stream_that_breaks_off_is_said_in_one_line(serving, capsys) -> None:
+def test_a_stream_that_breaks_off_is_reported_in_one_line(serving, capsys) -> None:
     stub = serving(PIECES[:1], ends=False)
     assert main(["generate", "The", "--url", stub.url]) == 2
     assert capsys.readouterr().err == f"refrain: {stub.url}: the stream broke off before its end\n"
 
 
-def test_an_error_within_a_stream_is_told_in_the_server_s_words(serving, capsys) -> None:
+def test_an_error_within_a_stream_is_reported_in_the_server_s_words(serving, capsys) -> None:
     stub = serving([PIECES[0], {"error": {"message": "the service stops", "code": "stopping"}}])
     assert main(["generate", "The", "--url", stub.url]) == 2
     assert capsys.readouterr().err == f"refrain: {stub.url}: the service stops\n"

@@ -22,8 +22,8 @@ def test_a_text_and_its_stream_are_the_same(client) -> None:
     assert pieces[-1].finish_reason == whole.choices[0].finish_reason
     assert stream.end is not None
     assert (stream.end.seed, stream.end.usage) == (5, whole.usage)
-    told = [each for piece in pieces for each in piece.logprobs or ()]
-    assert tuple(told) == whole.choices[0].logprobs
+    sent = [each for piece in pieces for each in piece.logprobs or ()]
+    assert tuple(sent) == whole.choices[0].logprobs
 
 
 def test_several_prompts_have_choices_in_their_order(client) -> None:
@@ -81,7 +81,7 @@ def test_a_session_that_is_gone_already_closes_in_silence(client) -> None:
     assert client.health().status == "ready"
 
 
-def test_models_health_and_version_are_told(client) -> None:
+def test_models_health_and_version_are_reported(client) -> None:
     names = [model.name for model in client.models().models]
     assert "tang" in names
     assert client.model("tang").tokenizer == "characters"
@@ -91,7 +91,7 @@ def test_models_health_and_version_are_told(client) -> None:
         client.model("a/b")
 
 
-def test_a_refusal_carries_all_that_the_server_says(client) -> None:
+def test_a_refusal_carries_all_that_the_server_reports(client) -> None:
     with pytest.raises(InvalidRequestError) as refusal:
         client.generate("The", temperature=-1)
     error = refusal.value
@@ -131,21 +131,21 @@ def test_a_stream_of_scores_over_httpx_gives_the_same(address, client) -> None:
 
 
 def test_blocks_come_while_the_text_is_still_being_given(client) -> None:
-    told = []
+    sent = []
 
     def pieces():
         yield LONG * 8
-        while not told:  # ends only if something is told before all is sent
+        while not sent:  # ends only if something is sent before all is sent
             yield " cat"
 
     blocks = client.score_stream(pieces(), model="english", stride=50)
-    told.append(next(blocks))
+    sent.append(next(blocks))
     *_, last = blocks
-    assert told[0].num_tokens == 50
+    assert sent[0].num_tokens == 50
     assert last.final
 
 
-def test_lines_are_scored_in_order_and_a_long_one_says_why_not(client) -> None:
+def test_lines_are_scored_in_order_and_a_long_one_reports_why_not(client) -> None:
     found = list(client.score_lines("The cat.\n\n" + ENGLISH, model="english"))
     assert [each.line for each in found] == [1, 2, 3]
     assert found[1].perplexity is None

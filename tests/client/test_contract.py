@@ -131,7 +131,7 @@ def test_answers_have_the_fields_of_the_contract(description) -> None:
     assert compared >= 20
 
 
-def test_a_piece_and_a_block_have_the_fields_that_streams_tell(serve) -> None:
+def test_a_piece_and_a_block_have_the_fields_that_streams_report(serve) -> None:
     async def body(http) -> None:
         async with AsyncClient("http://test", http_client=http) as client:
             asked = {"max_tokens": 3, "ignore_eos": True, "model": "english"}

@@ -43,7 +43,7 @@ def test_the_cells_of_the_notebook_run_in_their_order(capsys) -> None:
     assert "█" in capsys.readouterr().out
 
 
-def test_the_notebook_is_kept_with_what_its_cells_said_in_one_run() -> None:
+def test_the_notebook_is_kept_with_what_its_cells_showed_in_one_run() -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     run = [cell for cell in cells if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in run] == list(range(1, len(run) + 1))

@@ -113,7 +113,7 @@ def test_an_answer_that_breaks_off_is_an_error(ask) -> None:
 
 
 @ASK
-def test_a_refusal_before_the_text_is_read_is_told(ask) -> None:
+def test_a_refusal_before_the_text_is_read_is_reported(ask) -> None:
     body = b'{"error": {"message": "full", "type": "t", "param": null, "code": "overloaded"}}'
     head = b"HTTP/1.1 503 Busy\r\nretry-after: 3\r\ncontent-length: %d\r\n\r\n" % len(body)
 

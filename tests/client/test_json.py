@@ -57,7 +57,7 @@ def test_a_body_is_posted_and_the_answer_is_returned_as_it_was_sent(post) -> Non
 
 
 @POST
-def test_a_full_server_is_posted_to_again_when_it_says_so(post) -> None:
+def test_a_full_server_is_posted_to_again_when_it_reports_so(post) -> None:
     server, time = FakeServer(full(**{"retry-after": "2"}), good(ANSWER)), FakeTime()
     assert post(server, time, "/next", {}) == ANSWER
     assert time.waits == [2]

@@ -42,14 +42,14 @@ def test_half_of_a_wait_is_left_to_chance() -> None:
     assert time.waits == [0.5]
 
 
-def test_a_full_server_is_asked_again_when_it_says_so() -> None:
+def test_a_full_server_is_asked_again_when_it_reports_so() -> None:
     server, time = FakeServer(full(**{"retry-after": "2"}), good()), FakeTime()
     client_of(server, time).version()
     assert time.waits == [2]
 
 
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "60"}, {"retry-after": "soon"}])
-def test_a_server_that_does_not_say_when_or_too_late_is_not_asked_again(headers) -> None:
+def test_a_server_that_does_not_name_a_time_or_too_late_is_not_asked_again(headers) -> None:
     server, time = FakeServer(full(**headers)), FakeTime()
     with pytest.raises(OverloadedError) as refusal:
         client_of(server, time).version()
@@ -80,14 +80,14 @@ def test_a_broken_connection_is_tried_again_only_where_asking_twice_does_no_harm
     assert len(server.requests) == 2
 
 
-def test_faults_of_the_caller_and_of_the_server_are_told_at_once() -> None:
+def test_faults_of_the_caller_and_of_the_server_are_reported_at_once() -> None:
     for status, kind in ((400, InvalidRequestError), (500, ServerError), (504, DeadlineError)):
         server = FakeServer(httpx.Response(status, json=FULL, headers={"retry-after": "1"}))
         with pytest.raises(kind, match="full"):
             client_of(server, FakeTime()).version()
 
 
-def test_health_is_told_as_it_is() -> None:
+def test_health_is_reported_as_it_is() -> None:
     server = FakeServer(full(**{"retry-after": "1"}))
     with pytest.raises(OverloadedError):
         client_of(server, FakeTime()).health()

@@ -1,4 +1,4 @@
-"""One service over the shipped checkpoints, one browser, and a page that is watched for faults."""
+"""One service over the shipped checkpoints, one browser, and a page that is observed for faults."""
 
 import os
 import queue
@@ -77,7 +77,7 @@ class Held:
 
 
 class Server(uvicorn.Server):
-    """A server that says when it is up."""
+    """A server that reports when it is up."""
 
     def __init__(self, app) -> None:
         super().__init__(uvicorn.Config(app, log_level="warning", ws="none"))
@@ -130,7 +130,7 @@ def browser() -> Iterator[Browser]:
 
 
 @dataclass
-class Watched:
+class Observed:
     """A page, and what went wrong on it."""
 
     page: Page
@@ -144,7 +144,7 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser, service) -> Iterator[Watched]:
+def observed(browser, service) -> Iterator[Observed]:
     """A page whose every error, failed request and request to anybody else fails the test."""
     context = browser.new_context(
         viewport={"width": 1440, "height": 900}, locale="en-US", base_url=service.address
@@ -152,8 +152,8 @@ def watched(browser, service) -> Iterator[Watched]:
     context.set_default_timeout(PATIENCE_MS)
     context.route("**/load", lambda route: route.fulfill(json=LOAD))
     page = context.new_page()
-    watched = Watched(page, context, service.address)
-    faults = watched.faults
+    observed = Observed(page, context, service.address)
+    faults = observed.faults
     page.on("console", lambda m: m.type in ("error", "warning") and faults.append(m.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     # A page that is loaded anew gives up its icon, if that was still on its way.
@@ -162,6 +162,6 @@ def watched(browser, service) -> Iterator[Watched]:
         lambda r: r.url.endswith("/seal.svg") or faults.append(f"{r.url} {r.failure}"),
     )
     page.on("request", lambda r: r.url.startswith(service.address) or faults.append(r.url))
-    yield watched
+    yield observed
     context.close()
     assert not faults

@@ -10,8 +10,8 @@ CONTROLS = {"button", "textbox", "combobox", "slider", "spinbutton", "checkbox",
 CONTROLS |= {"tabpanel", "tablist", "img", "meter"}
 # How far the page is wider than the window, once it has been drawn in its new width.
 OVERFLOW = """() => new Promise((resolve) => {
-  const tell = () => resolve(document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  requestAnimationFrame(() => requestAnimationFrame(tell));
+  const report = () => resolve(document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  requestAnimationFrame(() => requestAnimationFrame(report));
 })"""
 # Every visible text with too little contrast: colours are put one over the other, up to the page's own.
 FAINT = """() => {
@@ -78,9 +78,9 @@ def fill(page: Page, tab: str) -> None:
         expect(panel.locator(".card")).to_be_visible()
 
 
-def nameless(watched) -> list[str]:
+def nameless(observed) -> list[str]:
     """List controls that the browser's own accessibility tree has no name for."""
-    session = watched.context.new_cdp_session(watched.page)
+    session = observed.context.new_cdp_session(observed.page)
     nodes = session.send("Accessibility.getFullAXTree")["nodes"]
     seen = [node for node in nodes if not node["ignored"] and node["role"]["value"] in CONTROLS]
     assert len(seen) > len(TABS)
@@ -88,10 +88,10 @@ def nameless(watched) -> list[str]:
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_a_tab_is_readable_at_any_width_in_both_themes_and_languages(watched, tab) -> None:
-    page = watched.page
+def test_a_tab_is_readable_at_any_width_in_both_themes_and_languages(observed, tab) -> None:
+    page = observed.page
     page.emulate_media(reduced_motion="reduce")
-    watched.open(tab)
+    observed.open(tab)
     fill(page, tab)
     for language in ("en", "zh"):
         expect(page.locator("html")).to_have_attribute("lang", language)
@@ -102,12 +102,12 @@ def test_a_tab_is_readable_at_any_width_in_both_themes_and_languages(watched, ta
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate(FAINT) == []
             assert page.evaluate("window.checked") > 15
-        assert nameless(watched) == []
+        assert nameless(observed) == []
         page.locator("#language").click()
 
 
-def test_the_keyboard_walks_through_the_tabs_and_the_address_keeps_the_place(watched) -> None:
-    page = watched.open()
+def test_the_keyboard_walks_through_the_tabs_and_the_address_keeps_the_place(observed) -> None:
+    page = observed.open()
     page.locator("#tab-write").focus()
     for name in (*TABS[1:], TABS[0]):
         page.keyboard.press("ArrowRight")
@@ -126,13 +126,13 @@ def test_the_keyboard_walks_through_the_tabs_and_the_address_keeps_the_place(wat
     assert page.evaluate(outline) == "solid"
     page.keyboard.press("Tab")
     expect(page.get_by_label("Begin with")).to_be_focused()
-    page.goto(f"{watched.address}/#sentiment")
+    page.goto(f"{observed.address}/#sentiment")
     page.reload()
     expect(page.locator("#panel-sentiment")).to_be_visible()
 
 
-def test_the_chosen_theme_and_language_are_remembered_and_texts_stay(watched) -> None:
-    page = watched.open()
+def test_the_chosen_theme_and_language_are_remembered_and_texts_stay(observed) -> None:
+    page = observed.open()
     page.get_by_label("Begin with").fill("The river")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="Dark").click()

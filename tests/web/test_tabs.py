@@ -14,8 +14,8 @@ ARRIVALS = """() => {
 }"""
 
 
-def test_a_poem_appears_token_by_token_and_its_seed_gives_it_again(watched) -> None:
-    page = watched.open()
+def test_a_poem_appears_token_by_token_and_its_seed_gives_it_again(observed) -> None:
+    page = observed.open()
     page.evaluate(ARRIVALS)
     page.locator("#panel-write .example").first.click()
     expect(page.locator(".token.end")).to_be_attached()
@@ -34,8 +34,8 @@ def test_a_poem_appears_token_by_token_and_its_seed_gives_it_again(watched) -> N
     assert page.locator("#panel-write .tokens").inner_text() == poem
 
 
-def test_a_word_shows_what_else_could_have_stood_there_and_can_be_exchanged(watched) -> None:
-    page = watched.open()
+def test_a_word_shows_what_else_could_have_stood_there_and_can_be_exchanged(observed) -> None:
+    page = observed.open()
     page.get_by_label("Seed").fill("6")
     page.get_by_label("Max tokens").fill("12")
     page.locator("#panel-write .example").nth(2).click()
@@ -60,8 +60,8 @@ def test_a_word_shows_what_else_could_have_stood_there_and_can_be_exchanged(watc
     expect(tooltip).to_be_hidden()
 
 
-def test_stop_ends_the_request_and_keeps_the_text(watched, service) -> None:
-    page = watched.open()
+def test_stop_ends_the_request_and_keeps_the_text(observed, service) -> None:
+    page = observed.open()
     service.held.is_on = True
     page.locator("#panel-write .example").nth(2).click()
     expect(page.locator(".token").first).to_be_attached()
@@ -70,24 +70,24 @@ def test_stop_ends_the_request_and_keeps_the_text(watched, service) -> None:
     service.held.is_on = False
     expect(page.locator("#panel-write .status")).to_have_text("Stopped.")
     assert page.locator(".token").count() >= 1
-    assert [fault.split("/")[-1] for fault in watched.faults] == ["generate net::ERR_ABORTED"]
-    watched.faults.clear()
+    assert [fault.split("/")[-1] for fault in observed.faults] == ["generate net::ERR_ABORTED"]
+    observed.faults.clear()
 
 
-def test_what_the_service_refuses_is_said_and_nothing_is_lost(watched) -> None:
-    page = watched.open()
+def test_what_the_service_refuses_is_reported_and_nothing_is_lost(observed) -> None:
+    page = observed.open()
     page.get_by_label("Begin with").fill("The river")
     page.get_by_label("Max tokens").fill("5000")
     page.get_by_role("button", name="Write", exact=True).click()
     expect(page.locator("#panel-write .notice")).to_contain_text("max_tokens may be at most 4,096")
     expect(page.locator("#panel-write .tokens")).to_contain_text("The river")
     assert page.get_by_label("Begin with").input_value() == "The river"
-    assert len(watched.faults) == 1
-    watched.faults.clear()
+    assert len(observed.faults) == 1
+    observed.faults.clear()
 
 
-def test_bars_change_with_typing_and_a_number_takes_a_word(watched) -> None:
-    page = watched.open("next")
+def test_bars_change_with_typing_and_a_number_takes_a_word(observed) -> None:
+    page = observed.open("next")
     bars = page.locator("#panel-next .bars .word")
     expect(bars.first).to_have_text("States")
     text = page.get_by_label("Type")
@@ -102,8 +102,8 @@ def test_bars_change_with_typing_and_a_number_takes_a_word(watched) -> None:
     expect(text).to_have_value("The capital of the United Kingdom and ")
 
 
-def test_a_session_follows_edits_and_is_opened_anew_where_it_was_forgotten(watched) -> None:
-    page = watched.open("next")
+def test_a_session_follows_edits_and_is_opened_anew_where_it_was_forgotten(observed) -> None:
+    page = observed.open("next")
     bars = page.locator("#panel-next .bars .word")
     expect(bars.first).to_have_text("States")
     opened = []
@@ -116,12 +116,12 @@ def test_a_session_follows_edits_and_is_opened_anew_where_it_was_forgotten(watch
     page.get_by_label("Type").fill("He was born in New Y")
     expect(bars.first).to_have_text("York")
     assert len(opened) == 2
-    assert all("404" in fault for fault in watched.faults)
-    watched.faults.clear()
+    assert all("404" in fault for fault in observed.faults)
+    observed.faults.clear()
 
 
-def test_a_text_whose_growth_went_unanswered_is_sent_to_a_new_session(watched) -> None:
-    page = watched.open("next")
+def test_a_text_whose_growth_went_unanswered_is_sent_to_a_new_session(observed) -> None:
+    page = observed.open("next")
     bars = page.locator("#panel-next .bars .word")
     expect(bars.first).to_have_text("States")
 
@@ -137,39 +137,39 @@ def test_a_text_whose_growth_went_unanswered_is_sent_to_a_new_session(watched) -
         text.fill("The capital of the United Kingdom of Great ")
     assert opened.value.post_data_json["text"] == "The capital of the United Kingdom of Great "
     expect(page.locator("#panel-next .notice")).to_be_empty()
-    assert {"append" in fault or "ERR_FAILED" in fault for fault in watched.faults} == {True}
-    watched.faults.clear()
+    assert {"append" in fault or "ERR_FAILED" in fault for fault in observed.faults} == {True}
+    observed.faults.clear()
 
 
-def test_a_page_that_goes_ends_its_session(watched, service) -> None:
-    page = watched.open("next")
+def test_a_page_that_goes_ends_its_session(observed, service) -> None:
+    page = observed.open("next")
     with page.expect_response("**/sessions") as opened:
         expect(page.locator("#panel-next .bars .word").first).to_have_text("States")
     session = opened.value.json()["session"]
     page.goto("about:blank")
     while service.held.ended.get(timeout=60) != session:
         pass  # one of another page
-    assert set(watched.faults) <= {"about:blank"}  # which is not of the service
-    watched.faults.clear()
+    assert set(observed.faults) <= {"about:blank"}  # which is not of the service
+    observed.faults.clear()
 
 
-def measured(watched, text):
+def measured(observed, text):
     """Have the page measure a text; its tokens."""
-    page = watched.open("surprise")
+    page = observed.open("surprise")
     page.get_by_label("Text to read").fill(text)
     page.get_by_role("button", name="Measure").click()
     return page.locator("#panel-surprise .token")
 
 
-def test_letters_of_two_units_do_not_shift_the_colours(watched) -> None:
-    words = measured(watched, "😀 The ship sank.")
+def test_letters_of_two_units_do_not_shift_the_colours(observed) -> None:
+    words = measured(observed, "😀 The ship sank.")
     expect(words).to_have_count(5)
     assert words.all_inner_texts() == ["😀", "The", "ship", "sank", "."]
 
 
-def test_a_text_is_coloured_by_surprise(watched) -> None:
-    tokens = measured(watched, "The ship was built in qqqzzz.")
-    page = watched.page
+def test_a_text_is_coloured_by_surprise(observed) -> None:
+    tokens = measured(observed, "The ship was built in qqqzzz.")
+    page = observed.page
     expect(tokens).to_have_count(7)
     assert page.locator("#panel-surprise .tokens").inner_text() == "The ship was built in qqqzzz."
     levels = [int(tokens.nth(i).get_attribute("data-level")) for i in range(7)]
@@ -189,8 +189,8 @@ def test_a_text_is_coloured_by_surprise(watched) -> None:
         ("房间太小，服务很差。", "negative"),
     ],
 )
-def test_a_review_gets_its_stars(watched, text, label) -> None:
-    page = watched.open("sentiment")
+def test_a_review_gets_its_stars(observed, text, label) -> None:
+    page = observed.open("sentiment")
     page.get_by_label("A review").fill(text)
     expect(page.locator(".verdict .label")).to_have_text(label)
     stars = float(page.locator(".stars .reading").inner_text().split()[0])
@@ -215,8 +215,8 @@ def overlap(one, other, spare=2):
     )
 
 
-def test_models_have_cards_curves_and_the_ladder(watched) -> None:
-    page = watched.open("models")
+def test_models_have_cards_curves_and_the_ladder(observed) -> None:
+    page = observed.open("models")
     cards = page.locator("#panel-models .card")
     expect(cards).to_have_count(4)
     expect(page.locator(".card .plot")).to_have_count(4)
@@ -234,11 +234,11 @@ def test_models_have_cards_curves_and_the_ladder(watched) -> None:
             assert [pair for pair in combinations(boxes, 2) if overlap(*pair)] == []
 
 
-def test_the_load_is_told_while_it_is_looked_at(watched) -> None:
+def test_the_load_is_reported_while_it_is_looked_at(observed) -> None:
     asked = []
-    watched.page.on("request", lambda r: r.url.endswith("/load") and asked.append(r.url))
-    watched.page.clock.install()
-    page = watched.open("load")
+    observed.page.on("request", lambda r: r.url.endswith("/load") and asked.append(r.url))
+    observed.page.clock.install()
+    page = observed.open("load")
     expect(page.locator(".totals")).to_contain_text("31,200")
     expect(page.locator(".card.load")).to_contain_text("41 / 64")
     expect(page.locator("#panel-load .status")).to_contain_text("up for 1 h 6 min")
@@ -250,11 +250,13 @@ def test_the_load_is_told_while_it_is_looked_at(watched) -> None:
     assert len(asked) == seen
 
 
-def test_a_service_that_does_not_tell_its_load_is_said_quietly(watched) -> None:
+def test_a_service_that_does_not_report_its_load_is_reported_quietly(observed) -> None:
     refusal = {"error": {"message": "there is no /load", "type": "", "param": None, "code": ""}}
-    watched.page.route("**/load", lambda route: route.fulfill(status=404, json=refusal))
-    page = watched.open("load")
-    expect(page.locator("#panel-load .status")).to_have_text("This service does not report its load.")
+    observed.page.route("**/load", lambda route: route.fulfill(status=404, json=refusal))
+    page = observed.open("load")
+    expect(page.locator("#panel-load .status")).to_have_text(
+        "This service does not report its load."
+    )
     expect(page.locator("#panel-load .notice")).to_be_hidden()
-    assert all("404" in fault for fault in watched.faults)
-    watched.faults.clear()
+    assert all("404" in fault for fault in observed.faults)
+    observed.faults.clear()

@@ -10,7 +10,7 @@ from refrain.app.api.schemas.body import Answer
 
 
 class MetricAnswer(Answer):
-    """One measured figure."""
+    """One measured metric."""
 
     name: str
     split: str

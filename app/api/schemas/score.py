@@ -55,7 +55,7 @@ class ScoreBody(TimedBody):
 
 
 class TokenScoreAnswer(Answer):
-    """One token and its place in the text, in characters."""
+    """One token and where it stands in the text, in characters."""
 
     token: str
     logprob: float

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measured figure; `model` is empty for the model itself, else a baseline's name."""
+    """One measured metric; `model` is empty for the model itself, else a baseline's name."""
 
     name: str
     split: str

@@ -148,7 +148,7 @@ def test_a_body_over_the_limit_is_refused_whether_announced_or_not(serve) -> Non
     serve(body, max_body_bytes=2000)
 
 
-def test_a_fault_deep_in_a_body_is_told_by_its_place(serve) -> None:
+def test_a_fault_deep_in_a_body_is_reported_by_its_location(serve) -> None:
     async def body(client) -> None:
         response = await client.post("/rescore", json={"hypotheses": ["a", "b"]})
         assert check_refusal(response)["param"] == "hypotheses.0"
@@ -214,7 +214,7 @@ def test_a_content_type_that_lies_does_not_matter(serve) -> None:
 
 
 @pytest.mark.parametrize("content", ["{'text': 'The'}", '{text: "The"}'])
-def test_a_body_in_other_quotes_than_json_has_is_told_so(serve, content) -> None:
+def test_a_body_in_other_quotes_than_json_has_is_reported(serve, content) -> None:
     async def body(client) -> None:
         response = await client.post("/score", content=content)
         assert response.status_code == 400
@@ -253,7 +253,7 @@ def test_a_model_of_another_task_is_named_with_those_that_would_do(serve) -> Non
         ),
     ],
 )
-def test_a_refusal_says_what_to_do_instead(serve, route, asked, message) -> None:
+def test_a_refusal_shows_what_to_do_instead(serve, route, asked, message) -> None:
     async def body(client) -> None:
         response = await client.post(route, json=asked)
         assert response.status_code == 400

@@ -13,10 +13,10 @@ ASKS |= {"access-control-request-headers": "content-type"}
 
 async def answers(client, origin: str = ORIGIN):
     asked = await client.options("/next", headers=ASKS | {"origin": origin})
-    told = await client.post("/next", json={"prefix": "The"}, headers={"origin": origin})
+    answered = await client.post("/next", json={"prefix": "The"}, headers={"origin": origin})
     refused = await client.post("/next", json={"prefix": 1}, headers={"origin": origin})
-    assert (told.status_code, refused.status_code) == (200, 400)
-    return asked, told, refused
+    assert (answered.status_code, refused.status_code) == (200, 400)
+    return asked, answered, refused
 
 
 @pytest.mark.parametrize("origins", [ORIGIN, f"https://other.org, {ORIGIN}", "*"])
@@ -44,7 +44,7 @@ def test_every_method_that_a_route_takes_may_be_asked_for(serve, method) -> None
 
 
 @pytest.mark.parametrize("origins", [ORIGIN, "*"])
-def test_an_unforeseen_fault_is_told_too(checkpoints, origins) -> None:
+def test_an_unforeseen_fault_is_reported_too(checkpoints, origins) -> None:
     app = create_app(Settings(models=checkpoints, cors_origins=origins))
 
     @app.get("/break")
@@ -58,7 +58,7 @@ def test_an_unforeseen_fault_is_told_too(checkpoints, origins) -> None:
 
 
 @pytest.mark.parametrize("origins", ["", "https://other.org"])
-def test_any_other_origin_is_told_nothing_by_its_browser(serve, origins) -> None:
+def test_any_other_origin_gets_nothing_through_its_browser(serve, origins) -> None:
     async def body(client) -> None:
         for answer in await answers(client):
             assert "access-control-allow-origin" not in answer.headers

@@ -18,7 +18,7 @@ from refrain.app.log_format import (
     JSONFormatter,
     TextFormatter,
     configure_logging,
-    places_of,
+    locations_of,
 )
 from refrain.app.main import create_app
 from refrain.app.settings import Settings
@@ -67,7 +67,7 @@ def faulty(checkpoints) -> Iterator[tuple]:
         asyncio.get_running_loop().call_soon(int, MARKER)
         task = asyncio.create_task(leave())
         await asyncio.wait([task])
-        del task  # nobody asks it: asyncio tells of its fault
+        del task  # nobody asks it: asyncio reports its fault
         try:
             raise KeyError(text["text"])
         except KeyError as error:
@@ -157,7 +157,7 @@ def test_no_text_of_a_caller_is_in_any_log_line(faulty, written) -> None:
     assert {line["logger"] for line in lines} >= {REQUESTS, "refrain", "uvicorn.error", "asyncio"}
 
 
-def test_a_line_tells_what_was_asked_and_what_it_cost(serve, written) -> None:
+def test_a_line_reports_what_was_asked_and_what_it_cost(serve, written) -> None:
     async def body(client) -> None:
         asked = {"prompt": "The cat", "model": "english", "max_tokens": 5, "ignore_eos": True}
         await client.post("/generate", json=asked, headers={"x-request-id": "abc"})
@@ -188,16 +188,16 @@ def test_a_line_tells_what_was_asked_and_what_it_cost(serve, written) -> None:
     assert "model" not in models
 
 
-def test_an_exception_is_told_by_its_types_and_places_and_no_message() -> None:
+def test_an_exception_is_reported_by_its_types_and_locations_and_no_message() -> None:
     try:
         try:
             raise KeyError(MARKER)
         except KeyError as error:
             raise ExceptionGroup(MARKER, [ValueError(MARKER)]) from error
     except ExceptionGroup as error:
-        text = places_of(error)
+        text = locations_of(error)
     assert MARKER not in text.replace("raise KeyError(MARKER)", "")
-    for name in ("KeyError", "ValueError", "ExceptionGroup", "test_an_exception_is_told"):
+    for name in ("KeyError", "ValueError", "ExceptionGroup", "test_an_exception_is_reported"):
         assert name in text
 
 

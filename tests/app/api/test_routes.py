@@ -1,4 +1,4 @@
-"""Each route gives what the contract says, and the numbers are the model's."""
+"""Each route answers what the contract promises, and the numbers are the model's."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def test_many_callers_at_once_get_what_each_gets_alone(serve) -> None:
 
 
 @pytest.mark.parametrize("model", ["tang", "english", "bytes", "counts"])
-def test_a_stream_says_what_the_whole_answer_says(serve, model) -> None:
+def test_a_stream_has_what_the_whole_answer_has(serve, model) -> None:
     async def body(client) -> None:
         asked = {"prompt": ["The", ""], "model": model, "max_tokens": 15, "seed": 5, "n": 2}
         whole = await post(client, "/generate", **asked)
@@ -223,7 +223,7 @@ def test_reviews_of_both_languages_find_their_model(serve) -> None:
     serve(body)
 
 
-def test_models_health_and_version_tell_what_runs(serve) -> None:
+def test_models_health_and_version_report_what_runs(serve) -> None:
     async def body(client) -> None:
         models = (await client.get("/models")).json()["models"]
         assert [model["name"] for model in models][:4] == [
@@ -443,7 +443,7 @@ def test_hypotheses_are_ordered_by_both_scores_and_the_parts_add_up(serve) -> No
     serve(body)
 
 
-def test_only_allowed_tokens_are_written_and_biases_tell(serve) -> None:
+def test_only_allowed_tokens_are_written_and_biases_count(serve) -> None:
     async def body(client) -> None:
         asked = {
             "model": "english",

@@ -106,17 +106,17 @@ def test_rolling_likelihood_is_what_evaluate_measures(harness, plain_address, ch
     assert results["own_text"]["word_perplexity,none"] == pytest.approx(word_perplexity, rel=1e-6)
 
 
-def test_multiple_choice_is_decided_by_what_score_says(harness, plain_address) -> None:
+def test_multiple_choice_is_decided_by_what_score_reports(harness, plain_address) -> None:
     results, samples = harness
     right = 0
     for question, sample in zip(QUESTIONS, samples["own_choice"], strict=True):
         ours = []
-        for choice, told in zip(question["choices"], sample["filtered_resps"], strict=True):
+        for choice, response in zip(question["choices"], sample["filtered_resps"], strict=True):
             start = len(question["context"])
             tokens = score(plain_address, question["context"] + choice)["tokens"]
             rest = [token for token in tokens if token["start"] >= start]
             ours.append(math.fsum(token["logprob"] for token in rest))
-            assert float(told[0]) == pytest.approx(ours[-1], rel=1e-9)
-            assert str(told[1]) == str(all(token["rank"] == 1 for token in rest))
+            assert float(response[0]) == pytest.approx(ours[-1], rel=1e-9)
+            assert str(response[1]) == str(all(token["rank"] == 1 for token in rest))
         right += ours.index(max(ours)) == question["answer"]
     assert results["own_choice"]["acc,none"] == right / len(QUESTIONS)

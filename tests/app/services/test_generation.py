@@ -82,7 +82,7 @@ def test_the_reasons_of_texts_that_ended_are_noted_with_whom_they_are_for(checkp
     serve(checkpoints, body)
 
 
-def test_who_names_no_seed_is_told_the_one_that_gives_the_text_again(checkpoints) -> None:
+def test_who_names_no_seed_gets_the_one_that_gives_the_text_again(checkpoints) -> None:
     sampling = SamplingParams(max_tokens=12, ignore_eos=True)
 
     async def body(serving) -> None:

@@ -138,7 +138,7 @@ def test_the_memory_of_adaptive_sessions_is_bounded_and_comes_back(checkpoints) 
     serve(checkpoints, body, session_cache_bytes=50_000, max_prompt_tokens=100)
 
 
-def test_a_model_that_cannot_adapt_says_so(checkpoints) -> None:
+def test_a_model_that_cannot_adapt_reports_so(checkpoints) -> None:
     async def body(sessions, _, __) -> None:
         with pytest.raises(InvalidParameterError, match="only models in int8"):
             await begin(sessions, model="counts", adaptive=True)

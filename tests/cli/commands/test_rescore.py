@@ -56,6 +56,6 @@ def test_a_line_that_is_no_hypothesis_is_named(refused, give, line) -> None:
     assert 'line 3: an object needs a "text"' in refused("rescore")
 
 
-def test_without_a_hypothesis_it_says_how_to_give_some(refused, give) -> None:
+def test_without_a_hypothesis_it_reports_how_to_give_some(refused, give) -> None:
     give("\n")
     assert "as arguments or as lines of standard input" in refused("rescore")

@@ -1,4 +1,4 @@
-"""`refrain serve`: a port that is taken, and a service that is told to stop."""
+"""`refrain serve`: a port that is taken, and a service that is asked to stop."""
 
 import socket
 import threading
@@ -29,7 +29,7 @@ def models(tmp_path):
     return tmp_path
 
 
-def test_a_taken_port_is_said_in_one_line(models, capsys) -> None:
+def test_a_taken_port_is_reported_in_one_line(models, capsys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         assert main(["serve", "--models", str(models), "--port", port]) == 2

@@ -37,14 +37,16 @@ def test_help_teaches_by_example(name, capsys) -> None:
     assert f"refrain study {name}" in capsys.readouterr().out.partition("examples:")[2]
 
 
-def test_a_missing_package_is_said_before_anything_is_run(monkeypatch, capsys, tmp_path) -> None:
+def test_a_missing_package_is_reported_before_anything_is_run(
+    monkeypatch, capsys, tmp_path
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["study", "bptt", "--output", str(tmp_path / "figures")]) == 2
     assert "--editable '.[studies]'" in capsys.readouterr().err
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_corpus_that_is_not_there_says_how_to_get_it(tmp_path, capsys) -> None:
+def test_a_corpus_that_is_not_there_reports_how_to_get_it(tmp_path, capsys) -> None:
     assert main(["study", "tokenizers", "--data", str(tmp_path)]) == 2
     assert "how to get it" in capsys.readouterr().err
 

@@ -97,9 +97,9 @@ def test_what_is_counted_while_buckets_are_summed_up_is_in_neither_sum_nor_bucke
     requests = SimpleNamespace(successes={}, failures={}, latencies={"tang": histogram})
     families = MetricsCollector(SimpleNamespace(models={}), requests).collect()
     latencies = next(each for each in families if "e2e" in each.name)
-    told = {(s.name.rpartition("_")[2], s.labels.get("le")): s.value for s in latencies.samples}
-    assert told["bucket", "+Inf"] == told["count", None] == 3
-    assert told["sum", None] == 6
+    found = {(s.name.rpartition("_")[2], s.labels.get("le")): s.value for s in latencies.samples}
+    assert found["bucket", "+Inf"] == found["count", None] == 3
+    assert found["sum", None] == 6
 
 
 def test_a_text_is_counted_with_its_tokens_and_latencies(serve) -> None:
@@ -340,7 +340,7 @@ def test_the_load_has_the_agreed_shape_and_the_same_figures(serve) -> None:
     serve(body, max_slots=5, max_queue=7)
 
 
-def test_the_load_says_when_the_service_is_not_ready(checkpoints) -> None:
+def test_the_load_reports_when_the_service_is_not_ready(checkpoints) -> None:
     async def body() -> None:
         app = create_app(Settings(models=checkpoints))
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")

@@ -1,4 +1,4 @@
-"""Traces: a span a request with what it asked and cost, exported where the setting says, and no caller's text in it."""
+"""Traces: a span a request with what it asked and cost, exported where the setting points, no caller's text in it."""
 
 import asyncio
 import http.server
@@ -43,7 +43,7 @@ def spans_of(serve, monkeypatch):
     return run
 
 
-def test_a_span_says_what_was_asked_and_what_it_cost(spans_of) -> None:
+def test_a_span_reports_what_was_asked_and_what_it_cost(spans_of) -> None:
     async def body(client) -> None:
         asked = {"prompt": "The cat", "model": "english", "max_tokens": 5, "ignore_eos": True}
         headers = {"x-request-id": "abc"}
@@ -152,7 +152,7 @@ def test_without_an_endpoint_nothing_is_traced() -> None:
     assert make_tracing("") is None
 
 
-def test_a_missing_extra_is_said_with_what_to_do(monkeypatch, checkpoints) -> None:
+def test_a_missing_extra_is_reported_with_what_to_do(monkeypatch, checkpoints) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(ConfigError, match=r"--editable '.\[tracing\]'"):
         create_app(Settings(models=checkpoints, otlp_endpoint="http://127.0.0.1:1"))

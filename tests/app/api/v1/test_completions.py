@@ -1,4 +1,4 @@
-"""`/v1/completions` says what programs written for OpenAI's API expect, and the numbers are the service's own."""
+"""`/v1/completions` answers what programs written for OpenAI's API expect, and the numbers are the service's own."""
 
 import json
 import math
@@ -110,7 +110,7 @@ def test_an_echo_with_logprobs_scores_every_token_of_the_prompt(serve, model, ma
     serve(body)
 
 
-def test_offsets_tell_where_each_token_stands_in_the_text(serve) -> None:
+def test_offsets_show_where_each_token_stands_in_the_text(serve) -> None:
     async def body(client) -> None:
         asked = {
             "model": "english",
@@ -132,7 +132,7 @@ def test_offsets_tell_where_each_token_stands_in_the_text(serve) -> None:
 
 @pytest.mark.parametrize("echo", [True, False])
 @pytest.mark.parametrize("model", ["tang", "english", "bytes"])
-def test_a_stream_of_chunks_says_what_the_whole_answer_says(serve, model, echo) -> None:
+def test_a_stream_of_chunks_has_what_the_whole_answer_has(serve, model, echo) -> None:
     async def body(client) -> None:
         asked = {
             "model": model,
@@ -161,8 +161,8 @@ def test_a_stream_of_chunks_says_what_the_whole_answer_says(serve, model, echo) 
             assert "".join(part["text"] for part in mine) == choice["text"]
             assert mine[-1]["finish_reason"] == choice["finish_reason"]
             for name, values in choice["logprobs"].items():
-                told = [value for part in mine for value in part["logprobs"][name]]
-                assert told == values, name
+                sent = [value for part in mine for value in part["logprobs"][name]]
+                assert sent == values, name
 
     serve(body)
 

@@ -75,7 +75,7 @@ def test_base64_holds_the_same_numbers(serve) -> None:
     serve(body)
 
 
-def test_the_plain_route_says_the_same_and_can_take_the_last_state(serve) -> None:
+def test_the_plain_route_reports_the_same_and_can_take_the_last_state(serve) -> None:
     async def body(client) -> None:
         theirs = await embed(client, model="english", input=TEXTS)
         ours = (await client.post("/embed", json={"model": "english", "text": TEXTS})).json()
