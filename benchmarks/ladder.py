@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.report import RESULTS, table
 from refrain.training.publishing.card import DYNAMIC, NEURAL_CACHE, WITH_KNESER_NEY
-from refrain.training.recipe import differences, make_recipe, read_recipe
+from refrain.training.recipe.differences import differences
+from refrain.training.recipe.parsing import make_recipe, read_recipe
 
 KEPT = RESULTS / "ladder"
 DOCS = Path("docs")

@@ -24,16 +24,17 @@ from torch import nn
 from benchmarks.report import median, save, table
 from refrain.models.config import LanguageModelConfig
 from refrain.models.networks.language_model import LanguageModel
-from refrain.training.data.batches import StreamWindows
+from refrain.training.data.batches.stream_windows import StreamWindows
 from refrain.training.data.corpus import TextCorpus
 from refrain.training.optimize.allocator import keep_freed_memory
-from refrain.training.optimize.distributed import Processes
-from refrain.training.optimize.objective import LanguageModelObjective
+from refrain.training.optimize.distributed import World
+from refrain.training.optimize.objectives.language_model import LanguageModelObjective
 from refrain.training.optimize.optimizer import make_optimizer, take_gradients
 from refrain.training.optimize.precision import autocast
-from refrain.training.recipe import OptimizerRecipe, read_recipe
+from refrain.training.recipe.optimizer import OptimizerRecipe
+from refrain.training.recipe.parsing import read_recipe
 from refrain.training.reporting.listeners import RunListener, StepReport
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 CPU = torch.device("cpu")
 # vocabulary, width, layers, rows, window, words sampled
@@ -209,9 +210,9 @@ def recipe_turns(num_sampled: int) -> tuple[tuple[int, ...], list[Turn]]:
             recipe,
             corpus,
             Path(folder) / RECIPE,
-            say=lambda _: None,
+            log=lambda _: None,
             listeners=[listener],
-            processes=Processes(device_name="cpu"),
+            world=World(device_name="cpu"),
         )
     return case, listener.turns
 

@@ -20,7 +20,7 @@ from refrain.app.main import assemble
 from refrain.app.services.registry import Registry
 from refrain.app.settings import Settings
 from refrain.cli.main import build_parser
-from refrain.training.recipe import GIVEN_BY_CORPUS, MODEL_CONFIGS, TrainRecipe
+from refrain.training.recipe.train_recipe import GIVEN_BY_CORPUS, MODEL_CONFIGS, TrainRecipe
 
 MANY = 1e15
 """Above it a limit is no limit that anybody meets."""

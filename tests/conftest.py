@@ -11,7 +11,9 @@ import pytest
 def _keep_tokens_here(tmp_path_factory, monkeypatch) -> None:
     """Have `refrain train --text` keep tokens in a folder of the test's own."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr("refrain.training.data.datasets.token_cache", lambda _environ: folder)
+    monkeypatch.setattr(
+        "refrain.training.data.datasets.loading.token_cache", lambda _environ: folder
+    )
 
 
 @pytest.fixture(autouse=True)

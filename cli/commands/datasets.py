@@ -30,7 +30,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Print every corpus of the registry."""
-    from refrain.training.data.datasets import DATASETS, data_root, is_present
+    from refrain.training.data.datasets.loading import data_root, is_present
+    from refrain.training.data.datasets.registry import DATASETS
 
     root = options.data or data_root(os.environ)
     print(f"corpora in {root} (set REFRAIN_DATA to look elsewhere)\n")

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, and print a table beside the metrics of the card."""
     from refrain.models.checkpoint import load_checkpoint
     from refrain.training.data.corpus import TextCorpus
-    from refrain.training.data.datasets import is_own_text
+    from refrain.training.data.datasets.loading import is_own_text
     from refrain.training.data.text_file import TextFile
     from refrain.training.evaluation.evaluate import evaluate_checkpoint
 
@@ -90,12 +90,12 @@ def run(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile | None) -> None:
     """Measure a checkpoint on what it was trained on; update its card as soon as each metric is there."""
     from refrain.training.data.corpus import LabelledCorpus, TextCorpus
-    from refrain.training.data.datasets import corpus_of, token_cache
+    from refrain.training.data.datasets.loading import corpus_of, token_cache
     from refrain.training.data.own_text import own_text_corpus
     from refrain.training.evaluation.adaptation import measure_with
     from refrain.training.evaluation.evaluate import evaluate_checkpoint
     from refrain.training.publishing.card import update_card
-    from refrain.training.setup import as_text
+    from refrain.training.setup.tokens import as_text
 
     card = checkpoint.card
     corpus: TextCorpus | LabelledCorpus = (

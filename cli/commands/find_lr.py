@@ -11,7 +11,7 @@ from refrain.cli.options.recipe import add_recipe_options, read_recipe_and_corpu
 
 if TYPE_CHECKING:
     from refrain.training.planning.learning_rate_finder import RangeTest
-    from refrain.training.recipe import TrainRecipe
+    from refrain.training.recipe.train_recipe import TrainRecipe
 
 EXAMPLES = """examples:
   refrain find-lr recipes/tang.toml --output runs/tang-lr
@@ -46,9 +46,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the test, print its table and suggestion, write its plot where an output is named."""
     from refrain.training.output import make_folder
     from refrain.training.planning.learning_rate_finder import find_learning_rate
+    from refrain.training.reporting.console import print_at_once
     from refrain.training.reporting.optional_package import require
     from refrain.training.reporting.progress_display import progress_display
-    from refrain.training.run import print_at_once
 
     if options.output:
         require("matplotlib", "studies")

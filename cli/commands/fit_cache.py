@@ -104,7 +104,7 @@ def _perplexities(texts: Sequence[ReadText], config: NeuralCacheConfig) -> tuple
 def _texts(checkpoint: Checkpoint, data: Path | None) -> dict[str, Sequence[str]]:
     """Return what a cache is measured on: two splits, and lines in an order in which there is nothing to remember."""
     from refrain.training.data.corpus import TextCorpus
-    from refrain.training.data.datasets import corpus_of
+    from refrain.training.data.datasets.loading import corpus_of
     from refrain.training.errors import RecipeError
     from refrain.training.evaluation.adaptation import SPLITS
     from refrain.training.evaluation.neural_cache import shuffled_lines

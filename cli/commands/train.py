@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from refrain.cli.options.recipe import add_recipe_options, read_recipe_and_corpus
 
 if TYPE_CHECKING:
-    from refrain.training.recipe import TrainRecipe
+    from refrain.training.recipe.train_recipe import TrainRecipe
     from refrain.training.reporting.listeners import RunListener
 
 EXAMPLES = """examples:
@@ -64,17 +64,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, or only report what that would take."""
-    from refrain.training.optimize.distributed import joined_processes
+    from refrain.training.optimize.distributed import joined_world
     from refrain.training.planning.dry_run import dry_run
-    from refrain.training.run import train
+    from refrain.training.run.train import train
 
     recipe, corpus = read_recipe_and_corpus(options)
     directory = options.output or Path("checkpoints") / recipe.name
     if options.dry_run:
         dry_run(recipe, corpus, device_name=options.device)
         return 0
-    with joined_processes(options.device) as processes:
-        if processes.is_first:
+    with joined_world(options.device) as world:
+        if world.is_rank_zero:
             print(plan(recipe, directory), flush=True)
         train(
             recipe,
@@ -82,10 +82,10 @@ def run(options: argparse.Namespace) -> int:
             directory,
             resume=options.resume,
             overwrite=options.overwrite,
-            listeners=_listeners(options, directory) if processes.is_first else (),
-            processes=processes,
+            listeners=_listeners(options, directory) if world.is_rank_zero else (),
+            world=world,
         )
-    if not processes.is_first:
+    if not world.is_rank_zero:
         return 0
     print(f"the checkpoint is in {directory}; serve it, with all others beside it:")
     print(f"    refrain serve --models {shlex.quote(str(directory.parent))}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from refrain.training.data.corpus import LabelledCorpus, TextCorpus
-    from refrain.training.recipe import TrainRecipe
+    from refrain.training.recipe.train_recipe import TrainRecipe
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -60,11 +60,11 @@ def _overrides(options: argparse.Namespace) -> list[str]:
 
 
 def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus | LabelledCorpus]:
-    from refrain.training.data.datasets import data_root, load_dataset, token_cache
+    from refrain.training.data.datasets.loading import data_root, load_dataset, token_cache
     from refrain.training.data.own_text import own_text_corpus
     from refrain.training.data.text_file import TextFile
     from refrain.training.errors import RecipeError
-    from refrain.training.recipe import read_recipe
+    from refrain.training.recipe.parsing import read_recipe
 
     recipe = read_recipe(options.recipe, _overrides(options))
     if recipe.data.text:
@@ -79,7 +79,7 @@ def _from_recipe(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus |
 
 
 def _from_text(options: argparse.Namespace) -> tuple[TrainRecipe, TextCorpus]:
-    from refrain.training.data.datasets import token_cache
+    from refrain.training.data.datasets.loading import token_cache
     from refrain.training.data.own_text import own_text_corpus, recipe_for_text, shortage
     from refrain.training.data.text_file import TextFile
 

@@ -81,7 +81,7 @@ def test_an_unfinished_run_is_resumed_by_the_command(tmp_path, text_file, monkey
     settings = ["--set", *SMALL, "budget.snapshot_every=2", "budget.window=8"]
 
     with monkeypatch.context() as patch:
-        patch.setattr("refrain.training.run.progress_display", lambda _: StopAtStep(5))
+        patch.setattr("refrain.training.run.fit.progress_display", lambda _: StopAtStep(5))
         assert main([*command, *settings]) == 130
     assert main([*command, *settings]) == 2
     assert main([*command, "--resume", *settings]) == 0

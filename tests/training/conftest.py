@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from refrain.training.data.corpus import TextCorpus
-from refrain.training.recipe import make_recipe
+from refrain.training.recipe.parsing import make_recipe
 from refrain.training.reporting.listeners import RunListener, StepReport
 
 SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]

@@ -4,7 +4,7 @@ import pytest
 
 from refrain.training.errors import OutputError, OutputExistsError, RecipeError
 from refrain.training.output import held_folder
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 
 def quiet(_: str) -> None:
@@ -27,14 +27,14 @@ def test_files_that_no_run_left_are_not_replaced(
         mine /= "notes"
     mine.write_text("mine")
     with pytest.raises(OutputExistsError, match=name):
-        train(small_recipe(), small_corpus, tmp_path / "mine", say=quiet, **flags)
+        train(small_recipe(), small_corpus, tmp_path / "mine", log=quiet, **flags)
     assert mine.read_text() == "mine"
 
 
 def test_other_files_are_no_hindrance_and_stay(tmp_path, small_recipe, small_corpus) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     for flags in ({}, {"overwrite": True}):
-        train(small_recipe("budget.epochs=1"), small_corpus, tmp_path, say=quiet, **flags)
+        train(small_recipe("budget.epochs=1"), small_corpus, tmp_path, log=quiet, **flags)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -42,14 +42,14 @@ def test_other_files_are_no_hindrance_and_stay(tmp_path, small_recipe, small_cor
 def test_what_a_run_learns_from_is_not_overwritten(
     tmp_path, small_recipe, small_corpus, key
 ) -> None:
-    teacher = train(small_recipe("budget.epochs=1"), small_corpus, tmp_path / "teacher", say=quiet)
+    teacher = train(small_recipe("budget.epochs=1"), small_corpus, tmp_path / "teacher", log=quiet)
     before = names(teacher)
     with pytest.raises(OutputExistsError, match="learn from"):
         train(
             small_recipe(f"{key}={teacher}"),
             small_corpus,
             tmp_path / "." / "teacher",
-            say=quiet,
+            log=quiet,
             overwrite=True,
         )
     assert names(teacher) == before
@@ -60,18 +60,18 @@ def test_two_runs_do_not_share_a_folder(tmp_path, small_recipe, small_corpus) ->
     with held_folder(folder, resume=False, overwrite=False):
         for flags in ({}, {"overwrite": True}, {"resume": True}):
             with pytest.raises(OutputError, match="another run"):
-                train(small_recipe(), small_corpus, folder, say=quiet, **flags)
-    train(small_recipe("budget.epochs=1"), small_corpus, folder, say=quiet)
+                train(small_recipe(), small_corpus, folder, log=quiet, **flags)
+    train(small_recipe("budget.epochs=1"), small_corpus, folder, log=quiet)
 
 
 def test_a_folder_that_cannot_be_is_refused_at_once(tmp_path, small_recipe, small_corpus) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OutputError, match="cannot be made"):
-            train(small_recipe(), small_corpus, folder, say=quiet)
+            train(small_recipe(), small_corpus, folder, log=quiet)
 
 
 def test_a_refused_run_leaves_no_folder(tmp_path, small_recipe, small_corpus) -> None:
     with pytest.raises(RecipeError):
-        train(small_recipe("model.hidden_size=0"), small_corpus, tmp_path / "a", say=quiet)
+        train(small_recipe("model.hidden_size=0"), small_corpus, tmp_path / "a", log=quiet)
     assert not (tmp_path / "a").exists()

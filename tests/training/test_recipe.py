@@ -6,7 +6,8 @@ import pytest
 
 from refrain.training.errors import RecipeError
 from refrain.training.optimize.optimizer import one_cycle
-from refrain.training.recipe import OptimizerRecipe, make_recipe, read_recipe
+from refrain.training.recipe.optimizer import OptimizerRecipe
+from refrain.training.recipe.parsing import make_recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 

@@ -19,10 +19,10 @@ from refrain.training.errors import (
     SnapshotError,
     TrainingStoppedError,
 )
-from refrain.training.optimize.objective import LanguageModelObjective
-from refrain.training.recipe import make_recipe
+from refrain.training.optimize.objectives.language_model import LanguageModelObjective
+from refrain.training.recipe.parsing import make_recipe
 from refrain.training.reporting.listeners import RunListener, StepReport, StopAtStep
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
 TEXT = TextCorpus(
@@ -60,7 +60,7 @@ def quiet(_: str) -> None:
 
 
 def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(tmp_path) -> None:
-    directory = train(recipe("budget.epochs=15"), TEXT, tmp_path / "tiny", say=quiet)
+    directory = train(recipe("budget.epochs=15"), TEXT, tmp_path / "tiny", log=quiet)
     assert sorted(path.name for path in directory.iterdir()) == [
         "README.md",
         "config.json",
@@ -97,10 +97,10 @@ def test_a_run_leaves_a_checkpoint_whose_card_an_independent_network_reproduces(
 
 def test_a_card_carries_the_ngram_of_the_same_tokens(tmp_path) -> None:
     beside = load_checkpoint(
-        train(recipe("card.baseline_order=3"), TEXT, tmp_path / "a", say=quiet)
+        train(recipe("card.baseline_order=3"), TEXT, tmp_path / "a", log=quiet)
     )
     counted = recipe("tokenizer.kind=characters", task="ngram")
-    alone = load_checkpoint(train(counted, TEXT, tmp_path / "b", say=quiet))
+    alone = load_checkpoint(train(counted, TEXT, tmp_path / "b", log=quiet))
     rows = {
         (m.name, m.split): m.value for m in beside.card.metrics if m.model.startswith("Kneser-Ney")
     }
@@ -111,7 +111,7 @@ def test_a_card_carries_the_ngram_of_the_same_tokens(tmp_path) -> None:
 def test_windows_of_many_lengths_are_refused_for_documents(tmp_path) -> None:
     corpus = TextCorpus(TEXT.documents, unit="documents")
     with pytest.raises(RecipeError, match="window_jitter"):
-        train(recipe("budget.window_jitter=3"), corpus, tmp_path / "a", say=quiet)
+        train(recipe("budget.window_jitter=3"), corpus, tmp_path / "a", log=quiet)
 
 
 @pytest.mark.parametrize("unit", ["documents", "stream"])
@@ -119,10 +119,10 @@ def test_windows_of_many_lengths_are_refused_for_documents(tmp_path) -> None:
 def test_stopped_and_resumed_equals_never_stopped(tmp_path, killed_after, stop_at, unit) -> None:
     corpus = TextCorpus(TEXT.documents, unit=unit)
     settings = recipe("model.output_dropout=0.2")
-    whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
+    whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", log=quiet))
     with killed_after(stop_at) as killer:
-        train(settings, corpus, tmp_path / "cut", say=quiet, listeners=[killer])
-    cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
+        train(settings, corpus, tmp_path / "cut", log=quiet, listeners=[killer])
+    cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, log=quiet))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
     steps = [
@@ -133,16 +133,16 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, killed_after, stop_a
 
 
 def test_a_run_killed_while_it_measures_is_unfinished_and_goes_on(tmp_path, monkeypatch) -> None:
-    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", say=quiet))
+    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", log=quiet))
 
     def kill(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("refrain.training.run.evaluate_checkpoint", kill)
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet)
+        patch.setattr("refrain.training.run.finish.evaluate_checkpoint", kill)
+        train(recipe(), TEXT, tmp_path / "cut", log=quiet)
     assert not (tmp_path / "cut/config.json").exists()
-    cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=quiet))
+    cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, log=quiet))
     assert cut.card.metrics == whole.card.metrics
 
 
@@ -156,11 +156,11 @@ class Terminator(RunListener):
 
 @pytest.mark.parametrize("listener", [Terminator(), StopAtStep(7)])
 def test_a_signal_or_a_listener_keeps_a_snapshot_and_says_how_to_go_on(tmp_path, listener) -> None:
-    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", say=quiet))
+    whole = load_checkpoint(train(recipe(), TEXT, tmp_path / "whole", log=quiet))
     said: list[str] = []
     with pytest.raises(TrainingStoppedError, match=r"stopped at step 7 of .*--resume"):
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet, listeners=[listener])
-    cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=said.append))
+        train(recipe(), TEXT, tmp_path / "cut", log=quiet, listeners=[listener])
+    cut = load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, log=said.append))
     assert "going on from step 7" in said
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
@@ -168,22 +168,22 @@ def test_a_signal_or_a_listener_keeps_a_snapshot_and_says_how_to_go_on(tmp_path,
 
 def test_an_edited_text_is_not_resumed(tmp_path, killed_after) -> None:
     with killed_after(6) as killer:
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet, listeners=[killer])
+        train(recipe(), TEXT, tmp_path / "cut", log=quiet, listeners=[killer])
     documents = {**TEXT.documents, "train": TEXT.documents["train"][::-1]}
     edited = TextCorpus(documents, unit=TEXT.unit)
     with pytest.raises(SnapshotError, match="another text"):
-        train(recipe(), edited, tmp_path / "cut", resume=True, say=quiet)
+        train(recipe(), edited, tmp_path / "cut", resume=True, log=quiet)
 
 
 def test_overwriting_takes_away_what_a_run_left_and_only_once_the_new_one_is_sound(
     tmp_path,
 ) -> None:
-    directory = train(recipe("budget.epochs=1"), TEXT, tmp_path / "a", say=quiet)
+    directory = train(recipe("budget.epochs=1"), TEXT, tmp_path / "a", log=quiet)
     (directory / "notes.txt").write_text("mine")
     with pytest.raises(RecipeError):
-        train(recipe("model.cell=lsmt"), TEXT, directory, overwrite=True, say=quiet)
+        train(recipe("model.cell=lsmt"), TEXT, directory, overwrite=True, log=quiet)
     assert load_checkpoint(directory)
-    train(recipe("budget.epochs=1", "seed=2"), TEXT, directory, overwrite=True, say=quiet)
+    train(recipe("budget.epochs=1", "seed=2"), TEXT, directory, overwrite=True, log=quiet)
     assert (directory / "notes.txt").read_text() == "mine"
 
 
@@ -199,23 +199,23 @@ def test_the_best_weights_are_kept_not_the_last(tmp_path, monkeypatch) -> None:
         return check(self)
 
     monkeypatch.setattr(LanguageModelObjective, "validate", validate)
-    model = load_checkpoint(train(recipe(), TEXT, tmp_path / "a", say=quiet)).model
+    model = load_checkpoint(train(recipe(), TEXT, tmp_path / "a", log=quiet)).model
     assert len(seen) == 3
     assert torch.equal(model.output_bias, seen[1])
 
 
 def test_an_unfinished_or_finished_output_is_never_overwritten_by_accident(tmp_path) -> None:
-    train(recipe("budget.epochs=1"), TEXT, tmp_path / "a", say=quiet)
+    train(recipe("budget.epochs=1"), TEXT, tmp_path / "a", log=quiet)
     with pytest.raises(OutputExistsError, match="finished checkpoint"):
-        train(recipe(), TEXT, tmp_path / "a", say=quiet)
+        train(recipe(), TEXT, tmp_path / "a", log=quiet)
     (tmp_path / "b" / "snapshot").mkdir(parents=True)
     (tmp_path / "b" / "snapshot" / "progress.json").write_text("{}")
     with pytest.raises(OutputExistsError, match="--resume"):
-        train(recipe(), TEXT, tmp_path / "b", say=quiet)
+        train(recipe(), TEXT, tmp_path / "b", log=quiet)
 
 
 def test_a_classifier_learns_and_its_card_says_how_well(tmp_path) -> None:
-    directory = train(recipe(task="classifier"), REVIEWS, tmp_path / "judge", say=quiet)
+    directory = train(recipe(task="classifier"), REVIEWS, tmp_path / "judge", log=quiet)
     checkpoint = load_checkpoint(directory)
     assert {(m.name, m.split, m.value) for m in checkpoint.card.metrics} == {
         ("accuracy", "validation", 1.0),
@@ -225,7 +225,7 @@ def test_a_classifier_learns_and_its_card_says_how_well(tmp_path) -> None:
 
 
 def test_an_ngram_recipe_gives_a_checkpoint_too(tmp_path) -> None:
-    checkpoint = load_checkpoint(train(recipe(task="ngram"), TEXT, tmp_path / "counts", say=quiet))
+    checkpoint = load_checkpoint(train(recipe(task="ngram"), TEXT, tmp_path / "counts", log=quiet))
     assert checkpoint.task == "ngram"
     card = {(m.name, m.split): m.value for m in checkpoint.card.metrics}
     assert 1 < card["perplexity", "test"] < 10
@@ -233,30 +233,30 @@ def test_an_ngram_recipe_gives_a_checkpoint_too(tmp_path) -> None:
 
 def test_a_run_is_validated_at_its_end_however_rarely_else(tmp_path) -> None:
     settings = recipe("budget.epochs=1", "budget.validate_every=1000000")
-    assert load_checkpoint(train(settings, TEXT, tmp_path / "a", say=quiet)).card.metrics
+    assert load_checkpoint(train(settings, TEXT, tmp_path / "a", log=quiet)).card.metrics
 
 
 def test_a_corpus_of_the_wrong_kind_is_refused(tmp_path) -> None:
     with pytest.raises(RecipeError, match="labelled examples"):
-        train(recipe(task="classifier"), TEXT, tmp_path / "a", say=quiet)
+        train(recipe(task="classifier"), TEXT, tmp_path / "a", log=quiet)
     with pytest.raises(RecipeError, match="corpus of texts"):
-        train(recipe(), REVIEWS, tmp_path / "b", say=quiet)
+        train(recipe(), REVIEWS, tmp_path / "b", log=quiet)
 
 
 def test_an_impossible_model_is_refused_by_name(tmp_path) -> None:
     with pytest.raises(RecipeError, match="hidden_size"):
-        train(recipe("model.hidden_size=0"), TEXT, tmp_path / "a", say=quiet)
+        train(recipe("model.hidden_size=0"), TEXT, tmp_path / "a", log=quiet)
     with pytest.raises(RecipeError, match="colour"):
-        train(recipe("model.colour=1"), TEXT, tmp_path / "b", say=quiet)
+        train(recipe("model.colour=1"), TEXT, tmp_path / "b", log=quiet)
 
 
 def test_a_gradient_that_is_no_number_stops_the_run_and_says_what_to_do(tmp_path) -> None:
     with pytest.raises(DivergedError, match="learning_rate"):
-        train(recipe("optimizer.learning_rate=1e38"), TEXT, tmp_path / "a", say=quiet)
+        train(recipe("optimizer.learning_rate=1e38"), TEXT, tmp_path / "a", log=quiet)
 
 
 def test_the_first_loss_is_the_entropy_of_the_token_frequencies(tmp_path) -> None:
-    directory = train(recipe("budget.epochs=1"), TEXT, Path(tmp_path / "a"), say=quiet)
+    directory = train(recipe("budget.epochs=1"), TEXT, Path(tmp_path / "a"), log=quiet)
     first = json.loads((directory / "run_log.jsonl").read_text().splitlines()[0])
     text = "".join(TEXT.documents["train"])
     counts = {c: text.count(c) for c in set(text)} | {"<eos>": 60}
@@ -271,7 +271,7 @@ def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
         unit="documents",
     )
     settings = recipe("model.num_layers=1", "tokenizer.kind=words", "budget.epochs=1")
-    source = load_checkpoint(train(settings, reviews, tmp_path / "lm", say=quiet))
+    source = load_checkpoint(train(settings, reviews, tmp_path / "lm", log=quiet))
     start = recipe(
         f"start_from={tmp_path / 'lm'}",
         "optimizer.learning_rate=1e-12",
@@ -280,7 +280,7 @@ def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
         "model.num_layers=1",
         task="classifier",
     )
-    judge = load_checkpoint(train(start, REVIEWS, tmp_path / "judge", say=quiet))
+    judge = load_checkpoint(train(start, REVIEWS, tmp_path / "judge", log=quiet))
     assert judge.tokenizer.to_json() == source.tokenizer.to_json()
     torch.testing.assert_close(judge.model.embedding.weight, source.model.embedding.weight)
     torch.testing.assert_close(
@@ -288,13 +288,13 @@ def test_a_classifier_starts_from_a_language_model(tmp_path) -> None:
     )
     other = recipe(f"start_from={tmp_path / 'lm'}", "model.hidden_size=8", task="classifier")
     with pytest.raises(RecipeError, match="other sizes"):
-        train(other, REVIEWS, tmp_path / "c", say=quiet)
+        train(other, REVIEWS, tmp_path / "c", log=quiet)
     with pytest.raises(RecipeError, match="not a recurrent language model"):
         train(
             recipe(f"start_from={tmp_path / 'judge'}", task="classifier"),
             REVIEWS,
             tmp_path / "d",
-            say=quiet,
+            log=quiet,
         )
 
 
@@ -318,12 +318,12 @@ def test_a_number_that_is_none_names_step_rate_and_remedy(
 
     monkeypatch.setattr(LanguageModelObjective, spoilt, spoil)
     with pytest.raises(DivergedError) as error:
-        train(recipe(*overrides), TEXT, tmp_path / "a", say=quiet)
+        train(recipe(*overrides), TEXT, tmp_path / "a", log=quiet)
     message = str(error.value)
     assert "learning_rate (it is 0.01" in message
     assert "clip_norm (it is 1)" in message
     if overrides:
-        assert "the validation figure is nan at step 1," in message
+        assert "the validation score is nan at step 1," in message
         assert "No snapshot was due yet" in message
     else:
         assert "the loss is nan at step 6, learning rate 0.0" in message
@@ -335,7 +335,7 @@ def test_a_snapshot_from_before_a_key_of_the_recipe_was_born_still_resumes(
     tmp_path, killed_after
 ) -> None:
     with killed_after(6) as killer:
-        train(recipe(), TEXT, tmp_path / "cut", say=quiet, listeners=[killer])
+        train(recipe(), TEXT, tmp_path / "cut", log=quiet, listeners=[killer])
     path = tmp_path / "cut/snapshot/progress.json"
     facts = json.loads(path.read_text())
     del facts["recipe"]["budget"]["patience"]
@@ -343,5 +343,5 @@ def test_a_snapshot_from_before_a_key_of_the_recipe_was_born_still_resumes(
         del facts["progress"][name]
     path.write_text(json.dumps(facts))
     with pytest.raises(SnapshotError, match="another recipe"):
-        train(recipe("budget.patience=2"), TEXT, tmp_path / "cut", resume=True, say=quiet)
-    assert load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, say=quiet))
+        train(recipe("budget.patience=2"), TEXT, tmp_path / "cut", resume=True, log=quiet)
+    assert load_checkpoint(train(recipe(), TEXT, tmp_path / "cut", resume=True, log=quiet))

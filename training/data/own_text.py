@@ -11,19 +11,17 @@ from refrain.models.text.tokenizer import TokenizerKind
 from refrain.training.data.corpus import Split, TextFileCorpus
 from refrain.training.data.text_file import TextFile, TextPart
 from refrain.training.errors import EmptyCorpusError
-from refrain.training.recipe import TrainRecipe, make_recipe
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.recipe.train_recipe import TrainRecipe
 
 MEASURED_SHARE = 0.05
 MAX_MEASURED = 1_000_000
 """Characters of validation, and of test, at most: more would say no more, and take long to measure."""
-
 CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.0, "bpe": 3.5}
 TOKENS_A_RUN = 3_000_000
 """Tokens read in one run, over all epochs, if the recipe is not told otherwise."""
-
 NUM_SAMPLED = 4_000
 """Words that a prediction is normalised over while training, where there are more."""
-
 FEW_TOKENS = 20_000
 """A text of fewer is learnt by heart."""
 

@@ -18,7 +18,7 @@ from refrain.models.text.tokenizer import Tokenizer
 from refrain.training.data.corpus import TextFileCorpus
 from refrain.training.data.token_file import Origin, TokenFile, open_token_file, write_token_file
 from refrain.training.errors import CorpusError
-from refrain.training.recipe import TokenizerRecipe
+from refrain.training.recipe.corpus import TokenizerRecipe
 from refrain.training.reporting.progress_bar import progress_bar
 
 MAX_BPE_CHARACTERS = 64_000_000

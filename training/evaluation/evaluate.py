@@ -16,11 +16,14 @@ from refrain.models.networks.classifier import Classifier
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.ngram.kneser_ney import KneserNeyModel
 from refrain.models.text.tokenizer import Tokenizer
-from refrain.training.data.batches import DocumentWindows, LabelledBatches, StreamWindows
+from refrain.training.data.batches.document_windows import DocumentWindows
+from refrain.training.data.batches.labelled_batches import LabelledBatches
+from refrain.training.data.batches.stream_windows import StreamWindows
 from refrain.training.data.corpus import LabelledCorpus, Split, TextCorpus
 from refrain.training.data.documents import score_documents
 from refrain.training.errors import RecipeError
-from refrain.training.optimize.objective import predict, summed_loss
+from refrain.training.optimize.objectives.classifier import predict
+from refrain.training.optimize.objectives.window_loss import summed_loss
 from refrain.training.reporting.progress_bar import progress_bar
 
 CPU = torch.device("cpu")

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
 
 from refrain.models.state import RecurrentState
-from refrain.training.data.batches import IGNORED, Window, WindowSource
 from refrain.training.optimize.precision import Precision, choose_device, choose_precision
 
-PATIENCE = timedelta(days=1)
+TIMEOUT = timedelta(days=1)
 """How long to wait for another process, which may be turning a long text to tokens."""
 
 
 @dataclass(frozen=True)
-class Processes:
+class World:
     """One process among `size`; the first, of rank 0, speaks and writes for all.
 
     Attributes
@@ -51,7 +49,7 @@ class Processes:
         return choose_device(self.device_name)
 
     @property
-    def is_first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this process speaks for all."""
         return self.rank == 0
 
@@ -79,20 +77,20 @@ class Processes:
         """Return for each wish whether any process has it."""
         return tuple(number > 0 for number in self.total(*map(float, wishes)))
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Wait until all have come here."""
         self.total(0.0)
 
     @contextmanager
-    def first_goes_ahead(self) -> Iterator[None]:
+    def rank_zero_first(self) -> Iterator[None]:
         """Hold the other processes back until the first one has done what is inside."""
-        if not self.is_first:
-            self.wait()
+        if not self.is_rank_zero:
+            self.barrier()
         try:
             yield
         finally:
-            if self.is_first:
-                self.wait()
+            if self.is_rank_zero:
+                self.barrier()
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Sum gradients; a process without rows may have none, which is zero."""
@@ -105,13 +103,13 @@ class Processes:
             gradients.append(parameter.grad)
         self.sum_(gradients)
 
-    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by what the first process has."""
         if self.size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor.detach(), 0)
 
-    def gathered(self, state: RecurrentState | None) -> RecurrentState | None:
+    def gather_state(self, state: RecurrentState | None) -> RecurrentState | None:
         """Return the state of the rows of all processes, in order."""
         if state is None or self.size == 1:
             return state
@@ -128,7 +126,7 @@ class Processes:
         self.sum_(layers)
         return RecurrentState(tuple(layers))
 
-    def own(self, state: RecurrentState | None) -> RecurrentState | None:
+    def shard_state(self, state: RecurrentState | None) -> RecurrentState | None:
         """Return this process's rows of what was gathered, by as many processes as there are or by others."""
         if state is None or self.size == 1:
             return state
@@ -136,68 +134,27 @@ class Processes:
         return RecurrentState(tuple(layer[:, rows].contiguous() for layer in state.layers))
 
 
-ALONE = Processes()
+SINGLE_PROCESS = World()
 
 
-def agreed_precision(device: torch.device, asked: str, processes: Processes) -> Precision:
+def agreed_precision(device: torch.device, asked: str, world: World) -> Precision:
     """Return what the first process chooses to compute in."""
     chosen = choose_precision(device, asked)
-    (is_bfloat16,) = processes.any_of(processes.is_first and chosen == "bfloat16")
+    (is_bfloat16,) = world.any_of(world.is_rank_zero and chosen == "bfloat16")
     return "bfloat16" if is_bfloat16 else "float32"
 
 
 @contextmanager
-def joined_processes(device_name: str) -> Iterator[Processes]:
+def joined_world(device_name: str) -> Iterator[World]:
     """Join the other processes of a run, if `torchrun` started this one: through gloo, on CUDA devices through NCCL."""
     if not distributed.is_torchelastic_launched():
-        yield Processes(device_name=device_name)
+        yield World(device_name=device_name)
         return
     has_cuda = choose_device(device_name).type == "cuda"
     if has_cuda:
         torch.cuda.set_device(distributed.get_node_local_rank())
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if has_cuda else "gloo", timeout=PATIENCE)
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if has_cuda else "gloo", timeout=TIMEOUT)
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), device_name)
+        yield World(distributed.get_rank(), distributed.get_world_size(), device_name)
     finally:
         distributed.destroy_process_group()
-
-
-class OwnWindows:
-    """The windows of a source, of each the rows of this process.
-
-    Parameters
-    ----------
-    seed
-        For training: what the dropout of all processes but the first is drawn from, with the place in the epoch, so
-        that masks differ between processes, and a snapshot need not hold the generator of each.
-    """
-
-    def __init__(self, source: WindowSource, processes: Processes, seed: int | None = None) -> None:
-        self._source = source
-        self._processes = processes
-        self._seed = seed
-        self.num_windows = source.num_windows
-
-    def epoch(self, number: int) -> Iterator[Window]:
-        """Yield this process's share of the windows of an epoch; one may have no rows."""
-        rank = self._processes.rank
-        for place, window in enumerate(self._source.epoch(number)):
-            if self._seed is not None and rank:
-                entropy = np.random.SeedSequence((self._seed, rank, number, place))
-                torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
-            yield own_rows(window, self._processes)
-
-
-def own_rows(window: Window, processes: Processes) -> Window:
-    """Return this process's rows of a window, and what share of its targets and rows they are."""
-    rows = processes.rows(len(window.inputs_BT))
-    targets_BT = window.targets_BT[rows]
-    num_targets = int((window.targets_BT != IGNORED).sum())
-    return replace(
-        window,
-        inputs_BT=window.inputs_BT[rows],
-        targets_BT=targets_BT,
-        starts_B=window.starts_B[rows],
-        target_share=int((targets_BT != IGNORED).sum()) / num_targets,
-        row_share=len(targets_BT) / len(window.targets_BT),
-    )

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from refrain.training.optimize.distributed import ALONE, Processes
-from refrain.training.recipe import OptimizerRecipe
+from refrain.training.optimize.distributed import SINGLE_PROCESS, World
+from refrain.training.recipe.optimizer import OptimizerRecipe
 
 
 def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.Optimizer:
@@ -62,7 +62,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def take_gradients(
     loss: Tensor,
     parameters: Sequence[Tensor],
-    processes: Processes = ALONE,
+    world: World = SINGLE_PROCESS,
     *,
     clip_norm: float,
 ) -> float:
@@ -70,7 +70,7 @@ def take_gradients(
     for parameter in parameters:
         parameter.grad = None
     torch.autograd.backward(loss)
-    processes.sum_gradients(parameters)
+    world.sum_gradients(parameters)
     return torch.nn.utils.clip_grad_norm_(parameters, clip_norm).item()
 
 

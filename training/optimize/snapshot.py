@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from refrain.models.state import RecurrentState
 from refrain.training.errors import RecipeError, SnapshotError
-from refrain.training.optimize.optimizer import WeightAverage
-from refrain.training.optimize.precision import Precision
-from refrain.training.recipe import differences, make_recipe
+from refrain.training.optimize.durable_files import (
+    link_or_copy,
+    replace_folder,
+    sync_to_disk,
+    write_tensors,
+)
+from refrain.training.optimize.learner import Learner
+from refrain.training.optimize.progress import Progress
+from refrain.training.recipe.differences import differences
+from refrain.training.recipe.parsing import make_recipe
 
 SNAPSHOT = "snapshot"
 BEST = "best.safetensors"
@@ -26,107 +32,66 @@ BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run stands.
+class SnapshotSource:
+    """What a snapshot was made by and of: another run's is refused.
 
     Attributes
     ----------
-    step
-        Updates done in all.
-    epoch, window
-        The next window to read: its epoch and its place in it.
-    best
-        Best validation score so far (lower is better).
-    best_step, best_figures
-        When that was, and the figures of that validation, the one to show first.
-    num_worse
-        Validations since.
-    last_score, num_decays
-        The last epoch's figure, and how often a plateau has lowered the learning rate.
-    seconds
-        Time spent, over all sittings.
-    precision
-        Arithmetic of the run; a resumed run keeps it.
+    recipe
+        As plain dictionaries.
+    text_hash
+        Of all that the run learns from.
     """
 
-    step: int = 0
-    epoch: int = 0
-    window: int = 0
-    best: float = float("inf")
-    best_step: int = 0
-    best_figures: dict[str, float] = field(default_factory=dict)
-    num_worse: int = 0
-    last_score: float = float("inf")
-    num_decays: int = 0
-    seconds: float = 0.0
-    precision: Precision = "float32"
+    recipe: dict[str, Any]
+    text_hash: str
 
 
 def save_snapshot(
     directory: Path,
-    *,
+    source: SnapshotSource,
     progress: Progress,
-    recipe: dict[str, Any],
-    text_hash: str,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage | None,
+    learner: Learner,
     state: RecurrentState | None,
 ) -> None:
-    """Write a snapshot beside the last one, then put it in its place; the best weights beside it are in it too.
+    """Write a snapshot beside the last one, then move it into place; it includes the best weights beside it.
 
     Raises
     ------
     SnapshotError
         If the disk is full or cannot be written; the last snapshot is still there.
     """
-    tensors = _tensors(model, optimizer, average, state)
-    facts = {"progress": asdict(progress), "recipe": recipe, "text_hash": text_hash}
+    tensors = _tensors(learner, state)
+    facts = {"progress": asdict(progress), **asdict(source)}
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         write_tensors(partial / "tensors.safetensors", tensors)
         (partial / "progress.json").write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
-        _reach_disk(partial / "progress.json")
+        sync_to_disk(partial / "progress.json")
         if (directory.parent / BEST).exists():
-            _link(directory.parent / BEST, partial / BEST)
-        _reach_disk(partial)
-        _put_in_place(partial, directory)
+            link_or_copy(directory.parent / BEST, partial / BEST)
+        sync_to_disk(partial)
+        replace_folder(partial, directory)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise SnapshotError(f"{directory} cannot be written: {error}") from error
 
 
-def _tensors(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage | None,
-    state: RecurrentState | None,
-) -> dict[str, Tensor]:
+def _tensors(learner: Learner, state: RecurrentState | None) -> dict[str, Tensor]:
     """Return everything that a run goes on from, by name."""
     tensors: dict[str, Tensor] = {"generator": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda_generator"] = torch.cuda.get_rng_state()
-    tensors |= {f"model.{name}": value for name, value in model.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
+    tensors |= {f"model.{name}": value for name, value in learner.model.state_dict().items()}
+    for index, values in learner.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
-    for index, weights in enumerate(average.weights if average else ()):
+    for index, weights in enumerate(learner.average.weights if learner.average else ()):
         tensors[f"average.{index}"] = weights
     for index, layer in enumerate(state.layers if state else ()):
         tensors[f"state.{index}"] = layer
     return tensors
-
-
-def _put_in_place(partial: Path, directory: Path) -> None:
-    """At any moment one whole snapshot is found."""
-    old = directory.with_name(directory.name + ".old")
-    if directory.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(directory, old)
-    os.replace(partial, directory)
-    _reach_disk(directory.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def restore_best(snapshot: Path, directory: Path) -> None:
@@ -134,32 +99,8 @@ def restore_best(snapshot: Path, directory: Path) -> None:
     if (snapshot / BEST).exists():
         partial = directory / f"{BEST}.partial"
         partial.unlink(missing_ok=True)
-        _link(snapshot / BEST, partial)
+        link_or_copy(snapshot / BEST, partial)
         partial.replace(directory / BEST)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Link a file, which is replaced but never rewritten, under a second name; a copy where the disk knows no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-        _reach_disk(target)
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a safetensors file and wait until it is on the disk."""
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
-    _reach_disk(path)
-
-
-def _reach_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk: a rename must not overtake what it names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def find_snapshot(directory: Path) -> Path | None:
@@ -171,14 +112,7 @@ def find_snapshot(directory: Path) -> Path | None:
 
 
 def load_snapshot(
-    directory: Path,
-    *,
-    recipe: dict[str, Any],
-    text_hash: str,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage | None,
-    device: torch.device,
+    directory: Path, source: SnapshotSource, learner: Learner
 ) -> tuple[Progress, RecurrentState | None]:
     """Restore a run to where its snapshot left it.
 
@@ -188,10 +122,10 @@ def load_snapshot(
         If the snapshot was made by another recipe or of another text, or cannot be read.
     """
     facts, tensors = _read(directory)
-    _require_same(directory, facts, recipe, text_hash)
-    model.load_state_dict(_under("model.", tensors))
-    _load_optimizer(optimizer, _under("optimizer.", tensors))
-    for index, weights in enumerate(average.weights if average else ()):
+    _require_same(directory, facts, source)
+    learner.model.load_state_dict(_under("model.", tensors))
+    _load_optimizer(learner.optimizer, _under("optimizer.", tensors))
+    for index, weights in enumerate(learner.average.weights if learner.average else ()):
         weights.copy_(tensors[f"average.{index}"])
     torch.set_rng_state(tensors["generator"])
     if "cuda_generator" in tensors and torch.cuda.is_available():
@@ -199,7 +133,7 @@ def load_snapshot(
     layers = _under("state.", tensors)
     state = None
     if layers:
-        state = RecurrentState(tuple(layers[str(i)].to(device) for i in range(len(layers))))
+        state = RecurrentState(tuple(layers[str(i)].to(learner.device) for i in range(len(layers))))
     return Progress(**facts["progress"]), state
 
 
@@ -215,16 +149,14 @@ def _read(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return facts, tensors
 
 
-def _require_same(
-    directory: Path, facts: dict[str, Any], recipe: dict[str, Any], text_hash: str
-) -> None:
+def _require_same(directory: Path, facts: dict[str, Any], source: SnapshotSource) -> None:
     """Refuse a snapshot that another recipe made, or that learned from something else."""
-    if differences := _differences(facts.get("recipe"), recipe):
+    if differences := _differences(facts.get("recipe"), source.recipe):
         raise SnapshotError(
             f"{directory} was made by another recipe ({', '.join(differences)}); give the same one, or start anew "
             "with --overwrite"
         )
-    if facts.get("text_hash") != text_hash:
+    if facts.get("text_hash") != source.text_hash:
         raise SnapshotError(
             f"{directory} was made of another text: the corpus, the tokenizer or a teacher has changed; "
             "start anew with --overwrite"
@@ -236,7 +168,7 @@ def _differences(stored: Any, recipe: dict[str, Any]) -> list[str]:
     try:
         return differences(make_recipe(stored), make_recipe(recipe))
     except (RecipeError, AttributeError):
-        return ["it is none of this version"]
+        return ["it was written by an incompatible version"]
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

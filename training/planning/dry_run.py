@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
@@ -12,17 +10,13 @@ from refrain.training.optimize.allocator import keep_freed_memory
 from refrain.training.optimize.precision import choose_device, choose_precision
 from refrain.training.planning.memory import MEBIBYTE, estimate_memory
 from refrain.training.planning.probe import Probe, measure_steps
-from refrain.training.recipe import TrainRecipe
+from refrain.training.recipe.train_recipe import TrainRecipe
+from refrain.training.reporting.console import Log, print_at_once
 from refrain.training.reporting.progress_display import duration
-from refrain.training.run import print_at_once
-from refrain.training.setup import (
-    Prepared,
-    as_text,
-    ngram_config,
-    prepare,
-    tokenizer_for,
-    training_tokens,
-)
+from refrain.training.setup.ngram import ngram_config
+from refrain.training.setup.prepare import prepare
+from refrain.training.setup.prepared import Prepared
+from refrain.training.setup.tokens import as_text, tokenizer_for, training_tokens
 
 
 def dry_run(
@@ -30,26 +24,26 @@ def dry_run(
     corpus: TextCorpus | LabelledCorpus,
     *,
     device_name: str = "auto",
-    say: Callable[[str], None] = print_at_once,
+    log: Log = print_at_once,
 ) -> None:
     """Read the data, make tokenizer and model, take a few steps, and say what the whole run would take."""
     require_content(corpus)
     keep_freed_memory()
     if recipe.task == "ngram":
-        _describe_ngram(recipe, as_text(corpus), say)
+        _describe_ngram(recipe, as_text(corpus), log)
         return
     torch.manual_seed(recipe.seed)
     device = choose_device(device_name)
     prepared = prepare(recipe, corpus, device)
     precision = choose_precision(device, recipe.budget.precision)
-    say(f"dry run of {recipe.name}, on {device.type} in {precision}: no model is written")
-    _describe_model(prepared.model, say)
+    log(f"dry run of {recipe.name}, on {device.type} in {precision}: no model is written")
+    _describe_model(prepared.model, log)
     num_tokens = sum(batch.num_tokens for batch in prepared.objective.epoch(0))
-    _describe_steps(recipe, prepared, num_tokens, say)
+    _describe_steps(recipe, prepared, num_tokens, log)
     probe = measure_steps(recipe, prepared.objective, device, precision)
-    _describe_memory(estimate_memory(recipe, prepared.model, probe, device, precision), say)
+    _describe_memory(estimate_memory(recipe, prepared.model, probe, device, precision), log)
     _describe_time(
-        recipe, prepared, num_tokens, _validation_tokens(recipe, prepared, corpus), probe, say
+        recipe, prepared, num_tokens, _validation_tokens(recipe, prepared, corpus), probe, log
     )
 
 
@@ -64,31 +58,29 @@ def parameters_by_part(model: nn.Module) -> dict[str, int]:
     return counts
 
 
-def _describe_model(model: nn.Module, say: Callable[[str], None]) -> None:
+def _describe_model(model: nn.Module, log: Log) -> None:
     counts = parameters_by_part(model)
-    say("parameters")
+    log("parameters")
     for part, number in {**counts, "in all": sum(counts.values())}.items():
-        say(f"  {part:28} {number:14,}")
+        log(f"  {part:28} {number:14,}")
 
 
-def _describe_steps(
-    recipe: TrainRecipe, prepared: Prepared, num_tokens: int, say: Callable[[str], None]
-) -> None:
+def _describe_steps(recipe: TrainRecipe, prepared: Prepared, num_tokens: int, log: Log) -> None:
     epochs, num_windows = recipe.budget.epochs, prepared.objective.num_windows
-    say("data")
+    log("data")
     for name, number in {
         "vocabulary": prepared.tokenizer.vocab_size,
         "tokens an epoch": num_tokens,
         "steps an epoch": num_windows,
         f"steps in {epochs} epochs": epochs * num_windows,
     }.items():
-        say(f"  {name:28} {number:14,}")
+        log(f"  {name:28} {number:14,}")
 
 
-def _describe_memory(parts: dict[str, int], say: Callable[[str], None]) -> None:
-    say("memory, estimated: the most that is held at once")
+def _describe_memory(parts: dict[str, int], log: Log) -> None:
+    log("memory, estimated: the most that is held at once")
     for part, size in {**parts, "in all": sum(parts.values())}.items():
-        say(f"  {part:28} {size / MEBIBYTE:10,.1f} MiB")
+        log(f"  {part:28} {size / MEBIBYTE:10,.1f} MiB")
 
 
 def _describe_time(
@@ -97,7 +89,7 @@ def _describe_time(
     num_tokens: int,
     num_validation_tokens: int,
     probe: Probe,
-    say: Callable[[str], None],
+    log: Log,
 ) -> None:
     budget = recipe.budget
     num_steps = budget.epochs * prepared.objective.num_windows
@@ -105,12 +97,12 @@ def _describe_time(
     num_validations = -(-num_steps // every) if every else budget.epochs
     once = num_validation_tokens / probe.read_speed
     steps = budget.epochs * num_tokens / probe.train_speed
-    say(f"time, estimated from {probe.num_steps} steps")
-    say(f"  {'speed':28} {probe.train_speed:14,.0f} tokens/s")
-    say(f"  {'an epoch':28} {duration(num_tokens / probe.train_speed):>14}")
-    say(f"  {'a validation':28} {duration(once):>14}, {num_validations} of them")
-    say(f"  {'the whole run':28} {duration(steps + num_validations * once):>14}")
-    say("  measuring the finished model on validation and test comes on top")
+    log(f"time, estimated from {probe.num_steps} steps")
+    log(f"  {'speed':28} {probe.train_speed:14,.0f} tokens/s")
+    log(f"  {'an epoch':28} {duration(num_tokens / probe.train_speed):>14}")
+    log(f"  {'a validation':28} {duration(once):>14}, {num_validations} of them")
+    log(f"  {'the whole run':28} {duration(steps + num_validations * once):>14}")
+    log("  measuring the finished model on validation and test comes on top")
 
 
 def _validation_tokens(
@@ -123,16 +115,16 @@ def _validation_tokens(
     return sum(min(len(ids), recipe.budget.window) for ids in encode(texts))
 
 
-def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, say: Callable[[str], None]) -> None:
+def _describe_ngram(recipe: TrainRecipe, corpus: TextCorpus, log: Log) -> None:
     """Describe what can be said before counting."""
     tokenizer = tokenizer_for(recipe, corpus)
     num_tokens = int(training_tokens(corpus, tokenizer)[1].sum())
     order = ngram_config(recipe, tokenizer).order
-    say(f"dry run of {recipe.name}: no model is written")
+    log(f"dry run of {recipe.name}: no model is written")
     for name, number in {
         "vocabulary": tokenizer.vocab_size,
         "tokens to count": num_tokens,
         f"n-grams up to order {order}, at most": order * num_tokens,
     }.items():
-        say(f"  {name:36} {number:14,}")
-    say("  n-grams are counted in one pass, without steps or a learning rate")
+        log(f"  {name:36} {number:14,}")
+    log("  n-grams are counted in one pass, without steps or a learning rate")

@@ -18,12 +18,12 @@ import torch
 
 from refrain.training.data.corpus import LabelledCorpus, TextCorpus, require_content
 from refrain.training.errors import DivergedError, RecipeError
-from refrain.training.optimize.objective import Objective
+from refrain.training.optimize.objectives.objective import Objective
 from refrain.training.optimize.optimizer import make_optimizer, set_learning_rate, take_gradients
 from refrain.training.optimize.precision import autocast, choose_device, choose_precision
-from refrain.training.recipe import TrainRecipe
+from refrain.training.recipe.train_recipe import TrainRecipe
 from refrain.training.reporting.listeners import RunEnd, RunListener, RunStart, StepReport
-from refrain.training.setup import prepare
+from refrain.training.setup.prepare import prepare
 
 EXPLODED = 4.0
 """The test ends when the smoothed loss is so many times its minimum."""

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from refrain.models.networks.language_model import LanguageModel
-from refrain.training.optimize.cross_entropy import CHUNK_ELEMENTS
+from refrain.training.optimize.cross_entropy.chunked import chunk_rows
 from refrain.training.optimize.precision import Precision
 from refrain.training.planning.probe import Probe
-from refrain.training.recipe import TrainRecipe
+from refrain.training.recipe.train_recipe import TrainRecipe
 
 MEBIBYTE = 2**20
 
@@ -59,6 +59,6 @@ def logits_bytes(
     is_bfloat16 = precision == "bfloat16"
     each = 2 if is_bfloat16 and device.type == "cpu" else 12 if is_bfloat16 else 8
     num_columns = recipe.optimizer.num_sampled or model.vocab_size
-    num_rows = min(num_rows, max(1, CHUNK_ELEMENTS // model.vocab_size))
+    num_rows = min(num_rows, chunk_rows(model.vocab_size))
     product = model.output_matrix.numel() * 4
     return num_rows * num_columns * each + product

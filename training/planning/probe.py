@@ -14,11 +14,12 @@ from torch import Tensor
 
 from refrain.models.networks.language_model import LanguageModel
 from refrain.training.optimize.allocator import resident_bytes, return_freed_memory
-from refrain.training.optimize.objective import Objective, window_loss
+from refrain.training.optimize.objectives.objective import Objective
+from refrain.training.optimize.objectives.window_loss import window_loss
 from refrain.training.optimize.optimizer import make_optimizer, set_learning_rate, take_gradients
 from refrain.training.optimize.precision import Precision, autocast
 from refrain.training.planning.learning_rate_finder import endless
-from refrain.training.recipe import TrainRecipe
+from refrain.training.recipe.train_recipe import TrainRecipe
 
 MAX_STEPS, MIN_STEPS, WARM_UP_STEPS = 30, 5, 2
 SECONDS = 5.0

@@ -10,7 +10,7 @@ import yaml
 
 from refrain.models.card import Card, Metric
 from refrain.models.config import ModelConfig, NGramConfig
-from refrain.training.data.datasets import DATASETS
+from refrain.training.data.datasets.registry import DATASETS
 from refrain.training.publishing.licence import hub_licence
 
 _PIPELINES = {

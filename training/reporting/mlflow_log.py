@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from refrain.models.errors import how_to_install
 from refrain.training.errors import MissingPackageError, TrackingError
+from refrain.training.reporting.console import Log
 from refrain.training.reporting.listeners import (
     RunEnd,
     RunListener,
@@ -39,7 +40,7 @@ class MlflowLog(RunListener):
         A server's address or a folder.
     output
         The checkpoint's folder.
-    say
+    log
         Prints a line for a person.
 
     Raises
@@ -50,10 +51,10 @@ class MlflowLog(RunListener):
         If the server does not answer, or the folder is of no use.
     """
 
-    def __init__(self, uri: str, output: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, uri: str, output: Path, log: Log) -> None:
         self._client = _connect(uri)
         self._output = str(output.resolve())
-        self._say = say
+        self._log = log
         self._is_lost = False
         self._last_steps: dict[str, int] = {}
         try:
@@ -134,7 +135,7 @@ class MlflowLog(RunListener):
             call()
         except _failures() as error:
             self._is_lost = True
-            self._say(f"MLflow is told no more, the run goes on: {error}")
+            self._log(f"MLflow is told no more, the run goes on: {error}")
 
 
 def _connect(uri: str) -> MlflowClient:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 from tqdm import tqdm
 
+from refrain.training.reporting.console import Log
 from refrain.training.reporting.listeners import (
     RunEnd,
     RunListener,
@@ -18,9 +18,9 @@ from refrain.training.reporting.listeners import (
 from refrain.training.reporting.progress_bar import SECONDS_BETWEEN_LINES
 
 
-def progress_display(say: Callable[[str], None]) -> RunListener:
-    """Take a bar where there is a terminal to draw it on, else lines that `say` prints."""
-    return ProgressBar() if sys.stderr.isatty() else ProgressLines(say)
+def progress_display(log: Log) -> RunListener:
+    """Take a bar where there is a terminal to draw it on, else lines that `log` prints."""
+    return ProgressBar() if sys.stderr.isatty() else ProgressLines(log)
 
 
 class ProgressBar(RunListener):
@@ -55,10 +55,8 @@ class ProgressBar(RunListener):
 class ProgressLines(RunListener):
     """A line every half a minute, for a log file."""
 
-    def __init__(
-        self, say: Callable[[str], None], seconds_between: float = SECONDS_BETWEEN_LINES
-    ) -> None:
-        self._say = say
+    def __init__(self, log: Log, seconds_between: float = SECONDS_BETWEEN_LINES) -> None:
+        self._log = log
         self._seconds_between = seconds_between
 
     def on_start(self, start: RunStart) -> None:
@@ -73,17 +71,17 @@ class ProgressLines(RunListener):
         self._last_line = now
         seconds_a_step = (now - self._started) / (report.step - self._first_step)
         left = seconds_a_step * (self._num_steps - report.step)
-        self._say(
+        self._log(
             f"step {report.step:,} of {self._num_steps:,}: loss {report.loss:.3f}, "
             f"gradient norm {report.gradient_norm:.2f}, learning rate {report.learning_rate:.1e}, "
             f"{report.tokens_per_second:,.0f} tokens/s, {duration(left)} left"
         )
 
     def on_validation(self, report: ValidationReport) -> None:
-        self._say(validation_text(report))
+        self._log(validation_text(report))
 
     def on_message(self, text: str) -> None:
-        self._say(text)
+        self._log(text)
 
 
 def validation_text(report: ValidationReport) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from refrain.training.reporting.console import Log
 from refrain.training.reporting.listeners import RunListener, RunStart, StepReport, ValidationReport
 
 
@@ -17,13 +17,13 @@ class RunLog(RunListener):
 
     Parameters
     ----------
-    say
+    log
         Is told of lines that the disk does not take; the run goes on without them.
     """
 
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, log: Log) -> None:
         self._path = path
-        self._say = say
+        self._log = log
         self._is_failing = False
 
     def on_start(self, start: RunStart) -> None:
@@ -62,7 +62,7 @@ class RunLog(RunListener):
             self._is_failing = False
         except OSError as error:
             if not self._is_failing:
-                self._say(f"{self._path} lacks what happens from here on: {error.strerror}")
+                self._log(f"{self._path} lacks what happens from here on: {error.strerror}")
             self._is_failing = True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refrain.training.recipe import TrainRecipe
+from refrain.training.recipe.train_recipe import TrainRecipe
 from refrain.training.reporting.listeners import (
     RunEnd,
     RunListener,

@@ -17,7 +17,7 @@ from refrain.models.networks.cells import make_cell
 from refrain.models.networks.language_model import LanguageModel
 from refrain.training.optimize.optimizer import learning_rate, make_optimizer, set_learning_rate
 from refrain.training.optimize.precision import autocast, choose_precision
-from refrain.training.recipe import OptimizerRecipe
+from refrain.training.recipe.optimizer import OptimizerRecipe
 
 CELLS: tuple[CellName, ...] = ("elman", "gru", "lstm")
 CPU = torch.device("cpu")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refrain.training.data.corpus import TextCorpus
-from refrain.training.data.datasets import data_root, load_dataset
+from refrain.training.data.datasets.loading import data_root, load_dataset
 from refrain.training.data.own_text import split_file
 from refrain.training.data.text_file import TextFile
-from refrain.training.setup import as_text
+from refrain.training.setup.tokens import as_text
 
 
 def read_corpus(dataset: str, text: Path | None, data: Path | None) -> TextCorpus:

@@ -28,12 +28,13 @@ from tqdm import tqdm
 from refrain.models.config import LanguageModelConfig
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.state import RecurrentState
-from refrain.training.data.batches import StreamWindows, Window, WindowSource, stream_of
+from refrain.training.data.batches.stream_windows import StreamWindows
+from refrain.training.data.batches.window import Window, WindowSource, stream_of
 from refrain.training.data.corpus import TextCorpus
 from refrain.training.evaluation.evaluate import cross_entropy
-from refrain.training.optimize.objective import window_loss
+from refrain.training.optimize.objectives.window_loss import window_loss
 from refrain.training.reporting.progress_bar import progress_bar
-from refrain.training.setup import start_from_frequencies
+from refrain.training.setup.language_model import start_from_frequencies
 from refrain.training.studies import spelling
 from refrain.training.studies.figure import BLUE, GREEN, ORANGE, name_ends, panels
 from refrain.training.studies.networks import CPU, fit, num_parameters

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from refrain.training.data.batches import (
-    IGNORED,
-    DocumentWindows,
-    FirstWindows,
-    LabelledBatches,
-    StreamWindows,
-    stream_of,
-)
+from refrain.training.data.batches.document_windows import DocumentWindows
+from refrain.training.data.batches.labelled_batches import LabelledBatches
+from refrain.training.data.batches.stream_windows import FirstWindows, StreamWindows
+from refrain.training.data.batches.window import IGNORED, stream_of
 
 DOCUMENTS = [[10, 11, 12], [], [20, 21, 22, 23, 24, 25, 26], [30]]
 

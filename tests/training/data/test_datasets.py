@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from refrain.training.data.datasets import DATASETS, data_root, is_present, load_dataset
+from refrain.training.data.datasets.loading import data_root, is_present, load_dataset
+from refrain.training.data.datasets.registry import DATASETS
 from refrain.training.errors import CorruptDatasetError, MissingDatasetError, UnknownDatasetError
 
 

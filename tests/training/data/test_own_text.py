@@ -7,15 +7,16 @@ import pytest
 
 from refrain.models.checkpoint import load_checkpoint
 from refrain.models.text.tokenizer import Tokenizer
-from refrain.training import setup as prepare
 from refrain.training.data import own_text, text_file, text_tokens
 from refrain.training.data.corpus import hash_of
 from refrain.training.data.own_text import own_text_corpus, recipe_for_text, split_file
 from refrain.training.data.text_file import TextFile
 from refrain.training.data.text_tokens import tokenizer_of, tokens_of
 from refrain.training.errors import CorpusError, EmptyCorpusError, RecipeError
-from refrain.training.recipe import TokenizerRecipe, make_recipe
-from refrain.training.run import train
+from refrain.training.recipe.corpus import TokenizerRecipe
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.run.train import train
+from refrain.training.setup import ngram
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_a_run_on_a_text_file_trains_on_its_mapped_tokens_and_bounds_its_epochs(
         "budget": {"epochs": 2, "batch_size": 4, "window": 8, "max_windows": 5},
         "card": {"baseline_order": 3},
     }
-    directory = train(make_recipe(values), corpus, tmp_path / "tiny", say=lambda _: None)
+    directory = train(make_recipe(values), corpus, tmp_path / "tiny", log=lambda _: None)
     card = load_checkpoint(directory).card
     assert card.training["steps"] == 10
     assert {metric.model for metric in card.metrics} == {"", "int8", "Kneser-Ney 3-gram"}
@@ -172,8 +173,8 @@ def test_a_run_on_a_text_file_trains_on_its_mapped_tokens_and_bounds_its_epochs(
 def test_n_grams_of_too_long_a_text_are_refused_before_training(
     tmp_path, write, monkeypatch
 ) -> None:
-    monkeypatch.setattr(prepare, "MAX_COUNTED_TOKENS", 100)
+    monkeypatch.setattr(ngram, "MAX_COUNTED_TOKENS", 100)
     corpus = own_text_corpus(write(TEXT), tmp_path / "cache")
     recipe = make_recipe({"name": "tiny", "card": {"baseline_order": 3}})
     with pytest.raises(RecipeError, match="too many to count"):
-        train(recipe, corpus, tmp_path / "tiny", say=lambda _: None)
+        train(recipe, corpus, tmp_path / "tiny", log=lambda _: None)

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from refrain.training.data.corpus import LabelledCorpus, TextCorpus
-from refrain.training.data.datasets import DATASETS, data_root, is_present, load_dataset
+from refrain.training.data.datasets.loading import data_root, is_present, load_dataset
+from refrain.training.data.datasets.registry import DATASETS
 from refrain.training.data.near_duplicates import (
     is_near_duplicate,
     keep_apart,

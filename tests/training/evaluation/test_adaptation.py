@@ -13,15 +13,12 @@ from refrain.models.config import LanguageModelConfig, NGramConfig
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.ngram.kneser_ney import KneserNeyModel
 from refrain.models.text.tokenizer import Tokenizer
-from refrain.training.data.batches import StreamWindows
+from refrain.training.data.batches.stream_windows import StreamWindows
 from refrain.training.data.corpus import TextCorpus
-from refrain.training.evaluation import adaptation
-from refrain.training.evaluation.adaptation import (
-    DynamicConfig,
-    DynamicEvaluation,
-    measure_with,
-    read_texts,
-)
+from refrain.training.evaluation import dynamic_evaluation, reading
+from refrain.training.evaluation.adaptation import MIXTURE_WEIGHTS, measure_with
+from refrain.training.evaluation.dynamic_evaluation import DynamicConfig, DynamicEvaluation
+from refrain.training.evaluation.reading import read_texts
 
 LINES = [f"the {a} saw the {b} and the {b} saw {a}" for a in "abcde" for b in "fghi"]
 CORPUS = TextCorpus({"train": LINES, "validation": LINES[3:9], "test": LINES[7:12]}, unit="stream")
@@ -57,7 +54,7 @@ def own_probs(model, ids, boundary) -> np.ndarray:
 
 
 def test_a_stream_is_read_in_one_lane(monkeypatch) -> None:
-    monkeypatch.setattr(adaptation, "WINDOW", 7)
+    monkeypatch.setattr(reading, "WINDOW", 7)
     tiny = checkpoint()
     ids = stream("test", tiny.tokenizer)
     (text,) = read_texts(tiny.model, [ids[:-1]], tiny.tokenizer.eos_id)
@@ -82,9 +79,7 @@ def test_the_mixture_is_the_weighted_mean_of_both_models_at_validations_best_wei
 
     ((validation, test),) = measure_with(tiny, CORPUS, ["kneser-ney"])
     weight = float(validation.model.rpartition(" ")[2])
-    assert weight == pytest.approx(
-        min(adaptation.MIXTURE_WEIGHTS, key=lambda w: mixed("validation", w))
-    )
+    assert weight == pytest.approx(min(MIXTURE_WEIGHTS, key=lambda w: mixed("validation", w)))
     assert validation.value == pytest.approx(mixed("validation", weight), abs=1e-4)
     assert test.value == pytest.approx(mixed("test", weight), abs=1e-4)
 
@@ -122,7 +117,7 @@ def test_dynamic_evaluation_moves_the_weights_by_krauses_rule(monkeypatch) -> No
     tiny = checkpoint()
     boundary = tiny.tokenizer.eos_id
     train, text = stream("train", tiny.tokenizer)[:-1], stream("test", tiny.tokenizer)[:11]
-    monkeypatch.setattr(adaptation, "choose_precision", lambda device: "float32")
+    monkeypatch.setattr(dynamic_evaluation, "choose_precision", lambda device: "float32")
     evaluation = DynamicEvaluation(tiny.model, [train], boundary)
 
     model = checkpoint().model
@@ -169,7 +164,7 @@ def test_dynamic_evaluation_is_fitted_wherever_its_lowest_lies(lowest) -> None:
         distances = zip((config.learning_rate, config.forgetting), lowest, strict=True)
         return sum(math.log2(here / there) ** 2 for here, there in distances)
 
-    best = adaptation.fitted(cost, adaptation.FIRST_TRIED)
+    best = dynamic_evaluation.fitted(cost, dynamic_evaluation.FIRST_TRIED)
     assert (best.learning_rate, best.forgetting) == pytest.approx(lowest)
 
 
@@ -177,7 +172,9 @@ def test_dynamic_evaluation_is_fitted_where_some_settings_diverge() -> None:
     def cost(config: DynamicConfig) -> float:
         return math.nan if config.learning_rate > 4e-4 else -1e3 * config.learning_rate
 
-    assert adaptation.fitted(cost, adaptation.FIRST_TRIED).learning_rate == pytest.approx(4e-4)
+    assert dynamic_evaluation.fitted(
+        cost, dynamic_evaluation.FIRST_TRIED
+    ).learning_rate == pytest.approx(4e-4)
 
 
 def test_every_help_is_reported_on_both_splits() -> None:

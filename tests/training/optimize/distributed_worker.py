@@ -7,11 +7,12 @@ from pathlib import Path
 
 from refrain.training.data.corpus import TextCorpus
 from refrain.training.errors import TrainingStoppedError
-from refrain.training.optimize.distributed import Processes, joined_processes
-from refrain.training.recipe import TrainRecipe, make_recipe
+from refrain.training.optimize.distributed import World, joined_world
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.recipe.train_recipe import TrainRecipe
 from refrain.training.reporting import listeners
 from refrain.training.reporting.listeners import RunListener, StepReport
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 SENTENCES = ["the cat sat on the mat.", "the dog sat on the log.", "a cat saw the dog."]
 DOCUMENTS = {"train": SENTENCES * 15, "validation": SENTENCES[:2], "test": SENTENCES[1:]}
@@ -65,25 +66,25 @@ class Terminator(RunListener):
             os.kill(self._process_id, signal.SIGTERM)
 
 
-def main(folder: Path, processes: Processes) -> None:
+def main(folder: Path, world: World) -> None:
     listeners.LOG_EVERY = 1
     for name, overrides in RUNS.items():
         corpus = TextCorpus(DOCUMENTS, unit=name.partition(",")[0])
         settings = recipe(*(override.format(folder=folder) for override in overrides))
-        train(settings, corpus, folder / name, say=quiet, processes=processes)
+        train(settings, corpus, folder / name, log=quiet, world=world)
     dropped = recipe("model.output_dropout=0.3", "model.weight_dropout=0.2")
     corpus = TextCorpus(DOCUMENTS, unit="stream")
-    train(dropped, corpus, folder / "whole", say=quiet, processes=processes)
-    is_last = processes.rank == processes.size - 1
-    (last_id,) = processes.total(os.getpid() if is_last else 0)
+    train(dropped, corpus, folder / "whole", log=quiet, world=world)
+    is_last = world.rank == world.size - 1
+    (last_id,) = world.total(os.getpid() if is_last else 0)
     stop = [Terminator(int(last_id))]
     try:
-        train(dropped, corpus, folder / "cut", say=quiet, listeners=stop, processes=processes)
+        train(dropped, corpus, folder / "cut", log=quiet, listeners=stop, world=world)
     except TrainingStoppedError:
-        (folder / f"stopped-{processes.rank}").touch()
-    train(dropped, corpus, folder / "cut", say=quiet, resume=True, processes=processes)
+        (folder / f"stopped-{world.rank}").touch()
+    train(dropped, corpus, folder / "cut", log=quiet, resume=True, world=world)
 
 
 if __name__ == "__main__":
-    with joined_processes("cpu") as joined:
+    with joined_world("cpu") as joined:
         main(Path(sys.argv[1]), joined)

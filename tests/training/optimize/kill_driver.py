@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from refrain.training.data.corpus import TextCorpus
-from refrain.training.recipe import make_recipe
-from refrain.training.run import train
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.run.train import train
 
 NUM_KILLS = 10
 WORDS = [f"w{i % 23} x{i % 7} y{i % 11}." for i in range(400)]

@@ -3,13 +3,10 @@
 import pytest
 import torch
 
-from refrain.training.optimize import cross_entropy
-from refrain.training.optimize.cross_entropy import (
-    Teacher,
-    chunked_cross_entropy,
-    distilled_cross_entropy,
-    sampled_cross_entropy,
-)
+from refrain.training.optimize.cross_entropy import chunked as module
+from refrain.training.optimize.cross_entropy.chunked import chunked_cross_entropy
+from refrain.training.optimize.cross_entropy.distilled import Teacher, distilled_cross_entropy
+from refrain.training.optimize.cross_entropy.sampled import sampled_cross_entropy
 
 
 def example(num_rows=9, num_features=6, vocab_size=50, scale=1.0):
@@ -27,7 +24,7 @@ def plain_loss(inputs, targets):
 
 @pytest.mark.parametrize("rows_at_once", [1, 4, 100])
 def test_chunks_equal_the_whole_in_value_and_gradient(monkeypatch, rows_at_once) -> None:
-    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 50 * rows_at_once)
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", 50 * rows_at_once)
     inputs, targets = example()
     chunked, plain = chunked_cross_entropy(*inputs, targets), plain_loss(inputs, targets)
     torch.testing.assert_close(chunked, plain)

@@ -6,7 +6,7 @@ import torch
 from refrain.models.checkpoint import load_checkpoint
 from refrain.training.data.corpus import TextCorpus
 from refrain.training.errors import RecipeError
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 
 def quiet(_: str) -> None:
@@ -15,7 +15,7 @@ def quiet(_: str) -> None:
 
 @pytest.fixture
 def teacher(tmp_path, small_recipe, small_corpus):
-    return train(small_recipe("budget.epochs=6"), small_corpus, tmp_path / "teacher", say=quiet)
+    return train(small_recipe("budget.epochs=6"), small_corpus, tmp_path / "teacher", log=quiet)
 
 
 def test_a_student_predicts_what_its_teacher_predicts(
@@ -26,7 +26,7 @@ def test_a_student_predicts_what_its_teacher_predicts(
             small_recipe("model.num_layers=1", "budget.epochs=8", *overrides),
             small_corpus,
             tmp_path / str(len(overrides)),
-            say=quiet,
+            log=quiet,
         )
         one, other = (load_checkpoint(folder) for folder in (student, teacher))
         assert one.tokenizer.vocab_size == other.tokenizer.vocab_size
@@ -46,21 +46,21 @@ def test_a_student_resumes_with_its_teachers_memory(
 ) -> None:
     corpus = TextCorpus(small_corpus.documents, unit="stream")
     settings = small_recipe(f"distillation.teacher={teacher}", "model.output_dropout=0.2")
-    whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", say=quiet))
+    whole = load_checkpoint(train(settings, corpus, tmp_path / "whole", log=quiet))
 
     with killed_after(stop_at) as killer:
-        train(settings, corpus, tmp_path / "cut", say=quiet, listeners=[killer])
-    cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, say=quiet))
+        train(settings, corpus, tmp_path / "cut", log=quiet, listeners=[killer])
+    cut = load_checkpoint(train(settings, corpus, tmp_path / "cut", resume=True, log=quiet))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, cut.model.state_dict()[name]), name
 
 
 def test_a_teacher_must_be_a_recurrent_language_model(tmp_path, small_recipe, small_corpus) -> None:
     ngram = small_recipe("task=ngram", "model={order=3}")
-    folder = train(ngram, small_corpus, tmp_path / "ngram", say=quiet)
+    folder = train(ngram, small_corpus, tmp_path / "ngram", log=quiet)
     with pytest.raises(RecipeError, match=r"distillation\.teacher: .* is a ngram"):
         train(
-            small_recipe(f"distillation.teacher={folder}"), small_corpus, tmp_path / "a", say=quiet
+            small_recipe(f"distillation.teacher={folder}"), small_corpus, tmp_path / "a", log=quiet
         )
     with pytest.raises(RecipeError, match="num_sampled"):
         small_recipe("distillation.teacher=x", "optimizer.num_sampled=10")

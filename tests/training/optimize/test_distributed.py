@@ -13,13 +13,16 @@ from refrain.models.checkpoint import load_checkpoint
 from refrain.models.config import LanguageModelConfig
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.state import RecurrentState
-from refrain.training.data.batches import IGNORED, StreamWindows, Window
+from refrain.training.data.batches.stream_windows import StreamWindows
+from refrain.training.data.batches.window import IGNORED, Window
 from refrain.training.errors import RecipeError
-from refrain.training.optimize.distributed import ALONE, OwnWindows, Processes, own_rows
-from refrain.training.optimize.objective import LanguageModelObjective
+from refrain.training.optimize.distributed import SINGLE_PROCESS, World
+from refrain.training.optimize.objectives.language_model import LanguageModelObjective
 from refrain.training.optimize.precision import autocast
-from refrain.training.recipe import OptimizerRecipe, make_recipe
-from refrain.training.run import train
+from refrain.training.optimize.shards import ShardedWindows, shard_window
+from refrain.training.recipe.optimizer import OptimizerRecipe
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.run.train import train
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +100,7 @@ def test_the_shares_of_a_window_add_up_even_where_one_has_no_rows_or_no_targets(
     total = num_tokens = 0
     for rank in range(3):
         with autocast(CPU, precision):
-            part = objective(shared, kind).loss(own_rows(window, Processes(rank, 3)))
+            part = objective(shared, kind).loss(shard_window(window, World(rank, 3)))
         assert part.rate == loss.rate
         part.minimised.backward()
         total, num_tokens = total + part.mean, num_tokens + part.num_tokens
@@ -110,13 +113,13 @@ def test_the_shares_of_a_window_add_up_even_where_one_has_no_rows_or_no_targets(
 
 @pytest.mark.parametrize("num_rows", [0, 1, 2, 3, 10])
 def test_every_row_belongs_to_one_process(num_rows) -> None:
-    rows = [row for rank in range(3) for row in range(num_rows)[Processes(rank, 3).rows(num_rows)]]
+    rows = [row for rank in range(3) for row in range(num_rows)[World(rank, 3).rows(num_rows)]]
     assert rows == list(range(num_rows))
 
 
 def test_shares_put_one_below_the_other_are_the_windows() -> None:
     source = StreamWindows([list(range(2, 90))], boundary_id=1, batch_size=5, window=4, seed=1)
-    shares = [OwnWindows(source, Processes(rank, 2), seed=1).epoch(0) for rank in range(2)]
+    shares = [ShardedWindows(source, World(rank, 2), seed=1).epoch(0) for rank in range(2)]
     for whole, upper, lower in zip(source.epoch(0), *shares, strict=True):
         assert torch.equal(torch.cat((upper.inputs_BT, lower.inputs_BT)), whole.inputs_BT)
         assert upper.target_share + lower.target_share == pytest.approx(1)
@@ -128,7 +131,7 @@ def test_masks_differ_between_processes_and_depend_on_the_place_alone() -> None:
 
     def draws(rank: int, skipped: int) -> list[float]:
         torch.manual_seed(0)
-        windows = OwnWindows(source, Processes(rank, 3), seed=1).epoch(0)
+        windows = ShardedWindows(source, World(rank, 3), seed=1).epoch(0)
         found = [torch.rand(1).item() for _ in windows]
         return found[skipped:]
 
@@ -138,16 +141,16 @@ def test_masks_differ_between_processes_and_depend_on_the_place_alone() -> None:
 
 def test_alone_nothing_is_summed_or_split() -> None:
     state = RecurrentState((torch.ones(2, 3, 4),))
-    assert ALONE.gathered(state) is state
-    assert ALONE.own(state) is state
+    assert SINGLE_PROCESS.gather_state(state) is state
+    assert SINGLE_PROCESS.shard_state(state) is state
     wishes = (True, False)
-    assert ALONE.any_of(*wishes) == wishes
-    assert ALONE.total(1.5, 2) == (1.5, 2)
+    assert SINGLE_PROCESS.any_of(*wishes) == wishes
+    assert SINGLE_PROCESS.total(1.5, 2) == (1.5, 2)
 
 
 def test_a_state_is_split_as_rows_are() -> None:
     state = RecurrentState((torch.arange(5.0).view(1, 5, 1),))
-    parts = [Processes(rank, 2).own(state) for rank in range(2)]
+    parts = [World(rank, 2).shard_state(state) for rank in range(2)]
     assert [part.num_rows for part in parts] == [2, 3]
     assert torch.equal(torch.cat([part.layers[0] for part in parts], dim=1), state.layers[0])
 
@@ -155,4 +158,4 @@ def test_a_state_is_split_as_rows_are() -> None:
 def test_several_processes_train_language_models_alone(tmp_path) -> None:
     recipe = make_recipe({"name": "a", "task": "ngram"})
     with pytest.raises(RecipeError, match="by one process, not 2"):
-        train(recipe, None, tmp_path, processes=Processes(0, 2))
+        train(recipe, None, tmp_path, world=World(0, 2))

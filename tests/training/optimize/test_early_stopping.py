@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from refrain.models.checkpoint import load_checkpoint
-from refrain.training.optimize.objective import LanguageModelObjective
+from refrain.training.optimize.objectives.language_model import LanguageModelObjective
 from refrain.training.reporting.listeners import RunListener
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 LOSSES = [2.0, 1.0, 1.5, 1.2, 0.5, 0.6, 0.7, 0.8, 0.9, 0.4]
 """Validation losses: with a patience of three the run stops at the eighth, and keeps the fifth's weights."""
@@ -34,7 +34,7 @@ def test_a_run_stops_when_its_patience_ends_and_keeps_the_best(
     said: list[str] = []
     recipe = small_recipe("budget.epochs=10", "budget.patience=3")
     facts = load_checkpoint(
-        train(recipe, small_corpus, tmp_path / "a", say=said.append)
+        train(recipe, small_corpus, tmp_path / "a", log=said.append)
     ).card.training
     steps_an_epoch = facts["steps"] // 8
     assert facts["epochs"] == 8
@@ -49,7 +49,7 @@ def test_without_patience_a_run_goes_to_its_end_and_says_what_it_kept(
     tmp_path, scripted, small_corpus, small_recipe
 ) -> None:
     said: list[str] = []
-    train(small_recipe("budget.epochs=9"), small_corpus, tmp_path / "a", say=said.append)
+    train(small_recipe("budget.epochs=9"), small_corpus, tmp_path / "a", log=said.append)
     (line,) = [line for line in said if "kept step" in line]
     assert line.startswith("kept step")
     assert line.endswith("validation perplexity 5.0000")
@@ -60,12 +60,12 @@ def test_patience_is_counted_on_over_a_resume(
     tmp_path, killed_after, scripted, small_corpus, small_recipe, stop_in_epoch
 ) -> None:
     recipe = small_recipe("budget.epochs=10", "budget.patience=3", "budget.snapshot_every=1")
-    whole = load_checkpoint(train(recipe, small_corpus, tmp_path / "whole", say=lambda _: None))
+    whole = load_checkpoint(train(recipe, small_corpus, tmp_path / "whole", log=lambda _: None))
     stop_at = int(whole.card.training["steps"] / 8 * stop_in_epoch)
     with killed_after(stop_at) as killer:
-        train(recipe, small_corpus, tmp_path / "cut", say=lambda _: None, listeners=[killer])
+        train(recipe, small_corpus, tmp_path / "cut", log=lambda _: None, listeners=[killer])
     cut = load_checkpoint(
-        train(recipe, small_corpus, tmp_path / "cut", resume=True, say=lambda _: None)
+        train(recipe, small_corpus, tmp_path / "cut", resume=True, log=lambda _: None)
     )
     assert cut.card.training["kept_step"] == whole.card.training["kept_step"]
     assert cut.card.training["steps"] == whole.card.training["steps"]
@@ -89,8 +89,8 @@ def test_a_run_killed_after_it_stopped_early_trains_no_further(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("refrain.training.run.evaluate_checkpoint", kill)
-        train(recipe, small_corpus, tmp_path / "a", say=lambda _: None)
+        patch.setattr("refrain.training.run.finish.evaluate_checkpoint", kill)
+        train(recipe, small_corpus, tmp_path / "a", log=lambda _: None)
     settings = {"resume": True, "say": lambda _: None, "listeners": [NoStep()]}
     checkpoint = load_checkpoint(train(recipe, small_corpus, tmp_path / "a", **settings))
     assert checkpoint.card.training["epochs"] == 8

@@ -11,9 +11,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from refrain.training.errors import SnapshotError
-from refrain.training.optimize.snapshot import Progress, find_snapshot, load_snapshot, save_snapshot
-from refrain.training.recipe import make_recipe
-from refrain.training.run import train
+from refrain.training.optimize.learner import Learner
+from refrain.training.optimize.progress import Progress
+from refrain.training.optimize.snapshot import (
+    SnapshotSource,
+    find_snapshot,
+    load_snapshot,
+    save_snapshot,
+)
+from refrain.training.recipe.optimizer import OptimizerRecipe
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.run.train import train
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 
@@ -37,22 +45,17 @@ def test_ten_kills_at_random_moments_change_no_bit_of_the_weights(tmp_path) -> N
 
 def test_a_disk_that_takes_no_more_leaves_the_last_good_snapshot(tmp_path, largest_file) -> None:
     model = nn.Linear(50, 50)
-    parts = {
-        "recipe": make_recipe({"name": "small"}).to_dict(),
-        "text_hash": "",
-        "model": model,
-        "optimizer": torch.optim.AdamW(model.parameters()),
-        "average": None,
-    }
+    source = SnapshotSource(make_recipe({"name": "small"}).to_dict(), text_hash="")
+    learner = Learner(model, OptimizerRecipe())
     folder = tmp_path / "snapshot"
-    save_snapshot(folder, progress=Progress(step=1), state=None, **parts)
+    save_snapshot(folder, source, Progress(step=1), learner, None)
     good = model.weight.detach().clone()
     with torch.no_grad():
         model.weight.zero_()
     with largest_file(5_000), pytest.raises(SnapshotError, match="cannot be written"):
-        save_snapshot(folder, progress=Progress(step=2), state=None, **parts)
+        save_snapshot(folder, source, Progress(step=2), learner, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshot"]
-    progress, _ = load_snapshot(find_snapshot(folder), device=torch.device("cpu"), **parts)
+    progress, _ = load_snapshot(find_snapshot(folder), source, learner)
     assert progress.step == 1
     assert torch.equal(model.weight, good)
 
@@ -62,5 +65,5 @@ def test_a_disk_that_takes_no_best_weights_ends_the_run_with_what_to_do(
 ) -> None:
     folder = tmp_path / "run"
     with largest_file(5_000), pytest.raises(SnapshotError, match=r"make room, then .* --resume"):
-        train(small_recipe(), small_corpus, folder, say=lambda _: None)
+        train(small_recipe(), small_corpus, folder, log=lambda _: None)
     assert not list(folder.glob("best*"))

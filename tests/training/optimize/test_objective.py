@@ -5,9 +5,10 @@ import torch
 
 from refrain.models.config import LanguageModelConfig
 from refrain.models.networks.language_model import LanguageModel
-from refrain.training.data.batches import StreamWindows, Window
-from refrain.training.optimize.objective import LanguageModelObjective
-from refrain.training.recipe import OptimizerRecipe
+from refrain.training.data.batches.stream_windows import StreamWindows
+from refrain.training.data.batches.window import Window
+from refrain.training.optimize.objectives.language_model import LanguageModelObjective
+from refrain.training.recipe.optimizer import OptimizerRecipe
 
 USUAL = 20
 

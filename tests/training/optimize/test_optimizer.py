@@ -3,7 +3,7 @@
 import torch
 
 from refrain.training.optimize.optimizer import WeightAverage, learning_rate
-from refrain.training.recipe import OptimizerRecipe
+from refrain.training.recipe.optimizer import OptimizerRecipe
 
 
 def rate(recipe, epoch=0, num_decays=0):

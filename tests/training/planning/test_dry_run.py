@@ -10,9 +10,9 @@ from refrain.training.optimize.optimizer import make_optimizer, take_gradients
 from refrain.training.planning.dry_run import dry_run, parameters_by_part
 from refrain.training.planning.memory import estimate_memory
 from refrain.training.planning.probe import count_saved, measure_steps
-from refrain.training.recipe import make_recipe
-from refrain.training.run import train
-from refrain.training.setup import prepare
+from refrain.training.recipe.parsing import make_recipe
+from refrain.training.run.train import train
+from refrain.training.setup.prepare import prepare
 
 CPU = torch.device("cpu")
 
@@ -28,11 +28,11 @@ def test_parameters_tokens_and_steps_are_those_of_the_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said: list[str] = []
-    dry_run(small_recipe(), small_corpus, say=said.append)
+    dry_run(small_recipe(), small_corpus, log=said.append)
     assert not list(tmp_path.iterdir())
     told = figures_of(said)
     checkpoint = load_checkpoint(
-        train(small_recipe(), small_corpus, tmp_path / "a", say=lambda _: None)
+        train(small_recipe(), small_corpus, tmp_path / "a", log=lambda _: None)
     )
     facts = checkpoint.card.training
     assert int(told["steps in 3 epochs"]) == facts["steps"]
@@ -83,7 +83,7 @@ def test_what_is_kept_for_the_backward_pass_is_counted_once() -> None:
 def test_ngrams_and_classifiers_have_dry_runs_too(small_corpus) -> None:
     said: list[str] = []
     ngram = make_recipe({"name": "counts", "task": "ngram", "model": {"order": 3}})
-    dry_run(ngram, small_corpus, say=said.append)
+    dry_run(ngram, small_corpus, log=said.append)
     assert "n-grams up to order 3, at most" in figures_of(said)
     reviews = LabelledCorpus(
         {
@@ -96,5 +96,5 @@ def test_ngrams_and_classifiers_have_dry_runs_too(small_corpus) -> None:
     )
     sizes = {"embedding_size": 16, "hidden_size": 16}
     judge = make_recipe({"name": "judge", "task": "classifier", "model": sizes})
-    dry_run(judge, reviews, say=said.append)
+    dry_run(judge, reviews, log=said.append)
     assert figures_of(said)["tokens an epoch"] == "120"

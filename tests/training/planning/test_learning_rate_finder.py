@@ -8,9 +8,9 @@ import pytest
 
 from refrain.cli.commands.find_lr import save, table, verdict
 from refrain.training.errors import DivergedError, MissingPackageError, RecipeError
-from refrain.training.optimize.objective import LanguageModelObjective
+from refrain.training.optimize.objectives.language_model import LanguageModelObjective
 from refrain.training.planning.learning_rate_finder import RangeTest, find_learning_rate
-from refrain.training.recipe import make_recipe
+from refrain.training.recipe.parsing import make_recipe
 from refrain.training.reporting.optional_package import require
 
 RATES = tuple(10.0**exponent for exponent in range(-6, 1))

@@ -6,7 +6,7 @@ import pytest
 
 from refrain.training.errors import TrainingStoppedError
 from refrain.training.reporting.listeners import RunListener, StopAtStep
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 
 def quiet(_: str) -> None:
@@ -39,7 +39,7 @@ def test_a_listener_is_told_of_every_step_and_validation(
     tmp_path, small_corpus, small_recipe
 ) -> None:
     recorder, recipe = Recorder(), small_recipe()
-    train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[recorder])
+    train(recipe, small_corpus, tmp_path / "a", log=quiet, listeners=[recorder])
     (start,), (end,) = recorder.starts, recorder.ends
     assert start.recipe == recipe
     assert start.step == 0
@@ -60,9 +60,9 @@ def test_a_run_that_fails_tells_its_end_and_a_resumed_one_where_it_goes_on(
 ) -> None:
     first, second = Recorder(), Recorder()
     with killed_after(5) as killer:
-        train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[first, killer])
+        train(small_recipe(), small_corpus, tmp_path / "a", log=quiet, listeners=[first, killer])
     assert (first.ends[0].step, first.ends[0].outcome) == (6, "failed")
-    train(small_recipe(), small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[second])
+    train(small_recipe(), small_corpus, tmp_path / "a", resume=True, log=quiet, listeners=[second])
     assert second.starts[0].step == 4
     assert second.steps[0].step == 5
     assert second.steps[0].loss == first.steps[4].loss
@@ -74,10 +74,10 @@ def test_a_run_that_a_listener_stops_goes_on_from_that_step_and_all_are_told(
     first, second, stop = Recorder(), Recorder(), StopAtStep(6)
     folder = tmp_path / "a"
     with pytest.raises(TrainingStoppedError, match=r"stopped at step 6 of .*--resume"):
-        train(small_recipe(), small_corpus, folder, say=quiet, listeners=[stop, first])
+        train(small_recipe(), small_corpus, folder, log=quiet, listeners=[stop, first])
     assert [report.step for report in first.steps] == [*range(1, 7)]
     assert (first.ends[0].step, first.ends[0].outcome) == (6, "stopped")
-    train(small_recipe(), small_corpus, folder, resume=True, say=quiet, listeners=[stop, second])
+    train(small_recipe(), small_corpus, folder, resume=True, log=quiet, listeners=[stop, second])
     assert second.starts[0].step == 6
     assert second.ends[0].outcome == "finished"
 
@@ -86,7 +86,7 @@ def test_a_run_that_is_to_stop_at_its_last_step_finishes(
     tmp_path, small_corpus, small_recipe
 ) -> None:
     recorder, recipe = Recorder(), small_recipe("budget.epochs=1")
-    train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[recorder])
+    train(recipe, small_corpus, tmp_path / "a", log=quiet, listeners=[recorder])
     stop, again = StopAtStep(recorder.ends[0].step), Recorder()
-    train(recipe, small_corpus, tmp_path / "b", say=quiet, listeners=[stop, again])
+    train(recipe, small_corpus, tmp_path / "b", log=quiet, listeners=[stop, again])
     assert again.ends == recorder.ends

@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from refrain.training.errors import MissingPackageError, TrackingError
 from refrain.training.reporting.mlflow_log import MlflowLog
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 
 def quiet(_: str) -> None:
@@ -37,7 +37,7 @@ def test_figures_samples_and_recipe_are_read_back(
     tmp_path, store, small_corpus, small_recipe
 ) -> None:
     log = MlflowLog(str(store), tmp_path / "a", quiet)
-    train(small_recipe("budget.epochs=5"), small_corpus, tmp_path / "a", say=quiet, listeners=[log])
+    train(small_recipe("budget.epochs=5"), small_corpus, tmp_path / "a", log=quiet, listeners=[log])
     client, run = only_run(store)
     assert run.info.status == "FINISHED"
     assert run.data.params["optimizer.learning_rate"] == "0.01"
@@ -56,10 +56,10 @@ def test_a_resumed_run_goes_on_in_the_same_run_without_a_point_twice(
     recipe = small_recipe("budget.epochs=5", "budget.snapshot_every=15")
     with killed_after(27) as killer:
         log = MlflowLog(str(store), tmp_path / "a", quiet)
-        train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log, killer])
+        train(recipe, small_corpus, tmp_path / "a", log=quiet, listeners=[log, killer])
     assert only_run(store)[1].info.status == "FAILED"
     log = MlflowLog(str(store), tmp_path / "a", quiet)
-    train(recipe, small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[log])
+    train(recipe, small_corpus, tmp_path / "a", resume=True, log=quiet, listeners=[log])
     client, run = only_run(store)
     assert run.info.status == "FINISHED"
     assert steps_of(client, run, "train/loss")[:4] == [1, 20, 40, 60]
@@ -77,7 +77,7 @@ def test_a_run_goes_on_when_mlflow_does_not(
         raise MlflowException("the server is gone")
 
     monkeypatch.setattr(MlflowClient, "log_batch", refuse)
-    assert train(small_recipe(), small_corpus, tmp_path / "a", say=quiet, listeners=[log])
+    assert train(small_recipe(), small_corpus, tmp_path / "a", log=quiet, listeners=[log])
     assert said == ["MLflow is told no more, the run goes on: the server is gone"]
 
 

@@ -9,7 +9,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from refrain.training.errors import MissingPackageError
 from refrain.training.reporting.tensorboard_log import TensorBoardLog
-from refrain.training.run import train
+from refrain.training.run.train import train
 
 
 def quiet(_: str) -> None:
@@ -25,7 +25,7 @@ def read(folder) -> EventAccumulator:
 def test_figures_samples_and_recipe_are_read_back(tmp_path, small_corpus, small_recipe) -> None:
     recipe = small_recipe("budget.epochs=5")
     log = TensorBoardLog(tmp_path / "events")
-    train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log])
+    train(recipe, small_corpus, tmp_path / "a", log=quiet, listeners=[log])
     events = read(tmp_path / "events")
     assert {"train/loss", "train/gradient_norm", "train/learning_rate"} < set(
         events.Tags()["scalars"]
@@ -48,9 +48,9 @@ def test_a_resumed_run_goes_on_without_a_point_twice(
     recipe = small_recipe("budget.epochs=5", "budget.snapshot_every=15")
     with killed_after(27) as killer:
         log = TensorBoardLog(tmp_path / "events")
-        train(recipe, small_corpus, tmp_path / "a", say=quiet, listeners=[log, killer])
+        train(recipe, small_corpus, tmp_path / "a", log=quiet, listeners=[log, killer])
     log = TensorBoardLog(tmp_path / "events")
-    train(recipe, small_corpus, tmp_path / "a", resume=True, say=quiet, listeners=[log])
+    train(recipe, small_corpus, tmp_path / "a", resume=True, log=quiet, listeners=[log])
     events = read(tmp_path / "events")
     assert [event.step for event in events.Scalars("train/loss")][:4] == [1, 20, 40, 60]
     steps = [event.step for event in events.Scalars("validation/loss")]

@@ -3,16 +3,18 @@
 import numpy as np
 import torch
 
+from refrain.training.studies.sentence_encoders import (
+    CELL_BUDGET,
+    AverageClassifier,
+    hidden_parameters,
+    make_classifier,
+)
 from refrain.training.studies.sentence_pairs import SHOWN, Pair, split_pairs
 from refrain.training.studies.word_order import (
-    CELL_BUDGET,
     ENCODERS,
-    AverageClassifier,
     accuracy,
     encode,
     first_meaning,
-    hidden_parameters,
-    make_classifier,
     number_words,
 )
 

@@ -15,7 +15,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from refrain.models.card import Card
 from refrain.models.checkpoint import README, load_checkpoint
 from refrain.models.errors import CheckpointError
-from refrain.training.data.datasets import DATASETS
+from refrain.training.data.datasets.registry import DATASETS
 from refrain.training.errors import HubError, LicenceError
 from refrain.training.output import RECIPE
 from refrain.training.publishing.hub.repository import FILES, named_errors
@@ -115,7 +115,7 @@ def push(
     private: bool = False,
     revision: str | None = None,
     message: str = "",
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> str:
     """Send a checkpoint in one commit, to a repository that is made if there is none; give the commit's address.
 
@@ -140,7 +140,7 @@ def push(
             )
         if revision and revision != constants.DEFAULT_REVISION:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        say(f"sending to {constants.ENDPOINT}/{repo_id}, {revision or constants.DEFAULT_REVISION}")
+        log(f"sending to {constants.ENDPOINT}/{repo_id}, {revision or constants.DEFAULT_REVISION}")
         sent = {path.name for path in upload.files}
         stale = ({*FILES} - sent) & {*api.list_repo_files(repo_id, revision=revision)}
         commit = api.create_commit(

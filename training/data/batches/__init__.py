@@ -1,0 +1,1 @@
+"""Token ids to rectangles of inputs and targets."""

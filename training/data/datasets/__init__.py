@@ -1,0 +1,1 @@
+"""The registry of corpora, and how one of them is read."""

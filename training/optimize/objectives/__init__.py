@@ -1,0 +1,1 @@
+"""What a run minimises: an objective for each task."""

@@ -1,0 +1,1 @@
+"""What a run is to do: the recipe, its parts, and how it is read."""

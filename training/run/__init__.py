@@ -1,0 +1,1 @@
+"""A whole run: recipe in, checkpoint directory out."""

@@ -1,0 +1,1 @@
+"""Recipe and corpus to everything that a run needs before its first step."""
