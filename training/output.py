@@ -55,25 +55,17 @@ def held_folder(
         If it has what the run would destroy: a source, files that no run left, or, without `overwrite`, a checkpoint
         or an unfinished run that is not to be resumed.
     """
-    for source in sources:
-        if Path(source).resolve() == folder.resolve():
-            raise OutputExistsError(
-                f"{folder} is what the run is to learn from; give another --output"
-            )
+    _require_no_source(folder, sources)
     make_folder(folder)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(folder, descriptor)
+    with _locked(folder):
         try:
             if not overwrite:
                 _require_free(folder, resume=resume)
-            _require_own(folder)
+            _require_left_by_run(folder)
             yield
         finally:
             with suppress(OSError):
                 folder.rmdir()
-    finally:
-        os.close(descriptor)
 
 
 def clear(folder: Path) -> None:
@@ -84,14 +76,33 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system takes away with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(folder, descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _lock(folder: Path, descriptor: int) -> None:
-    """The system takes the lock away with the process, however that ends."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OutputError(
             f"another run is writing to {folder}; wait for it, or give another --output"
         ) from error
+
+
+def _require_no_source(folder: Path, sources: Sequence[str]) -> None:
+    """Refuse to replace a checkpoint that the run learns from."""
+    for source in sources:
+        if Path(source).resolve() == folder.resolve():
+            raise OutputExistsError(
+                f"{folder} is what the run is to learn from; give another --output"
+            )
 
 
 def _require_free(folder: Path, *, resume: bool) -> None:
@@ -106,7 +117,7 @@ def _require_free(folder: Path, *, resume: bool) -> None:
         )
 
 
-def _require_own(folder: Path) -> None:
+def _require_left_by_run(folder: Path) -> None:
     """Refuse to replace files that only bear the names of a run's."""
     if find_snapshot(folder / SNAPSHOT) or any((folder / n).exists() for n in (RECIPE, RUN_LOG)):
         return

@@ -25,6 +25,16 @@ NUM_SAMPLED = 4_000
 FEW_TOKENS = 20_000
 """A text of fewer is learnt by heart."""
 
+MODEL: dict[str, Any] = {
+    "cell": "lstm",
+    "num_layers": 2,
+    "embedding_size": 192,
+    "hidden_size": 384,
+    "input_dropout": 0.2,
+    "hidden_dropout": 0.2,
+    "output_dropout": 0.3,
+}
+
 
 def shortage(num_characters: int, tokenizer: TokenizerKind) -> str:
     """Describe what too short a text lacks; nothing of one that is long enough."""
@@ -115,15 +125,7 @@ def _values(file: TextFile, tokenizer: TokenizerKind) -> dict[str, Any]:
             "vocab_size": 20_000 if tokenizer == "words" else 8_000,
             "min_count": 2 if tokenizer == "words" and num_tokens > 20_000 else 1,
         },
-        "model": {
-            "cell": "lstm",
-            "num_layers": 2,
-            "embedding_size": 192,
-            "hidden_size": 384,
-            "input_dropout": 0.2,
-            "hidden_dropout": 0.2,
-            "output_dropout": 0.3,
-        },
+        "model": MODEL,
         "optimizer": {"learning_rate": 4e-3, "weight_decay": 0.01, "clip_norm": 1.0},
         "budget": {"epochs": epochs, "batch_size": batch_size, "window": 64},
         "card": {

@@ -33,30 +33,39 @@ def tokenizer_of(corpus: TextFileCorpus, recipe: TokenizerRecipe) -> Tokenizer:
     CorpusError
         If it cannot be kept.
     """
-    folder = _folder(corpus)
     read = f"{corpus.train.first}-{corpus.train.last}"
-    path = folder / f"{recipe.kind}-{recipe.vocab_size}-{recipe.min_count}-{read}.json"
+    path = _folder(corpus) / f"{recipe.kind}-{recipe.vocab_size}-{recipe.min_count}-{read}.json"
     try:
         return Tokenizer.from_json(path.read_text("utf-8"), recipe.kind)
     except (OSError, ValueError, TokenizerError):
         pass
-    blocks = _watched(corpus, "learning a vocabulary")
+    tokenizer = _learn(corpus, recipe)
+    _keep(path, tokenizer)
+    return tokenizer
+
+
+def _learn(corpus: TextFileCorpus, recipe: TokenizerRecipe) -> Tokenizer:
+    """Learn a vocabulary from the training part."""
+    blocks = _with_progress(corpus, "learning a vocabulary")
     if recipe.kind == "bpe":
         blocks = islice(blocks, 0, None, -(-len(corpus.train) // MAX_BPE_CHARACTERS))
-    tokenizer = Tokenizer.train(
+    return Tokenizer.train(
         recipe.kind, blocks, vocab_size=recipe.vocab_size, min_count=recipe.min_count
     )
+
+
+def _keep(path: Path, tokenizer: Tokenizer) -> None:
+    """Write a vocabulary whole or not at all."""
     partial = path.with_suffix(f".partial{os.getpid()}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(tokenizer.to_json(), "utf-8")
         partial.replace(path)
     except OSError as error:
         raise CorpusError(
-            f"the vocabulary cannot be kept in {folder}: {error.strerror}; "
+            f"the vocabulary cannot be kept in {path.parent}: {error.strerror}; "
             "set REFRAIN_DATA to another folder"
         ) from error
-    return tokenizer
 
 
 def tokens_of(corpus: TextFileCorpus, tokenizer: Tokenizer) -> TokenFile:
@@ -75,7 +84,7 @@ def tokens_of(corpus: TextFileCorpus, tokenizer: Tokenizer) -> TokenFile:
     if found is None:
         write_token_file(
             path,
-            tokenizer.encode_blocks(_watched(corpus, "turning text to tokens")),
+            tokenizer.encode_blocks(_with_progress(corpus, "turning text to tokens")),
             boundary_id=tokenizer.eos_id,
             vocab_size=tokenizer.vocab_size,
             origin=origin,
@@ -89,7 +98,7 @@ def _folder(corpus: TextFileCorpus) -> Path:
     return corpus.cache / corpus.train.file.sha256[:16]
 
 
-def _watched(corpus: TextFileCorpus, what: str) -> Iterator[str]:
+def _with_progress(corpus: TextFileCorpus, what: str) -> Iterator[str]:
     """Yield the blocks of the training part with a progress bar, which only shows when it takes long."""
     part = corpus.train
     with progress_bar(what, len(part), unit="char", unit_scale=True, delay=2.0) as bar:

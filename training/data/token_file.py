@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,26 +68,12 @@ def write_token_file(
     CorpusError
         If it cannot be written.
     """
-    dtype = np.uint16 if vocab_size <= 1 << 16 else np.uint32
-    boundary = np.array([boundary_id])
-    counts_V = np.zeros(vocab_size, np.int64)
     partial = path.with_suffix(f".partial{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(boundary.astype(dtype).tobytes())
-            for ids in chain(blocks, (boundary,)):
-                file.write(ids.astype(dtype).tobytes())
-                counts_V += np.bincount(ids, minlength=vocab_size)
+        counts_V = _write_ids(partial, blocks, boundary_id, vocab_size)
         partial.replace(path.with_suffix(".ids"))
-        header = {
-            "format_version": FORMAT_VERSION,
-            "origin": asdict(origin),
-            "dtype": np.dtype(dtype).name,
-            "num_tokens": int(counts_V.sum()) + 1,
-            "counts": counts_V.tolist(),
-        }
-        partial.write_text(json.dumps(header), "utf-8")
+        partial.write_text(json.dumps(_header(origin, counts_V)), "utf-8")
         partial.replace(path.with_suffix(".json"))
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -94,6 +81,36 @@ def write_token_file(
             f"the token ids cannot be kept in {path.parent}: {error.strerror or error}; "
             "set REFRAIN_DATA to another folder"
         ) from error
+
+
+def _write_ids(
+    path: Path, blocks: Iterable[NDArray[np.int64]], boundary_id: int, vocab_size: int
+) -> NDArray[np.int64]:
+    """Write the stream, and return how often each token follows another, [V]."""
+    dtype = _dtype(vocab_size)
+    boundary = np.array([boundary_id])
+    counts_V = np.zeros(vocab_size, np.int64)
+    with path.open("wb") as file:
+        file.write(boundary.astype(dtype).tobytes())
+        for ids in chain(blocks, (boundary,)):
+            file.write(ids.astype(dtype).tobytes())
+            counts_V += np.bincount(ids, minlength=vocab_size)
+    return counts_V
+
+
+def _header(origin: Origin, counts_V: NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "origin": asdict(origin),
+        "dtype": _dtype(len(counts_V)).name,
+        "num_tokens": int(counts_V.sum()) + 1,
+        "counts": counts_V.tolist(),
+    }
+
+
+def _dtype(vocab_size: int) -> np.dtype[np.unsignedinteger]:
+    """Return the narrower type that holds every token id."""
+    return np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
 
 
 def open_token_file(path: Path, origin: Origin) -> TokenFile | None:

@@ -114,11 +114,13 @@ def cross_entropy(
         windows = DocumentWindows(
             documents, boundary_id=boundary_id, batch_size=ROWS, window=WINDOW
         )
-    total, num_targets = summed_loss(model, _watched(windows.epoch(0), windows.num_windows), CPU)
+    total, num_targets = summed_loss(
+        model, _with_progress(windows.epoch(0), windows.num_windows), CPU
+    )
     return total / num_targets
 
 
-def _watched(batches: Iterator[BatchT], number: int) -> Iterator[BatchT]:
+def _with_progress(batches: Iterator[BatchT], number: int) -> Iterator[BatchT]:
     """Yield batches one by one, with a bar on a terminal where they take a while."""
     yield from progress_bar("measuring", number, of=batches, leave=False, delay=2)
 
@@ -156,7 +158,7 @@ def classifier_metrics(
         max_length=1_000_000,
     )
     probabilities_NK, labels_N = predict(
-        model, _watched(batches.epoch(0), batches.num_windows), CPU
+        model, _with_progress(batches.epoch(0), batches.num_windows), CPU
     )
     accuracy = (probabilities_NK.argmax(1) == labels_N).float().mean().item()
     metrics = [Metric("accuracy", split, round(accuracy, 5))]

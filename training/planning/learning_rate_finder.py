@@ -92,10 +92,7 @@ def find_learning_rate(
     DivergedError
         If the first losses are no numbers.
     """
-    if recipe.task == "ngram":
-        raise RecipeError("an n-gram model is counted, not trained: it has no learning rate")
-    if not (0 < lowest < highest < math.inf and num_steps >= 10):
-        raise RecipeError("the range must rise from a positive rate, in at least 10 steps")
+    rates = _rates(recipe, lowest, highest, num_steps)
     require_content(corpus)
     torch.manual_seed(recipe.seed)
     device = choose_device(device_name)
@@ -103,10 +100,19 @@ def find_learning_rate(
     listener = listener or RunListener()
     listener.on_start(RunStart(recipe, 0, num_steps))
     try:
-        rates = np.geomspace(lowest, highest, num_steps).tolist()
         return _raise_rate(recipe, objective, device, rates, listener)
     finally:
         listener.on_end(RunEnd(num_steps, "finished"))
+
+
+def _rates(recipe: TrainRecipe, lowest: float, highest: float, num_steps: int) -> list[float]:
+    """Return the rate of each step, or refuse a range that is none."""
+    if recipe.task == "ngram":
+        raise RecipeError("an n-gram model is counted, not trained: it has no learning rate")
+    if not (0 < lowest < highest < math.inf and num_steps >= 10):
+        raise RecipeError("the range must rise from a positive rate, in at least 10 steps")
+    rates: list[float] = np.geomspace(lowest, highest, num_steps).tolist()
+    return rates
 
 
 def _raise_rate(

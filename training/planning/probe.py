@@ -73,10 +73,10 @@ def measure_steps(
         started = time.monotonic()
         with count_saved(parameters) as saved, autocast(device, precision):
             loss = objective.loss(batch)
-        memory.look()
+        memory.measure()
         take_gradients(loss.minimised, parameters, clip_norm=recipe.optimizer.clip_norm)
         optimizer.step()
-        memory.look()
+        memory.measure()
         window_bytes = max(window_bytes, saved.num_bytes)
         if len(batches) > WARM_UP_STEPS:
             num_tokens += loss.num_tokens
@@ -84,7 +84,7 @@ def measure_steps(
         if seconds > SECONDS and len(batches) >= MIN_STEPS:
             break
     read_speed = _read_speed(objective, batches[-MIN_STEPS:], device, precision)
-    memory.look()
+    memory.measure()
     return Probe(
         num_steps=len(batches),
         train_speed=num_tokens / seconds,
@@ -108,7 +108,7 @@ class MemoryGauge:
             torch.cuda.reset_peak_memory_stats(device)
         self._first = self._held()
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Note how much is held now."""
         self.grown_bytes = max(self.grown_bytes, self._held() - self._first)
 

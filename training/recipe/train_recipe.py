@@ -116,6 +116,13 @@ class TrainRecipe:
             not (self.data.dataset and self.data.text),
             "the recipe names data.dataset and data.text: set one of them to nothing",
         )
+        self._check_teacher()
+        if self.task == "classifier":
+            self._refuse_what_only_language_models_use()
+        keys = {f.name for f in dataclasses.fields(MODEL_CONFIGS[self.task])} - GIVEN_BY_CORPUS
+        require_known(self.model, sorted(keys), "[model] ")
+
+    def _check_teacher(self) -> None:
         has_teacher = bool(self.distillation.teacher)
         require(
             not has_teacher or self.task == "language_model",
@@ -125,10 +132,6 @@ class TrainRecipe:
             not (has_teacher and self.optimizer.num_sampled),
             "optimizer.num_sampled must be 0 with distillation.teacher: a teacher speaks of every word",
         )
-        if self.task == "classifier":
-            self._refuse_what_only_language_models_use()
-        keys = {f.name for f in dataclasses.fields(MODEL_CONFIGS[self.task])} - GIVEN_BY_CORPUS
-        require_known(self.model, sorted(keys), "[model] ")
 
     def _refuse_what_only_language_models_use(self) -> None:
         for table, key in (

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -30,6 +29,7 @@ from refrain.training.output import RECIPE
 from refrain.training.publishing.card import card_text
 from refrain.training.recipe.train_recipe import TrainRecipe
 from refrain.training.reporting.console import Log
+from refrain.training.run.fit import Fitted
 from refrain.training.setup.ngram import documents_to_count
 from refrain.training.setup.tokens import as_text
 
@@ -38,12 +38,10 @@ def measure_and_save(
     recipe: TrainRecipe,
     corpus: TextCorpus | LabelledCorpus,
     directory: Path,
-    model: Model,
-    tokenizer: Tokenizer,
-    facts: dict[str, Any],
+    fitted: Fitted,
     log: Log,
 ) -> None:
-    """Write the checkpoint of what a run found, with the figures that it has."""
+    """Measure a trained model and write its checkpoint."""
     settings = json.dumps(recipe.to_dict(), ensure_ascii=False, indent=2)
     (directory / RECIPE).write_text(settings + "\n", encoding="utf-8")
     card = Card(
@@ -53,13 +51,13 @@ def measure_and_save(
         dataset=recipe.data.dataset or Path(recipe.data.text).name,
         recipe=f"recipes/{recipe.name}.toml" if recipe.data.dataset else "",
         text_sha256=corpus.train.file.sha256 if isinstance(corpus, TextFileCorpus) else "",
-        training=facts,
+        training=fitted.facts,
     )
     return_freed_memory()
     log("measuring on validation and test, as the service would read")
-    baseline = _baseline(recipe, model, tokenizer, corpus)
+    baseline = _baseline(recipe, fitted, corpus)
     dtype = getattr(torch, recipe.dtype)
-    metrics = finish(directory, model, tokenizer, card, corpus, dtype, baseline)
+    metrics = finish(directory, fitted.model, fitted.tokenizer, card, corpus, dtype, baseline)
     for line in metrics_text(metrics):
         log(line)
 
@@ -68,12 +66,12 @@ def metrics_text(metrics: Sequence[Metric]) -> list[str]:
     """Describe what was measured, a line for each split."""
     lines = []
     for split in dict.fromkeys(metric.split for metric in metrics):
-        figures = [
+        values = [
             f"{metric.name.replace('_', ' ')}{f' ({metric.model})' if metric.model else ''} {metric.value:.5g}"
             for metric in metrics
             if metric.split == split
         ]
-        lines.append(f"{split}: {', '.join(figures)}")
+        lines.append(f"{split}: {', '.join(values)}")
     return lines
 
 
@@ -105,13 +103,13 @@ def finish(
 
 
 def _baseline(
-    recipe: TrainRecipe, model: Model, tokenizer: Tokenizer, corpus: TextCorpus | LabelledCorpus
+    recipe: TrainRecipe, fitted: Fitted, corpus: TextCorpus | LabelledCorpus
 ) -> tuple[Metric, ...]:
     """Measure the n-gram that the recipe asks for, on the tokens of the model."""
     order = recipe.card.baseline_order
-    if not order or not isinstance(model, LanguageModel):
+    if not order or not isinstance(fitted.model, LanguageModel):
         return ()
-    corpus = as_text(corpus)
+    corpus, tokenizer = as_text(corpus), fitted.tokenizer
     config = NGramConfig(vocab_size=tokenizer.vocab_size, order=order)
     ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
     splits: tuple[Split, ...] = ("validation", "test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from refrain.training.data.corpus import (
 )
 from refrain.training.optimize.distributed import World, agreed_precision
 from refrain.training.optimize.loop import TrainingLoop
+from refrain.training.optimize.precision import Precision
+from refrain.training.optimize.progress import Progress
 from refrain.training.recipe.train_recipe import TrainRecipe
 from refrain.training.reporting.console import Log
 from refrain.training.reporting.listeners import RunListener
@@ -30,6 +33,15 @@ from refrain.training.setup.prepared import Prepared
 from refrain.training.setup.tokens import tokenizer_for
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, its tokenizer, and what its card says of the training."""
+
+    model: Model
+    tokenizer: Tokenizer
+    facts: dict[str, Any]
+
+
 def fit_network(
     recipe: TrainRecipe,
     prepared: Prepared,
@@ -38,18 +50,14 @@ def fit_network(
     log: Log,
     listeners: Sequence[RunListener],
     world: World,
-) -> tuple[Model, Tokenizer, dict[str, Any]]:
+) -> Fitted:
     """Run the training loop, from the last snapshot if there is one."""
     model = prepared.model
-    device = next(model.parameters()).device
-    world.broadcast(model.parameters())
-    precision = agreed_precision(device, recipe.budget.precision, world)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    log(
-        f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "
-        f"{prepared.objective.num_windows:,} steps an epoch, on {device.type} in {precision}"
-        + (f", {world.size} processes" if world.size > 1 else "")
-    )
+    world.broadcast(model.parameters())
+    device = next(model.parameters()).device
+    precision = agreed_precision(device, recipe.budget.precision, world)
+    log(_describe(prepared, num_parameters, precision, world))
     loop = TrainingLoop(
         prepared.objective,
         recipe,
@@ -65,18 +73,32 @@ def fit_network(
         log(f"going on from step {loop.progress.step:,}")
     loop.run()
     log(_kept(loop))
-    epochs = loop.progress.step / prepared.objective.num_windows
-    facts = {
+    model.zero_grad(set_to_none=True)
+    facts = _facts(loop.progress, prepared.objective.num_windows, num_parameters)
+    return Fitted(model.cpu().eval(), prepared.tokenizer, facts)
+
+
+def _describe(prepared: Prepared, num_parameters: int, precision: Precision, world: World) -> str:
+    device = next(prepared.model.parameters()).device
+    return (
+        f"{num_parameters:,} parameters, vocabulary {prepared.tokenizer.vocab_size:,}, "
+        f"{prepared.objective.num_windows:,} steps an epoch, on {device.type} in {precision}"
+        + (f", {world.size} processes" if world.size > 1 else "")
+    )
+
+
+def _facts(progress: Progress, num_windows: int, num_parameters: int) -> dict[str, Any]:
+    """Return what a card says of the training."""
+    epochs = progress.step / num_windows
+    return {
         "parameters": num_parameters,
         "epochs": int(epochs) if epochs.is_integer() else round(epochs, 2),
-        "steps": loop.progress.step,
-        "kept_step": loop.progress.best_step,
-        "seconds": round(loop.progress.seconds),
-        "precision": loop.progress.precision,
+        "steps": progress.step,
+        "kept_step": progress.best_step,
+        "seconds": round(progress.seconds),
+        "precision": progress.precision,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread(s), torch {torch.__version__}",
     }
-    model.zero_grad(set_to_none=True)
-    return model.cpu().eval(), prepared.tokenizer, facts
 
 
 def _hash_of_sources(
@@ -92,27 +114,26 @@ def _hash_of_sources(
 def _rank_zero_listeners(
     directory: Path, log: Log, others: Sequence[RunListener]
 ) -> tuple[RunListener, ...]:
-    """Return those whom the first process tells of the run."""
+    """Return the listeners of a run, which rank 0 alone notifies."""
     return (RunLog(directory / RUN_LOG, log), progress_display(log), *others)
 
 
 def _kept(loop: TrainingLoop) -> str:
     """Describe which step's weights were kept, and why the run is over if that was early."""
     progress = loop.progress
-    figures = progress.best_figures or {"score": progress.best}
-    name, figure = next(iter(figures.items()))
-    kept = f"kept step {progress.best_step:,} of {progress.step:,}, validation {name} {figure:.4f}"
+    metrics = progress.best_figures or {"score": progress.best}
+    name, value = next(iter(metrics.items()))
+    kept = f"kept step {progress.best_step:,} of {progress.step:,}, validation {name} {value:.4f}"
     if not loop.stopped_early:
         return kept
     return f"stopped early, after {progress.num_worse} validations that were no better; {kept}"
 
 
-def count_ngrams(
-    recipe: TrainRecipe, corpus: TextCorpus, log: Log
-) -> tuple[Model, Tokenizer, dict[str, Any]]:
+def count_ngrams(recipe: TrainRecipe, corpus: TextCorpus, log: Log) -> Fitted:
     """Count n-grams."""
     tokenizer = tokenizer_for(recipe, corpus)
     config = ngram_config(recipe, tokenizer)
     log(f"counting {config.order}-grams, vocabulary {config.vocab_size:,}")
     documents = documents_to_count(corpus, tokenizer)
-    return KneserNeyModel.estimate(documents, config), tokenizer, {"order": config.order}
+    model = KneserNeyModel.estimate(documents, config)
+    return Fitted(model, tokenizer, {"order": config.order})

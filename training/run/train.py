@@ -43,11 +43,11 @@ def train(
     Parameters
     ----------
     log
-        Prints a line for a person.
+        Reports a line of text.
     listeners
-        Are told what happens, beside the run log and the progress that is shown; one of them may end the run.
+        Are notified of what happens, beside the run log and the progress display; one of them may end the run.
     world
-        Those that share the run, and the device of this one; the first one speaks, measures and writes.
+        The processes that share the run, and the device of this one; rank 0 reports, measures and writes.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def train(
         torch.manual_seed(recipe.seed)
         device = world.device
         if recipe.task == "ngram":
-            found = count_ngrams(recipe, as_text(corpus), log)
+            fitted = count_ngrams(recipe, as_text(corpus), log)
             if overwrite:
                 clear(directory)
         else:
@@ -82,11 +82,11 @@ def train(
                 prepared = prepare(recipe, corpus, device, world)
                 if overwrite and world.is_rank_zero:
                     clear(directory)
-            found = fit_network(recipe, prepared, corpus, directory, log, listeners, world)
+            fitted = fit_network(recipe, prepared, corpus, directory, log, listeners, world)
         if world.is_rank_zero:
-            measure_and_save(recipe, corpus, directory, *found, log)
+            measure_and_save(recipe, corpus, directory, fitted, log)
     return directory
 
 
 def _log_nothing(_: str) -> None:
-    """Leave speaking to the first process."""
+    """Leave reports to rank 0."""

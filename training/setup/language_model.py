@@ -53,12 +53,9 @@ def prepare_language_model(
     ids, counts_V = training_tokens(corpus, tokenizer)
     start_from_frequencies(model, counts_V)
     windows = partial(_windows, recipe.budget, corpus.unit, tokenizer.eos_id)
-    train = windows(ids, recipe.seed)
-    if recipe.budget.max_windows:
-        train = FirstWindows(train, recipe.budget.max_windows)
+    train = _training_windows(windows(ids, recipe.seed), recipe, world)
     validation = windows(tokenizer.encode_batch(corpus.documents["validation"]))
     if world.size > 1:
-        train = ShardedWindows(train, world, recipe.seed)
         validation = ShardedWindows(validation, world)
     reader = teacher.reader if teacher else None
     objective = LanguageModelObjective(
@@ -99,6 +96,13 @@ def _sample(model: LanguageModel, tokenizer: Tokenizer, prompt: str) -> str:
     text = sample_text(model, tokenizer, prompt)
     model.train()
     return text
+
+
+def _training_windows(windows: WindowSource, recipe: TrainRecipe, world: World) -> WindowSource:
+    """Limit the windows of an epoch where the recipe does, and take the shard of this process."""
+    if recipe.budget.max_windows:
+        windows = FirstWindows(windows, recipe.budget.max_windows)
+    return ShardedWindows(windows, world, recipe.seed) if world.size > 1 else windows
 
 
 def _windows(

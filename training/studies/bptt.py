@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from refrain.training.errors import RecipeError
 from refrain.training.reporting.progress_bar import progress_bar
@@ -25,6 +26,7 @@ from refrain.training.studies.elman_by_hand import (
 from refrain.training.studies.figure import BLUE, GREY, INK, ORANGE, panels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NUM_SYMBOLS = 4
@@ -62,19 +64,26 @@ def measure(
         raise RecipeError(
             f"a sequence has {NUM_TIMES} steps: give a --lag below that, and a --longest that is no more"
         )
-    stages: dict[str, list[dict[str, Any]]] = {"fresh": [], "trained": []}
-    with progress_bar("bptt", len(seeds) * num_steps, unit="step") as bar:
-        for seed in seeds:
-            random = np.random.default_rng(seed)
-            sizes = {"num_inputs": NUM_SYMBOLS, "num_outputs": NUM_SYMBOLS}
-            weights = ElmanWeights.draw(random, num_hidden=hidden_size, **sizes)
-            held_out = [echo(random, lag) for _ in range(NUM_MEASURED)]
-            stages["fresh"].append(look_at_gradient(weights, held_out, longest))
-            for _ in train(weights, random, lag, num_steps):
-                bar.update()
-            stages["trained"].append(look_at_gradient(weights, held_out, longest))
     settings = {"lag": lag, "hidden_size": hidden_size, "num_steps": num_steps, "seeds": [*seeds]}
-    return {"settings": settings, **{stage: _mean(runs) for stage, runs in stages.items()}}
+    with progress_bar("bptt", len(seeds) * num_steps, unit="step") as bar:
+        runs = [_measure_run(seed, settings, longest, bar) for seed in seeds]
+    stages = {stage: _mean([run[stage] for run in runs]) for stage in ("fresh", "trained")}
+    return {"settings": settings, **stages}
+
+
+def _measure_run(
+    seed: int, settings: dict[str, Any], longest: int, bar: tqdm[None]
+) -> dict[str, dict[str, Any]]:
+    """Measure the gradient of one network, before and after it is trained."""
+    lag = settings["lag"]
+    random = np.random.default_rng(seed)
+    sizes = {"num_inputs": NUM_SYMBOLS, "num_outputs": NUM_SYMBOLS}
+    weights = ElmanWeights.draw(random, num_hidden=settings["hidden_size"], **sizes)
+    held_out = [echo(random, lag) for _ in range(NUM_MEASURED)]
+    fresh = measure_gradient(weights, held_out, longest)
+    for _ in train(weights, random, lag, settings["num_steps"]):
+        bar.update()
+    return {"fresh": fresh, "trained": measure_gradient(weights, held_out, longest)}
 
 
 def train(
@@ -92,7 +101,7 @@ def train(
         yield
 
 
-def look_at_gradient(
+def measure_gradient(
     weights: ElmanWeights, sequences: Sequence[tuple[np.ndarray, np.ndarray]], longest: int
 ) -> dict[str, Any]:
     """Add up the gradients of sequences and compare the whole with its parts and with what truncation leaves."""
@@ -145,32 +154,38 @@ def table(figures: dict[str, Any]) -> str:
 def draw(figures: dict[str, Any]) -> Figure:
     """Draw the parts of the gradient by distance, and the direction that truncation leaves."""
     figure, (left, right) = panels(2)
-    lag, fresh, trained = figures["settings"]["lag"], figures["fresh"], figures["trained"]
-    distances = range(len(trained["share"]))
-    lengths = range(1, len(trained["reach"]) + 1)
-    for axes, place in ((left, lag), (right, lag + 1)):
-        axes.axvline(place, color=INK, linewidth=1, linestyle=(0, (2, 3)))
-    left.plot(distances, fresh["share"], "o-", color=GREY, markersize=4)
-    left.plot(distances, trained["share"], "o-", color=ORANGE, markersize=4)
-    left.annotate("fresh", (0, fresh["share"][0]), (8, 0), textcoords="offset points", color=GREY)
-    left.annotate(
-        "trained", (lag, trained["share"][lag]), (8, 2), textcoords="offset points", color=ORANGE
-    )
-    left.set_title(f"What came back over {lag} steps teaches;\nbeyond them nothing does")
-    left.set(xlabel="distance k, steps back", ylabel="norm of part k / norm of dL/dW$_{hh}$")
-    left.set_ylim(bottom=0)
-    right.plot(lengths, trained["reach"], "o-", color=ORANGE, markersize=4)
-    right.plot(lengths, trained["window"], "o-", color=BLUE, markersize=4)
-    right.set_title("Cut shorter, the gradient points elsewhere;\nwindows must be longer still")
-    right.set(xlabel="truncation length, steps", ylabel="cosine with the full gradient")
-    right.set_ylim(0, 1.2)
-    right.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    middle = len(lengths) * 2 // 3
-    right.text(
-        middle, 1.09, "every loss reaches back so far", color=ORANGE, ha="center", va="center"
-    )
-    below = trained["window"][middle - 1] - 0.06
-    right.text(
-        middle, below, "windows of that length,\nas in training", color=BLUE, ha="center", va="top"
-    )
+    lag = figures["settings"]["lag"]
+    for axes, index in ((left, lag), (right, lag + 1)):
+        axes.axvline(index, color=INK, linewidth=1, linestyle=(0, (2, 3)))
+    _draw_shares(left, lag, figures["fresh"]["share"], figures["trained"]["share"])
+    _draw_cosines(right, figures["trained"])
     return figure
+
+
+def _draw_shares(axes: Axes, lag: int, fresh: Sequence[float], trained: Sequence[float]) -> None:
+    distances = range(len(trained))
+    axes.plot(distances, fresh, "o-", color=GREY, markersize=4)
+    axes.plot(distances, trained, "o-", color=ORANGE, markersize=4)
+    axes.annotate("fresh", (0, fresh[0]), (8, 0), textcoords="offset points", color=GREY)
+    axes.annotate("trained", (lag, trained[lag]), (8, 2), textcoords="offset points", color=ORANGE)
+    axes.set_title(f"What came back over {lag} steps teaches;\nbeyond them nothing does")
+    axes.set(xlabel="distance k, steps back", ylabel="norm of part k / norm of dL/dW$_{hh}$")
+    axes.set_ylim(bottom=0)
+
+
+def _draw_cosines(axes: Axes, trained: dict[str, Any]) -> None:
+    lengths = range(1, len(trained["reach"]) + 1)
+    axes.plot(lengths, trained["reach"], "o-", color=ORANGE, markersize=4)
+    axes.plot(lengths, trained["window"], "o-", color=BLUE, markersize=4)
+    axes.set_title("Cut shorter, the gradient points elsewhere;\nwindows must be longer still")
+    axes.set(xlabel="truncation length, steps", ylabel="cosine with the full gradient")
+    axes.set_ylim(0, 1.2)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    middle = len(lengths) * 2 // 3
+    below = trained["window"][middle - 1] - 0.06
+    axes.text(
+        middle, 1.09, "every loss reaches back so far", color=ORANGE, va="center", ha="center"
+    )
+    axes.text(
+        middle, below, "windows of that length,\nas in training", color=BLUE, va="top", ha="center"
+    )

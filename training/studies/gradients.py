@@ -23,17 +23,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from refrain.models.config import CellName
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.state import RecurrentState
 from refrain.models.text.tokenizer import Tokenizer
 from refrain.training.data.corpus import TextCorpus
-from refrain.training.errors import EmptyCorpusError
 from refrain.training.reporting.progress_bar import progress_bar
 from refrain.training.studies.figure import COLOURS, NAMES, name_ends, name_point, panels
 from refrain.training.studies.networks import CELLS, fit, make_network, num_parameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+from refrain.training.studies.crops import WARM_UP, crops, stream
 
 VOCAB_SIZE = 2_000
 EMBEDDING_SIZE = 64
@@ -44,8 +45,6 @@ CELL_BUDGET = 65_000
 """Parameters of the recurrent layer; embedding and output come on top."""
 FLOOR = 1e-8
 """Shares below which figures show nothing."""
-WARM_UP = 32
-"""Characters read before the first one whose gradient is looked at: the very first of a text are like no other."""
 
 
 def measure(
@@ -68,51 +67,39 @@ def measure(
     settings = {"distance": distance, "num_steps": num_steps, "seeds": [*seeds]}
     figures: dict[str, Any] = {"settings": settings}
     with progress_bar(total=len(CELLS) * len(seeds) * num_steps, unit="step") as bar:
-        for name in CELLS:
-            stages: dict[str, list[Tensor]] = {"fresh": [], "trained": []}
-            losses = []
-            for seed in seeds:
-                bar.set_description_str(NAMES[name], refresh=False)
-                model = make_network(
-                    name,
-                    vocab_size=tokenizer.vocab_size,
-                    embedding_size=EMBEDDING_SIZE,
-                    budget=CELL_BUDGET,
-                    seed=seed,
-                )
-                stages["fresh"].append(gradient_norms(model, texts_NT)[: distance + 1])
-                train(model, train_N, distance, num_steps, seed, bar)
-                stages["trained"].append(gradient_norms(model, texts_NT)[: distance + 1])
-                losses.append(mean_loss(model, texts_NT).item())
-            figures[name] = {
-                "width": model.config.hidden_size,
-                "cell_parameters": num_parameters(model.stack),
-                "loss": round(sum(losses) / len(losses), 4),
-                **{stage: torch.stack(norms).mean(0).tolist() for stage, norms in stages.items()},
-            }
+        for cell in CELLS:
+            bar.set_description_str(NAMES[cell], refresh=False)
+            figures[cell] = _measure_cell(
+                cell, tokenizer.vocab_size, train_N, texts_NT, settings, bar
+            )
     return figures
 
 
-def stream(tokenizer: Tokenizer, documents: Sequence[str], distance: int) -> Tensor:
-    """Join all documents, with a boundary after each.
-
-    Raises
-    ------
-    EmptyCorpusError
-        If they are shorter than the distance asked for.
-    """
-    ids = [i for text in tokenizer.encode_batch(documents) for i in (*text, tokenizer.eos_id)]
-    if len(ids) < WARM_UP + distance + 2:
-        raise EmptyCorpusError(
-            f"the text is too short to look back over {distance} characters: lower --distance"
-        )
-    return torch.tensor(ids)
-
-
-def crops(stream_N: Tensor, generator: torch.Generator, num_rows: int, length: int) -> Tensor:
-    """Cut pieces at random places, [rows, length]."""
-    starts_B = torch.randint(len(stream_N) - length + 1, (num_rows,), generator=generator)
-    return stream_N[starts_B[:, None] + torch.arange(length)]
+def _measure_cell(
+    cell: CellName,
+    vocab_size: int,
+    train_N: Tensor,
+    texts_NT: Tensor,
+    settings: dict[str, Any],
+    bar: tqdm[None],
+) -> dict[str, Any]:
+    """Measure the networks of one cell, before and after each is trained."""
+    distance = settings["distance"]
+    stages: dict[str, list[Tensor]] = {"fresh": [], "trained": []}
+    losses = []
+    for seed in settings["seeds"]:
+        sizes = {"vocab_size": vocab_size, "embedding_size": EMBEDDING_SIZE}
+        model = make_network(cell, budget=CELL_BUDGET, seed=seed, **sizes)
+        stages["fresh"].append(gradient_norms(model, texts_NT)[: distance + 1])
+        train(model, train_N, distance, settings["num_steps"], seed, bar)
+        stages["trained"].append(gradient_norms(model, texts_NT)[: distance + 1])
+        losses.append(mean_loss(model, texts_NT).item())
+    return {
+        "width": model.config.hidden_size,
+        "cell_parameters": num_parameters(model.stack),
+        "loss": round(sum(losses) / len(losses), 4),
+        **{stage: torch.stack(norms).mean(0).tolist() for stage, norms in stages.items()},
+    }
 
 
 def mean_loss(model: LanguageModel, texts_BT: Tensor) -> Tensor:

@@ -13,46 +13,22 @@ Shapes: V vocabulary.
 
 from __future__ import annotations
 
-import itertools
-import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from tqdm import tqdm
-
-from refrain.models.config import LanguageModelConfig
-from refrain.models.networks.language_model import LanguageModel
-from refrain.models.state import RecurrentState
-from refrain.training.data.batches.stream_windows import StreamWindows
-from refrain.training.data.batches.window import Window, WindowSource, stream_of
 from refrain.training.data.corpus import TextCorpus
-from refrain.training.evaluation.evaluate import cross_entropy
-from refrain.training.optimize.objectives.window_loss import window_loss
 from refrain.training.reporting.progress_bar import progress_bar
-from refrain.training.setup.language_model import start_from_frequencies
 from refrain.training.studies import spelling
 from refrain.training.studies.figure import BLUE, GREEN, ORANGE, name_ends, panels
-from refrain.training.studies.networks import CPU, fit, num_parameters
 from refrain.training.studies.spelling import Vocabulary
 from refrain.training.studies.texts import beginning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+from refrain.training.studies.vocabulary_run import run
 
 KINDS = {"characters": BLUE, "words": ORANGE, "byte pairs": GREEN}
-WIDTH = 256
-BATCH_SIZE = 16
-WINDOW_CHARACTERS = 64
-"""Length of a window; in tokens it is as many as these characters make."""
-PEAK_RATE = 5e-3
-NUM_CHECKS = 6
-"""How often the bits per character are measured on the way."""
-CHECKED_CHARACTERS, TESTED_CHARACTERS = 8_000, 40_000
 
 
 def measure(
@@ -95,105 +71,6 @@ def learn(kind: str, texts: Sequence[str], vocab_size: int) -> Vocabulary:
             return spelling.words(texts, vocab_size)
         case _:
             return spelling.byte_pairs(texts, vocab_size)
-
-
-class NextWindow:
-    """The loss of one window after another, the state carried over; a new epoch when the text is out."""
-
-    def __init__(self, model: LanguageModel, windows: WindowSource) -> None:
-        self._model = model
-        self._windows = self._endless(windows)
-        self._state: RecurrentState | None = None
-
-    def __call__(self) -> Tensor:
-        """Read the next window and give its mean loss in nats a token."""
-        total, num_targets, state = window_loss(self._model, next(self._windows), self._state, CPU)
-        self._state = state.detach()
-        return total / num_targets
-
-    @staticmethod
-    def _endless(windows: WindowSource) -> Iterator[Window]:
-        for epoch in itertools.count():
-            yield from windows.epoch(epoch)
-
-
-def run(
-    vocabulary: Vocabulary, corpus: TextCorpus, num_characters: int, seed: int, bar: tqdm[None]
-) -> dict[str, Any]:
-    """Train one network and measure it on the way and at the end."""
-    train = beginning(corpus.documents["train"], num_characters)
-    ids = vocabulary.encode_batch(train)
-    num_tokens, length = sum(map(len, ids)) + len(ids), count_characters(train)
-    window = max(1, round(WINDOW_CHARACTERS * num_tokens / length))
-    model = make_model(vocabulary.vocab_size, seed)
-    counts_V = np.bincount(stream_of(ids, vocabulary.eos_id)[1:], minlength=vocabulary.vocab_size)
-    start_from_frequencies(model, counts_V)
-    windows = StreamWindows(
-        ids,
-        boundary_id=vocabulary.eos_id,
-        batch_size=BATCH_SIZE,
-        window=window,
-        restart_rate=0.05,
-        seed=seed,
-    )
-    num_steps = max(1, round(windows.num_windows * num_characters / length))
-    checked = beginning(corpus.documents["validation"], CHECKED_CHARACTERS)
-    is_stream = corpus.unit == "stream"
-    curve: list[tuple[int, float]] = []
-
-    def check(step: int) -> None:
-        if (step * NUM_CHECKS) // num_steps > len(curve):
-            bits = bits_per_character(model, vocabulary, checked, stream=is_stream)
-            curve.append((round(num_characters * step / num_steps), round(bits, 4)))
-
-    bar.reset(total=num_steps)
-    started = time.monotonic()
-    fit(
-        model,
-        NextWindow(model, windows),
-        num_steps=num_steps,
-        peak_rate=PEAK_RATE,
-        bar=bar,
-        after_step=check,
-    )
-    seconds = time.monotonic() - started
-    test = beginning(corpus.documents["test"], TESTED_CHARACTERS)
-    bits = bits_per_character(model, vocabulary, test, stream=is_stream)
-    return {
-        "curve": curve,
-        "bits_per_character": round(bits, 4),
-        "facts": {
-            "vocab_size": vocabulary.vocab_size,
-            "parameters": num_parameters(model),
-            "parameters_but_embedding": num_parameters(model.stack),
-            "characters_per_token": round(length / num_tokens, 4),
-            "steps": num_steps,
-            "seconds": round(seconds),
-        },
-    }
-
-
-def make_model(vocab_size: int, seed: int) -> LanguageModel:
-    """Make an LSTM whose output matrix is its embedding, so that vocabularies of any size have the same network."""
-    torch.manual_seed(seed)
-    return LanguageModel(
-        LanguageModelConfig(vocab_size=vocab_size, embedding_size=WIDTH, num_layers=1)
-    )
-
-
-def count_characters(documents: Sequence[str]) -> int:
-    """Count characters, and one for the end of each text."""
-    return sum(len(document) + 1 for document in documents)
-
-
-def bits_per_character(
-    model: LanguageModel, vocabulary: Vocabulary, documents: Sequence[str], *, stream: bool
-) -> float:
-    """Return the bits that a network needs for texts, by character."""
-    ids = vocabulary.encode_batch(documents)
-    nats_a_token = cross_entropy(model, ids, vocabulary.eos_id, stream=stream)
-    num_tokens = sum(map(len, ids)) + len(ids)
-    return nats_a_token * num_tokens / math.log(2) / count_characters(documents)
 
 
 def table(figures: dict[str, Any]) -> str:

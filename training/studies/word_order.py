@@ -20,15 +20,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from refrain.models.networks.padding import pad_texts
 from refrain.training.reporting.progress_bar import progress_bar
 from refrain.training.studies.figure import BLUE, INK, NAMES, ORANGE, chinese_font, panels
 from refrain.training.studies.networks import CELLS, fit, num_parameters
-from refrain.training.studies.sentence_pairs import PATTERNS, Pair, meanings, split_pairs
+from refrain.training.studies.sentences.pairs import PATTERNS, Pair, meanings, split_pairs
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from refrain.training.studies.sentence_encoders import hidden_parameters, make_classifier
+from refrain.training.studies.sentences.batches import draw_pair, encode, number_words
+from refrain.training.studies.sentences.encoders import hidden_parameters, make_classifier
 
 ENCODERS = ("average", *CELLS)
 TITLES = {"average": "Average of word vectors"} | NAMES
@@ -36,7 +37,6 @@ BATCH_SIZE = 64
 PEAK_RATE = 4e-3
 HELD_OUT = 0.3
 """Share of the pairs that only the test sees."""
-BOUNDARY_ID = 0
 
 
 def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
@@ -51,16 +51,9 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
         the second order.
     """
     shown = split_pairs(np.random.default_rng(seeds[0]), HELD_OUT)[2]
-    names = meanings()
     figures: dict[str, Any] = {
         "settings": {"num_steps": num_steps, "seeds": [*seeds]},
-        "pairs": [
-            {
-                "sentences": ["".join(sentence) for sentence in pair.sentences],
-                "meanings": [names[label] for label in pair.labels],
-            }
-            for pair in shown
-        ],
+        "pairs": [_described(pair) for pair in shown],
     }
     with progress_bar(total=len(ENCODERS) * len(seeds) * num_steps, unit="step") as bar:
         for encoder in ENCODERS:
@@ -71,6 +64,14 @@ def measure(*, num_steps: int, seeds: Sequence[int]) -> dict[str, Any]:
                 "accuracy": round(float(np.mean([each["accuracy"] for each in runs])), 4),
             }
     return figures
+
+
+def _described(pair: Pair) -> dict[str, list[str]]:
+    names = meanings()
+    return {
+        "sentences": ["".join(sentence) for sentence in pair.sentences],
+        "meanings": [names[label] for label in pair.labels],
+    }
 
 
 def run(encoder: str, num_steps: int, seed: int, bar: tqdm[None]) -> dict[str, Any]:
@@ -96,25 +97,6 @@ def run(encoder: str, num_steps: int, seed: int, bar: tqdm[None]) -> dict[str, A
         "accuracy": accuracy(model, test, ids),
         "first_meaning": first_meaning(model, shown, ids),
     }
-
-
-def draw_pair(random: np.random.Generator, by_pattern: Sequence[Sequence[Pair]]) -> Pair:
-    """Draw a pattern, each as often, and a pair of it."""
-    pairs = by_pattern[int(random.integers(len(by_pattern)))]
-    return pairs[int(random.integers(len(pairs)))]
-
-
-def number_words(pairs: Sequence[Pair]) -> dict[str, int]:
-    """Number all words from 1 on; 0 is the boundary."""
-    words = sorted({word for pair in pairs for word in pair.sentences[0]})
-    return {word: index for index, word in enumerate(words, start=1)}
-
-
-def encode(pairs: Sequence[Pair], ids: Mapping[str, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return tokens_BT, lengths_B and labels_B of both sentences of every pair, one behind the other."""
-    texts = [[ids[word] for word in sentence] for pair in pairs for sentence in pair.sentences]
-    labels_B = torch.tensor([label for pair in pairs for label in pair.labels])
-    return *pad_texts(texts, BOUNDARY_ID), labels_B
 
 
 @torch.no_grad()
@@ -167,17 +149,7 @@ def draw(figures: dict[str, Any]) -> Figure:
     encoders = ("average", "elman", "lstm")
     figure, axes_of_encoders = panels(len(encoders), width=9.6, height=0.62 * len(pairs) + 1.4)
     for axes, encoder in zip(axes_of_encoders, encoders, strict=True):
-        for row, (one, other) in enumerate(figures[encoder]["first_meaning"]):
-            axes.plot([one, other], [row, row], color=INK, linewidth=1, alpha=0.6)
-            axes.plot(one, row, "o", color=BLUE, markersize=11, fillstyle="none", markeredgewidth=2)
-            axes.plot(other, row, "o", color=ORANGE, markersize=5)
-        axes.set_title(
-            f"{TITLES[encoder]}\n{figures[encoder]['hidden_parameters']:,} hidden parameters\n"
-            f"{figures[encoder]['accuracy']:.0%} right on unseen pairs"
-        )
-        axes.set(xlim=(-0.07, 1.07), ylim=(len(pairs) - 0.5, -0.6), yticks=[])
-        axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-        axes.spines["left"].set_visible(False)
+        _draw_encoder(axes, TITLES[encoder], figures[encoder])
     axes_of_encoders[1].set_xlabel(
         "probability of the first order's meaning, after reading either order"
     )
@@ -187,10 +159,31 @@ def draw(figures: dict[str, Any]) -> Figure:
         ha="left",
         fontsize=11,
     )
+    _name_rows(axes_of_encoders[0], pairs)
+    return figure
+
+
+def _draw_encoder(axes: Axes, title: str, facts: dict[str, Any]) -> None:
+    pairs = facts["first_meaning"]
+    for row, (one, other) in enumerate(pairs):
+        axes.plot([one, other], [row, row], color=INK, linewidth=1, alpha=0.6)
+        axes.plot(one, row, "o", color=BLUE, markersize=11, fillstyle="none", markeredgewidth=2)
+        axes.plot(other, row, "o", color=ORANGE, markersize=5)
+    axes.set_title(
+        f"{title}\n{facts['hidden_parameters']:,} hidden parameters\n"
+        f"{facts['accuracy']:.0%} right on unseen pairs"
+    )
+    axes.set(xlim=(-0.07, 1.07), ylim=(len(pairs) - 0.5, -0.6), yticks=[])
+    axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    axes.spines["left"].set_visible(False)
+
+
+def _name_rows(axes: Axes, pairs: Sequence[dict[str, Any]]) -> None:
+    """Write both sentences of each pair beside its row, or their meanings where no font has the signs."""
     labels = "sentences" if chinese_font() else "meanings"
     for row, pair in enumerate(pairs):
         for text, colour, side in zip(pair[labels], (BLUE, ORANGE), (-0.2, 0.2), strict=True):
-            axes_of_encoders[0].annotate(
+            axes.annotate(
                 text,
                 (-0.12, row + side),
                 color=colour,
@@ -198,4 +191,3 @@ def draw(figures: dict[str, Any]) -> Figure:
                 va="center",
                 annotation_clip=False,
             )
-    return figure

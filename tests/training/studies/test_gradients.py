@@ -6,7 +6,8 @@ import torch
 from refrain.models.networks.recurrent import step_layer
 from refrain.models.text.tokenizer import Tokenizer
 from refrain.training.errors import EmptyCorpusError
-from refrain.training.studies.gradients import crops, gradient_norms, relative, stream
+from refrain.training.studies.crops import crops, stream
+from refrain.training.studies.gradients import gradient_norms, relative
 from refrain.training.studies.networks import CELLS, make_network
 
 

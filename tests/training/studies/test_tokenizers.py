@@ -8,7 +8,7 @@ import torch
 from refrain.training.studies import spelling
 from refrain.training.studies.spelling import SpellingVocabulary
 from refrain.training.studies.texts import beginning
-from refrain.training.studies.tokenizers import bits_per_character, make_model
+from refrain.training.studies.vocabulary_run import bits_per_character, make_model
 
 TEXTS = ["酒店的早餐很丰富，酒店的位置不错。", "早餐不错，位置很好。"] * 3
 

@@ -3,20 +3,15 @@
 import numpy as np
 import torch
 
-from refrain.training.studies.sentence_encoders import (
+from refrain.training.studies.sentences.batches import encode, number_words
+from refrain.training.studies.sentences.encoders import (
     CELL_BUDGET,
     AverageClassifier,
     hidden_parameters,
     make_classifier,
 )
-from refrain.training.studies.sentence_pairs import SHOWN, Pair, split_pairs
-from refrain.training.studies.word_order import (
-    ENCODERS,
-    accuracy,
-    encode,
-    first_meaning,
-    number_words,
-)
+from refrain.training.studies.sentences.pairs import SHOWN, Pair, split_pairs
+from refrain.training.studies.word_order import ENCODERS, accuracy, first_meaning
 
 
 def test_both_sentences_of_a_pair_have_the_same_words_in_another_order() -> None:

@@ -58,30 +58,22 @@ class _DistilledCrossEntropy(torch.autograd.Function):
         teacher: Teacher,
         share: float,
     ) -> Tensor:
-        num_rows = chunk_rows(len(bias_V), 2)
-        shard_state, others = (
-            weight_VF.to(features_NF.dtype),
-            teacher.weight_VG.to(features_NF.dtype),
-        )
-        total = bias_V.new_zeros(())
-        bias_grad_V = torch.zeros_like(bias_V)
+        num_rows, dtype = chunk_rows(len(bias_V), 2), features_NF.dtype
+        student_VF, teacher_VG = weight_VF.to(dtype), teacher.weight_VG.to(dtype)
+        total, bias_grad_V = bias_V.new_zeros(()), torch.zeros_like(bias_V)
         features_grads, weight_grad_VF = [], None
+        chunks = (features_NF, teacher.features_NG.to(dtype), targets_N)
         for rows_RF, taught_RG, targets_R in zip(
-            features_NF.split(num_rows),
-            teacher.features_NG.to(features_NF.dtype).split(num_rows),
-            targets_N.split(num_rows),
-            strict=True,
+            *(each.split(num_rows) for each in chunks), strict=True
         ):
-            losses_R, error_RV, bias_part_V = softmax_error(
-                torch.mm(rows_RF, shard_state.t()), bias_V, targets_R
-            )
-            _, taught_RV, taught_part_V = softmax_error(
-                torch.mm(taught_RG, others.t()), teacher.bias_V, targets_R
-            )
+            scores_RV = torch.mm(rows_RF, student_VF.t())
+            losses_R, error_RV, bias_part_V = softmax_error(scores_RV, bias_V, targets_R)
+            taught_RV = torch.mm(taught_RG, teacher_VG.t())
+            _, taught_RV, taught_part_V = softmax_error(taught_RV, teacher.bias_V, targets_R)
             error_RV.sub_(taught_RV, alpha=share)
             total += losses_R.sum()
             bias_grad_V += bias_part_V - share * taught_part_V
-            features_grads.append(torch.mm(error_RV, shard_state))
+            features_grads.append(torch.mm(error_RV, student_VF))
             part_VF = torch.mm(error_RV.t(), rows_RF)
             weight_grad_VF = accumulate(weight_grad_VF, part_VF, weight_VF.dtype)
         ctx.save_for_backward(torch.cat(features_grads), weight_grad_VF, bias_grad_V)

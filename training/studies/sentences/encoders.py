@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from refrain.models.config import CellName, ClassifierConfig
 from refrain.models.networks.classifier import Classifier
 from refrain.training.studies.networks import CELLS, num_parameters, width_nearest
-from refrain.training.studies.sentence_pairs import meanings
+from refrain.training.studies.sentences.pairs import meanings
 
 EMBEDDING_SIZE = 32
 CELL_BUDGET = 8_000

@@ -1,0 +1,1 @@
+"""Sentences of the same words in another order, as batches, and what classifies them."""
