@@ -20,7 +20,7 @@ class SnapshotError(RefrainError):
 
 
 class DivergedError(RefrainError):
-    """The loss, its gradient or a validation figure is no number any more."""
+    """The loss, its gradient or a validation score is no longer finite."""
 
 
 class MissingPackageError(RefrainError):
@@ -32,7 +32,7 @@ class TrackingError(RefrainError):
 
 
 class HubError(RefrainError):
-    """The hub does not give or take a repository."""
+    """A repository cannot be fetched from the hub or sent to it."""
 
 
 class LicenceError(RefrainError):

@@ -92,7 +92,7 @@ def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile
     from refrain.training.data.corpus import LabelledCorpus, TextCorpus
     from refrain.training.data.datasets.loading import corpus_of, token_cache
     from refrain.training.data.own_text import own_text_corpus
-    from refrain.training.evaluation.adaptation import measure_with
+    from refrain.training.evaluation.adaptation import measure_with_adaptation
     from refrain.training.evaluation.evaluate import evaluate_checkpoint
     from refrain.training.publishing.card import update_card
     from refrain.training.setup.tokens import as_text
@@ -103,7 +103,11 @@ def _measure(options: argparse.Namespace, checkpoint: Checkpoint, file: TextFile
         if file
         else corpus_of(card, options.data, os.environ)
     )
-    adapted = measure_with(checkpoint, as_text(corpus), options.methods) if options.methods else ()
+    adapted = (
+        measure_with_adaptation(checkpoint, as_text(corpus), options.methods)
+        if options.methods
+        else ()
+    )
     published = {(m.name, m.split, m.model): m.value for m in card.metrics}
     measured: list[Metric] = []
     print(HEAD)

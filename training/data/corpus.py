@@ -85,7 +85,7 @@ def hash_of(corpus: TextCorpus | LabelledCorpus) -> str:
 
 
 def require_content(corpus: TextCorpus | LabelledCorpus) -> None:
-    """Refuse a corpus that leaves nothing to learn from or to measure on; a text file was looked at when it was split.
+    """Refuse a corpus that leaves nothing to learn from or to measure on; a text file was checked when it was split.
 
     Raises
     ------

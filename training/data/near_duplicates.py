@@ -13,10 +13,10 @@ _NOT_A_LETTER = re.compile(r"\W+")
 
 def split_of(key: str, *, validation: float, test: float) -> Split:
     """Return the split of a text by a stable hash of its key: the given shares, the rest for training."""
-    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-    if place < validation:
+    share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+    if share < validation:
         return "validation"
-    return "test" if place < validation + test else "train"
+    return "test" if share < validation + test else "train"
 
 
 def is_near_duplicate(clauses: Sequence[str], known: set[str]) -> bool:
@@ -45,7 +45,7 @@ def keep_apart(
 
 
 def _move_once(kept: dict[Split, list[tuple[str, Sequence[str]]]]) -> bool:
-    """Go through test, then validation, moving near-duplicates to train; tell whether any moved."""
+    """Go through test, then validation, moving near-duplicates to train; return whether any moved."""
     num_train = len(kept["train"])
     known = _clauses(kept["train"])
     for split in ("test", "validation"):

@@ -19,7 +19,7 @@ MAX_MEASURED = 1_000_000
 """Characters of validation, and of test, at most: more would say no more, and take long to measure."""
 CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.0, "bpe": 3.5}
 TOKENS_A_RUN = 3_000_000
-"""Tokens read in one run, over all epochs, if the recipe is not told otherwise."""
+"""Tokens read in one run, over all epochs, unless the recipe sets another number."""
 NUM_SAMPLED = 4_000
 """Words that a prediction is normalised over while training, where there are more."""
 FEW_TOKENS = 20_000
@@ -101,7 +101,7 @@ def recipe_for_text(
 ) -> TrainRecipe:
     """Make the recipe: two layers of LSTM, many passes over a short text, few over a long one.
 
-    A teacher speaks of every word, and pieces of bpe are not numbered by frequency: there none are sampled.
+    A teacher predicts every word, and pieces of bpe are not numbered by frequency: there none are sampled.
     """
     values = _values(file, tokenizer)
     recipe = make_recipe(values, overrides)

@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 """Bytes read at once."""
 
 SNIFFED = 1 << 16
-"""Bytes looked at on each side of the first that is not UTF-8."""
+"""Bytes read on each side of the first that is not UTF-8."""
 
 SURELY_UTF8 = 8
 """Bytes beyond ASCII before it, of which more are UTF-8 by no accident."""
@@ -34,7 +34,7 @@ class TextFile:
     sha256
         Of its bytes.
     marks
-        Places from which it can be read: (characters before, bytes before), in order.
+        Offsets from which it can be read: (characters before, bytes before), in order.
     """
 
     path: Path
@@ -59,8 +59,8 @@ class TextFile:
         num_characters, is_blank = 0, True
         try:
             with path.open("rb") as file:
-                for place, text in _decoded(file, 0):
-                    marks.append((num_characters, place))
+                for offset, text in _decoded(file, 0):
+                    marks.append((num_characters, offset))
                     num_characters += len(text)
                     is_blank = is_blank and not text.strip()
                 file.seek(0)
@@ -77,10 +77,10 @@ class TextFile:
 
     def characters(self, first: int, last: int) -> Iterator[str]:
         """Yield the characters from `first` to before `last`, a block at a time."""
-        at, place = self.marks[bisect_right(self.marks, first, key=lambda mark: mark[0]) - 1]
+        at, offset = self.marks[bisect_right(self.marks, first, key=lambda mark: mark[0]) - 1]
         with self.path.open("rb") as file:
-            file.seek(place)
-            for _, text in _decoded(file, place):
+            file.seek(offset)
+            for _, text in _decoded(file, offset):
                 piece = text[max(0, first - at) : max(0, last - at)]
                 if piece:
                     yield piece
@@ -89,7 +89,7 @@ class TextFile:
                     return
 
 
-def _decoded(file: BinaryIO, place: int) -> Iterator[tuple[int, str]]:
+def _decoded(file: BinaryIO, offset: int) -> Iterator[tuple[int, str]]:
     """Yield blocks of text and the byte at which each begins; neither a character nor the end of a line is cut."""
     rest, is_last = b"", False
     while not is_last:
@@ -99,17 +99,17 @@ def _decoded(file: BinaryIO, place: int) -> Iterator[tuple[int, str]]:
         try:
             text, used = codecs.utf_8_decode(packed, "strict", is_last)
         except UnicodeDecodeError as error:
-            raise NotUtf8Error(_not_utf8(file.name, place + error.start)) from error
+            raise NotUtf8Error(_not_utf8(file.name, offset + error.start)) from error
         if text.endswith("\r") and not is_last:
             text, used = text[:-1], used - 1
-        if place == 0:
+        if offset == 0:
             text = text.removeprefix("\ufeff")
-        yield place, text.replace("\r\n", "\n")
-        place, rest = place + used, packed[used:]
+        yield offset, text.replace("\r\n", "\n")
+        offset, rest = offset + used, packed[used:]
 
 
 def _not_utf8(path: str, offset: int) -> str:
-    """Describe where a file is no UTF-8, and how to make it so."""
+    """Describe where a file is not UTF-8, and how to make it so."""
     with Path(path).open("rb") as file:
         file.seek(max(0, offset - SNIFFED))
         before, after = file.read(min(offset, SNIFFED)), file.read(SNIFFED)

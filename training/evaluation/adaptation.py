@@ -1,6 +1,6 @@
-"""A language model's figures with help: mixed with an n-gram, with a neural cache, or learning as it reads.
+"""A language model's perplexity with adaptation: an n-gram, a neural cache, or dynamic evaluation.
 
-Each help is fitted on the validation texts and reported on both splits. A corpus that is one stream is read in one
+Each method is fitted on the validation texts and reported on both splits. A corpus that is one stream is read in one
 lane, from its first token to its last; documents are texts of their own.
 
 Shapes: T tokens of a text, F features.
@@ -35,17 +35,17 @@ from refrain.training.publishing.card import DYNAMIC, NEURAL_CACHE, WITH_KNESER_
 from refrain.training.setup.ngram import documents_to_count
 from refrain.training.setup.tokens import training_tokens
 
-Help = Literal["kneser-ney", "cache", "dynamic"]
+AdaptationMethod = Literal["kneser-ney", "cache", "dynamic"]
 SPLITS: tuple[Split, ...] = ("validation", "test")
 ORDER = 5
 CACHE_WINDOW = 3_000
 MIXTURE_WEIGHTS = tuple(np.arange(0.02, 1.0, 0.02).tolist())
 
 
-def measure_with(
-    checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Help]
+def measure_with_adaptation(
+    checkpoint: Checkpoint, corpus: TextCorpus, methods: Sequence[AdaptationMethod]
 ) -> Iterator[list[Metric]]:
-    """Measure a checkpoint's perplexity on validation and test with one help after the other.
+    """Measure a checkpoint's perplexity on validation and test with one adaptation method after the other.
 
     Raises
     ------
@@ -55,24 +55,27 @@ def measure_with(
     model = checkpoint.model
     if not isinstance(model, LanguageModel):
         raise RecipeError(
-            f"{checkpoint.name} is a {checkpoint.task}: only a recurrent language model takes help"
+            f"{checkpoint.name} is a {checkpoint.task}: only a recurrent language model can be adapted"
         )
-    return _measured_with(model, checkpoint, corpus, helps)
+    return _measure_each(model, checkpoint, corpus, methods)
 
 
-def _measured_with(
-    model: LanguageModel, checkpoint: Checkpoint, corpus: TextCorpus, helps: Sequence[Help]
+def _measure_each(
+    model: LanguageModel,
+    checkpoint: Checkpoint,
+    corpus: TextCorpus,
+    methods: Sequence[AdaptationMethod],
 ) -> Iterator[list[Metric]]:
     texts = {split: _texts(checkpoint, corpus, split) for split in SPLITS}
-    if "kneser-ney" in helps or "cache" in helps:
+    if "kneser-ney" in methods or "cache" in methods:
         read = {
             split: read_texts(model, texts[split], checkpoint.tokenizer.eos_id) for split in SPLITS
         }
-        if "kneser-ney" in helps:
+        if "kneser-ney" in methods:
             yield _mixed_with_ngram(checkpoint, corpus, read)
-        if "cache" in helps:
-            yield _with_cache(read)
-    if "dynamic" in helps:
+        if "cache" in methods:
+            yield _blended_with_cache(read)
+    if "dynamic" in methods:
         train, _ = training_tokens(corpus, checkpoint.tokenizer)
         yield _learning_as_it_reads(model, train, texts, checkpoint.tokenizer.eos_id)
 
@@ -88,8 +91,8 @@ def _perplexity(probs: np.ndarray) -> float:
     return float(np.exp(-np.log(probs).mean()))
 
 
-def _metrics(name: str, figures: dict[Split, float]) -> list[Metric]:
-    return [Metric("perplexity", split, round(figures[split], 4), name) for split in SPLITS]
+def _metrics(name: str, perplexities: dict[Split, float]) -> list[Metric]:
+    return [Metric("perplexity", split, round(perplexities[split], 4), name) for split in SPLITS]
 
 
 def _mixed_with_ngram(
@@ -104,10 +107,10 @@ def _mixed_with_ngram(
         unk_id=tokenizer.unk_id,
     )
     ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
-    own, others = {}, {}
+    model_probs, ngram_probs = {}, {}
     for split in SPLITS:
-        own[split] = np.concatenate([text.probs_T for text in read[split]])
-        others[split] = np.concatenate(
+        model_probs[split] = np.concatenate([text.probs_T for text in read[split]])
+        ngram_probs[split] = np.concatenate(
             [
                 np.exp(ngram.target_log_probs(np.array([tokenizer.eos_id, *text.targets_T])))
                 for text in read[split]
@@ -115,23 +118,23 @@ def _mixed_with_ngram(
         )
 
     def mixed(split: Split, weight: float) -> float:
-        return _perplexity((1 - weight) * own[split] + weight * others[split])
+        return _perplexity((1 - weight) * model_probs[split] + weight * ngram_probs[split])
 
     weight = min(MIXTURE_WEIGHTS, key=partial(mixed, "validation"))
     name = f"{WITH_KNESER_NEY} {ORDER}-gram, weight {weight:.2g}"
     return _metrics(name, {split: mixed(split, weight) for split in SPLITS})
 
 
-def _with_cache(read: dict[Split, list[ReadText]]) -> list[Metric]:
+def _blended_with_cache(read: dict[Split, list[ReadText]]) -> list[Metric]:
     """Blend with a neural cache (Grave et al. 2016) that is trusted as far as it deserves."""
     config = fit(read["validation"], CACHE_WINDOW)
-    figures = {
+    perplexities = {
         split: perplexity(
             texts, [cache_probs(text, config.flatness, config.window) for text in texts], config
         )
         for split, texts in read.items()
     }
-    return _metrics(NEURAL_CACHE, figures)
+    return _metrics(NEURAL_CACHE, perplexities)
 
 
 TUNING_TOKENS = 12_000
@@ -147,9 +150,11 @@ def _learning_as_it_reads(
     evaluation = DynamicEvaluation(model, train, boundary_id)
     tuning = list(_beginning(texts["validation"], TUNING_TOKENS))
     best = fitted(partial(evaluation.cross_entropy, tuning), FIRST_TRIED)
-    figures = {split: math.exp(evaluation.cross_entropy(texts[split], best)) for split in SPLITS}
+    perplexities = {
+        split: math.exp(evaluation.cross_entropy(texts[split], best)) for split in SPLITS
+    }
     name = f"{DYNAMIC}, learning rate {best.learning_rate:.2g}, forgetting {best.forgetting:.2g}"
-    return _metrics(name, figures)
+    return _metrics(name, perplexities)
 
 
 def _beginning(texts: Sequence[Sequence[int]], num_tokens: int) -> Iterator[Sequence[int]]:

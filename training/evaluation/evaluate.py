@@ -1,4 +1,4 @@
-"""Figures of a checkpoint on a corpus, in float32, as the service would give them."""
+"""Metrics of a checkpoint on a corpus, in float32, as the service would compute them."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def classifier_metrics(
 ) -> list[Metric]:
     """Measure accuracy on one split; with more than two classes also of negative against positive.
 
-    The binary figure leaves out the examples whose true class is neutral and compares the summed
+    The binary accuracy leaves out the examples whose true class is neutral and compares the summed
     probabilities of the classes below and above the middle.
     """
     examples = corpus.examples[split]

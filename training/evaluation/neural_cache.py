@@ -93,12 +93,12 @@ def perplexity(
     total, num_tokens = 0.0, 0
     for text, probs_T in zip(texts, cached, strict=True):
         trust = 0.5
-        for place, (model, cache) in enumerate(
+        for index, (model, cache) in enumerate(
             zip(text.probs_T.tolist(), probs_T.tolist(), strict=True)
         ):
-            weight = weight_of(trust, config) if place else 0.0
+            weight = weight_of(trust, config) if index else 0.0
             total -= math.log((1 - weight) * model + weight * cache)
-            if place:
+            if index:
                 trust = next_trust(trust, model, cache, config)
         num_tokens += len(probs_T)
     return math.exp(total / num_tokens)

@@ -33,7 +33,7 @@ def return_freed_memory() -> None:
 
 
 def resident_bytes() -> int:
-    """Return the memory that this process holds; 0 where the kernel does not tell."""
+    """Return the memory that this process holds; 0 where the kernel does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

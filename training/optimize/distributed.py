@@ -25,7 +25,7 @@ TIMEOUT = timedelta(days=1)
 
 @dataclass(frozen=True)
 class World:
-    """One process among `size`; the first, of rank 0, speaks and writes for all.
+    """One process among `size`; rank 0 reports and writes for all.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class World:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this process speaks for all."""
+        """Whether this process reports and writes for all."""
         return self.rank == 0
 
     def rows(self, num_rows: int) -> slice:
-        """Return this process's share of so many rows: its place among them, none or more."""
+        """Return this process's share of so many rows: a slice of them, none or more."""
         return slice(
             num_rows * self.rank // self.size,
             num_rows * (self.rank + 1) // self.size,
@@ -83,7 +83,7 @@ class World:
 
     @contextmanager
     def rank_zero_first(self) -> Iterator[None]:
-        """Hold the other processes back until the first one has done what is inside."""
+        """Hold the other processes back until rank 0 has done what is inside."""
         if not self.is_rank_zero:
             self.barrier()
         try:
@@ -104,7 +104,7 @@ class World:
         self.sum_(gradients)
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by what the first process has."""
+        """Replace each tensor by that of rank 0."""
         if self.size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor.detach(), 0)
@@ -138,7 +138,7 @@ SINGLE_PROCESS = World()
 
 
 def agreed_precision(device: torch.device, asked: str, world: World) -> Precision:
-    """Return what the first process chooses to compute in."""
+    """Return the precision that rank 0 chooses."""
     chosen = choose_precision(device, asked)
     (is_bfloat16,) = world.any_of(world.is_rank_zero and chosen == "bfloat16")
     return "bfloat16" if is_bfloat16 else "float32"

@@ -33,7 +33,7 @@ def learning_rate(
     Parameters
     ----------
     num_decays
-        How often a plateau of the validation figure has been answered.
+        How often a plateau of the validation score has lowered the rate.
     """
     match recipe.schedule:
         case "one_cycle":
@@ -66,7 +66,7 @@ def take_gradients(
     *,
     clip_norm: float,
 ) -> float:
-    """Leave the clipped gradients of a loss, summed over processes, in the parameters; give their norm before."""
+    """Leave the clipped gradients of a loss, summed over processes, in the parameters; return their norm before."""
     for parameter in parameters:
         parameter.grad = None
     torch.autograd.backward(loss)

@@ -12,7 +12,7 @@ Precision = Literal["bfloat16", "float32"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Take CUDA where there is one, unless told otherwise.
+    """Take CUDA where there is one, unless another device is named.
 
     Raises
     ------

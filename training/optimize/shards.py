@@ -23,7 +23,7 @@ class ShardedWindows:
     Parameters
     ----------
     seed
-        For training: what the dropout of all processes but the first is drawn from, with the place in the epoch, so
+        For training: what the dropout of all processes but rank 0 is drawn from, with the index in the epoch, so
         that masks differ between processes, and a snapshot need not hold the generator of each.
     """
 
@@ -36,9 +36,9 @@ class ShardedWindows:
     def epoch(self, number: int) -> Iterator[Window]:
         """Yield this process's share of the windows of an epoch; one may have no rows."""
         rank = self._world.rank
-        for place, window in enumerate(self._source.epoch(number)):
+        for index, window in enumerate(self._source.epoch(number)):
             if self._seed is not None and rank:
-                entropy = np.random.SeedSequence((self._seed, rank, number, place))
+                entropy = np.random.SeedSequence((self._seed, rank, number, index))
                 torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
             yield shard_window(window, self._world)
 

@@ -1,4 +1,4 @@
-"""What a run would take, said before it: parameters, steps, memory, time. No model is written."""
+"""What a run would take, estimated before it: parameters, steps, memory, time. No model is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def dry_run(
     device_name: str = "auto",
     log: Log = print_at_once,
 ) -> None:
-    """Read the data, make tokenizer and model, take a few steps, and say what the whole run would take."""
+    """Read the data, make tokenizer and model, take a few steps, and report what the whole run would take."""
     require_content(corpus)
     keep_freed_memory()
     if recipe.task == "ngram":

@@ -90,7 +90,7 @@ def find_learning_rate(
     RecipeError
         If the recipe has no learning rate, or the range is none.
     DivergedError
-        If the first losses are no numbers.
+        If the first losses are not finite.
     """
     rates = _rates(recipe, lowest, highest, num_steps)
     require_content(corpus)
@@ -152,7 +152,7 @@ def _steps(
     rates: list[float],
     listener: RunListener,
 ) -> Iterator[float]:
-    """Update once with each rate; give the loss before each update."""
+    """Update once with each rate; yield the loss before each update."""
     model = objective.model.train()
     parameters = list(model.parameters())
     optimizer = make_optimizer(model, recipe.optimizer)

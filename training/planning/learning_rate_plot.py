@@ -1,4 +1,4 @@
-"""The figure of a learning-rate range test."""
+"""The plot of a learning-rate range test."""
 
 from __future__ import annotations
 

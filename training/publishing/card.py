@@ -24,7 +24,7 @@ WITH_KNESER_NEY, NEURAL_CACHE, DYNAMIC = "with Kneser-Ney", "neural cache", "dyn
 """How the names of models begin that `refrain evaluate --with` measures."""
 INT8_CACHE = f"int8, {NEURAL_CACHE}"
 """The model that `refrain fit-cache` measures."""
-HELPS = {WITH_KNESER_NEY: "kneser-ney", NEURAL_CACHE: "cache", DYNAMIC: "dynamic"}
+ADAPTATION_METHODS = {WITH_KNESER_NEY: "kneser-ney", NEURAL_CACHE: "cache", DYNAMIC: "dynamic"}
 
 
 def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
@@ -36,9 +36,9 @@ def card_text(name: str, model: Model, tokenizer: Tokenizer, card: Card) -> str:
     lines += ["| figure | split | model | value |", "|---|---|---|---|"]
     lines += [f"| {m.name} | {m.split} | {m.model or name} | {m.value:g} |" for m in card.metrics]
     source = "" if card.recipe else f" --data {card.dataset}"
-    helps = [help_ for start, help_ in HELPS.items() if _is_measured(start, card)]
-    with_helps = f" --with {' '.join(helps)}" if helps else ""
-    commands = [f"`refrain evaluate checkpoints/{name}{source}{with_helps}`"]
+    methods = [method for start, method in ADAPTATION_METHODS.items() if _is_measured(start, card)]
+    with_adaptation = f" --with {' '.join(methods)}" if methods else ""
+    commands = [f"`refrain evaluate checkpoints/{name}{source}{with_adaptation}`"]
     if _is_measured(INT8_CACHE, card):
         commands.append(f"`refrain fit-cache --dry-run checkpoints/{name}{source}`")
     lines += ["", f"Reproduce with {' and '.join(commands)}.", "", "## Training", ""]
@@ -68,9 +68,9 @@ def _licence_text(licence: str) -> str:
 
 
 def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metric]) -> None:
-    """Write new figures of a checkpoint to its card; figures of models that were not measured stay.
+    """Write new metrics of a checkpoint to its card; those of models that were not measured stay.
 
-    Figures found with other settings of a help take the place of those that it had.
+    Metrics found with other settings of an adaptation method replace those that it had.
     """
     names = {_without_settings(metric) for metric in measured}
     others = [m for m in checkpoint.card.metrics if _without_settings(m) not in names]
@@ -80,7 +80,9 @@ def update_card(directory: Path, checkpoint: Checkpoint, measured: Sequence[Metr
 
 
 def _without_settings(metric: Metric) -> str:
-    return next((start for start in HELPS if metric.model.startswith(start)), metric.model)
+    return next(
+        (start for start in ADAPTATION_METHODS if metric.model.startswith(start)), metric.model
+    )
 
 
 def rewrite_card(directory: Path) -> None:

@@ -19,7 +19,7 @@ _PIPELINES = {
     "classifier": "text-classification",
 }
 _OF_THE_CHECKPOINT = {"": "", "int8": " (int8)"}
-"""The forms of a checkpoint that its index tells figures of; baselines are other models."""
+"""The forms of a checkpoint whose metrics its index lists; baselines are other models."""
 
 
 def front_matter(name: str, config: ModelConfig, card: Card) -> str:
@@ -57,7 +57,7 @@ def _tags(config: ModelConfig) -> list[str]:
 
 
 def _model_index(name: str, config: ModelConfig, card: Card) -> list[dict[str, Any]]:
-    """Return the figures of the checkpoint itself, a result for each split."""
+    """Return the metrics of the checkpoint itself, a result for each split."""
     own = [metric for metric in card.metrics if metric.model in _OF_THE_CHECKPOINT]
     splits = dict.fromkeys(metric.split for metric in own)
     results = [

@@ -28,7 +28,7 @@ _LINKS = (
     ("LDC", "https://catalog.ldc.upenn.edu/LDC99T42"),
     ("Stanford Sentiment Treebank", "https://nlp.stanford.edu/sentiment/"),
 )
-"""Pages that tell the terms of corpora whose licence has no identifier."""
+"""Pages with the terms of corpora whose licence has no identifier."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class BudgetRecipe:
     snapshot_every, validate_every
         Steps; 0 for every two minutes, and for once an epoch.
     patience
-        Validations in a row without a better figure after which a run stops early; 0 for never.
+        Validations in a row without a better score after which a run stops early; 0 for never.
     precision
         "bfloat16", "float32", or "auto" for bfloat16 where the processor or GPU has instructions for it.
     """

@@ -130,7 +130,7 @@ class TrainRecipe:
         )
         require(
             not (has_teacher and self.optimizer.num_sampled),
-            "optimizer.num_sampled must be 0 with distillation.teacher: a teacher speaks of every word",
+            "optimizer.num_sampled must be 0 with distillation.teacher: a teacher predicts every word",
         )
 
     def _refuse_what_only_language_models_use(self) -> None:

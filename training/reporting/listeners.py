@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and the face of those who are told, who may end it."""
+"""Reports of a run while it goes on, and the listeners that receive them, which may end it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class StepReport:
         return self.step == 1 or self.step % LOG_EVERY == 0
 
     @property
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """What a plot shows."""
         return {
             "loss": self.loss,
@@ -63,10 +63,10 @@ class StepReport:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """Figures on the validation split, and what the model writes by now, if it writes."""
+    """Metrics on the validation split, and what the model writes by now, if it writes."""
 
     step: int
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     is_best: bool
     sample: str | None
 
@@ -80,7 +80,7 @@ class RunEnd:
 
 
 class RunListener:
-    """Someone who is told what a run does; a subclass takes what concerns it."""
+    """Receives the reports of a run; a subclass overrides what concerns it."""
 
     @property
     def should_stop(self) -> bool:
@@ -92,7 +92,7 @@ class RunListener:
         return False
 
     def on_start(self, start: RunStart) -> None:
-        """The run begins, or goes on: what comes after `start.step` will be told again."""
+        """The run begins, or goes on: what comes after `start.step` will be reported again."""
 
     def on_step(self, report: StepReport) -> None:
         """One update is done."""
@@ -108,7 +108,7 @@ class RunListener:
 
 
 class ListenerGroup(RunListener):
-    """Several listeners, told one after another."""
+    """Several listeners, notified one after another."""
 
     def __init__(self, listeners: Sequence[RunListener]) -> None:
         self._listeners = listeners

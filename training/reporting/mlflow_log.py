@@ -1,4 +1,4 @@
-"""A run in MLflow: figures, samples of text, and the recipe as parameters."""
+"""A run in MLflow: metrics, samples of text, and the recipe as parameters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MlflowLog(RunListener):
     output
         The checkpoint's folder.
     log
-        Prints a line for a person.
+        Reports a line of text.
 
     Raises
     ------
@@ -72,10 +72,10 @@ class MlflowLog(RunListener):
 
     def on_step(self, report: StepReport) -> None:
         if report.is_logged:
-            self._try(lambda: self._send("train", report.step, report.figures))
+            self._try(lambda: self._send("train", report.step, report.metrics))
 
     def on_validation(self, report: ValidationReport) -> None:
-        self._try(lambda: self._send("validation", report.step, report.figures))
+        self._try(lambda: self._send("validation", report.step, report.metrics))
         if report.sample is not None:
             name, text = f"samples/step-{report.step:08}.txt", report.sample
             self._try(lambda: self._client.log_text(self._run_id, text, name))
@@ -109,20 +109,20 @@ class MlflowLog(RunListener):
         return ids[0] if ids else None
 
     def _steps_sent(self, run_id: str) -> dict[str, int]:
-        """Return the last step of each figure: a killed run may have told more than its snapshot knows."""
+        """Return the last step of each metric: a killed run may have sent more than its snapshot knows."""
         names = self._client.get_run(run_id).data.metrics
         return {
             name: max(point.step for point in self._client.get_metric_history(run_id, name))
             for name in names
         }
 
-    def _send(self, part: str, step: int, figures: Mapping[str, float]) -> None:
+    def _send(self, part: str, step: int, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         now = round(time.time() * 1000)
         points = [
             Metric(f"{part}/{name}", value, now, step)
-            for name, value in figures.items()
+            for name, value in metrics.items()
             if step > self._last_steps.get(f"{part}/{name}", 0)
         ]
         if points:
@@ -135,11 +135,11 @@ class MlflowLog(RunListener):
             call()
         except _failures() as error:
             self._is_lost = True
-            self._log(f"MLflow is told no more, the run goes on: {error}")
+            self._log(f"MLflow gets no more points, the run goes on: {error}")
 
 
 def _connect(uri: str) -> MlflowClient:
-    """Make a client of a server, or of a folder, which MLflow takes only when told that it is meant."""
+    """Make a client of a server, or of a folder, which MLflow takes only when that is allowed."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     is_folder = "://" not in uri or uri.startswith("file:")
     if is_folder:

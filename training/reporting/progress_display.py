@@ -19,7 +19,7 @@ from refrain.training.reporting.progress_bar import SECONDS_BETWEEN_LINES
 
 
 def progress_display(log: Log) -> RunListener:
-    """Take a bar where there is a terminal to draw it on, else lines that `log` prints."""
+    """Take a bar where there is a terminal to draw it on, else lines that are passed to `log`."""
     return ProgressBar() if sys.stderr.isatty() else ProgressLines(log)
 
 
@@ -41,8 +41,8 @@ class ProgressBar(RunListener):
         self._bar.update()
 
     def on_validation(self, report: ValidationReport) -> None:
-        name, figure = next(iter(report.figures.items()))
-        self._validation = f" val {name} {figure:.4g}"
+        name, value = next(iter(report.metrics.items()))
+        self._validation = f" val {name} {value:.4g}"
         self._bar.write(validation_text(report))
 
     def on_message(self, text: str) -> None:
@@ -86,14 +86,14 @@ class ProgressLines(RunListener):
 
 def validation_text(report: ValidationReport) -> str:
     """Describe how good the model is by now, and what it writes."""
-    name, figure = next(iter(report.figures.items()))
-    line = f"step {report.step:,}: validation {name} {figure:.4f}"
+    name, value = next(iter(report.metrics.items()))
+    line = f"step {report.step:,}: validation {name} {value:.4f}"
     line += ", the best so far" if report.is_best else ""
     return line if report.sample is None else f"{line}\n--- sample\n{report.sample}\n---"
 
 
 def duration(seconds: float) -> str:
-    """Write a time as a person would say it: "40 s", "12 min", "3 h 5 min"."""
+    """Return a time as a person would write it: "40 s", "12 min", "3 h 5 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)

@@ -18,7 +18,7 @@ class RunLog(RunListener):
     Parameters
     ----------
     log
-        Is told of lines that the disk does not take; the run goes on without them.
+        Reports lines that the disk does not take; the run goes on without them.
     """
 
     def __init__(self, path: Path, log: Log) -> None:
@@ -53,7 +53,7 @@ class RunLog(RunListener):
 
     def on_validation(self, report: ValidationReport) -> None:
         sample = {} if report.sample is None else {"sample": report.sample}
-        self._write("validation", step=report.step, **report.figures, **sample)
+        self._write("validation", step=report.step, **report.metrics, **sample)
 
     def _write(self, event: str, **values: Any) -> None:
         line = json.dumps({"event": event, **values}, ensure_ascii=False) + "\n"

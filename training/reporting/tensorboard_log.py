@@ -1,4 +1,4 @@
-"""A run in TensorBoard: figures, samples of text, and the recipe as hyperparameters."""
+"""A run in TensorBoard: metrics, samples of text, and the recipe as hyperparameters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TensorBoardLog(RunListener):
         self._folder = folder
 
     def on_start(self, start: RunStart) -> None:
-        """Open an event file; what earlier ones tell of the steps that come now is to be forgotten."""
+        """Open an event file; earlier points of the steps that come now are dropped."""
         from torch.utils.tensorboard import SummaryWriter
 
         first = start.step + 1 if start.step else 0
@@ -39,11 +39,11 @@ class TensorBoardLog(RunListener):
     def on_step(self, report: StepReport) -> None:
         if not report.is_logged:
             return
-        for name, value in report.figures.items():
+        for name, value in report.metrics.items():
             self._writer.add_scalar(f"train/{name}", value, report.step)
 
     def on_validation(self, report: ValidationReport) -> None:
-        for name, value in report.figures.items():
+        for name, value in report.metrics.items():
             self._writer.add_scalar(f"validation/{name}", value, report.step)
         if report.sample is not None:
             self._writer.add_text("sample", _as_code(report.sample), report.step)
@@ -63,8 +63,8 @@ class TensorBoardLog(RunListener):
             name: value if isinstance(value, (bool, int, float, str)) else str(value)
             for name, value in recipe.flattened().items()
         }
-        figures = {"train/loss": 0.0, f"validation/{figure}": 0.0}
-        experiment, first, self._last_hyperparameters = hparams(values, figures)
+        metrics = {"train/loss": 0.0, f"validation/{figure}": 0.0}
+        experiment, first, self._last_hyperparameters = hparams(values, metrics)
         for summary in (experiment, first):
             self._writer._get_file_writer().add_summary(summary)
 

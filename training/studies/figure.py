@@ -122,7 +122,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
             crowds[-2]
         ):
             crowds[-2:] = [crowds[-2] + crowds[-1]]
-    return [_foot(crowd, gap) + gap * place for crowd in crowds for place in range(len(crowd))]
+    return [_foot(crowd, gap) + gap * index for crowd in crowds for index in range(len(crowd))]
 
 
 def _foot(crowd: Sequence[float], gap: float) -> float:

@@ -29,12 +29,12 @@ from refrain.models.state import RecurrentState
 from refrain.models.text.tokenizer import Tokenizer
 from refrain.training.data.corpus import TextCorpus
 from refrain.training.reporting.progress_bar import progress_bar
+from refrain.training.studies.crops import WARM_UP, crops, stream
 from refrain.training.studies.figure import COLOURS, NAMES, name_ends, name_point, panels
 from refrain.training.studies.networks import CELLS, fit, make_network, num_parameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from refrain.training.studies.crops import WARM_UP, crops, stream
 
 VOCAB_SIZE = 2_000
 EMBEDDING_SIZE = 64

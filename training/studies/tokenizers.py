@@ -23,10 +23,10 @@ from refrain.training.studies import spelling
 from refrain.training.studies.figure import BLUE, GREEN, ORANGE, name_ends, panels
 from refrain.training.studies.spelling import Vocabulary
 from refrain.training.studies.texts import beginning
+from refrain.training.studies.vocabulary_run import run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from refrain.training.studies.vocabulary_run import run
 
 KINDS = {"characters": BLUE, "words": ORANGE, "byte pairs": GREEN}
 

@@ -49,7 +49,7 @@ class NextWindow:
         self._state: RecurrentState | None = None
 
     def __call__(self) -> Tensor:
-        """Read the next window and give its mean loss in nats a token."""
+        """Read the next window and return its mean loss in nats a token."""
         total, num_targets, state = window_loss(self._model, next(self._windows), self._state, CPU)
         self._state = state.detach()
         return total / num_targets

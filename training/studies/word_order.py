@@ -23,13 +23,13 @@ from tqdm import tqdm
 from refrain.training.reporting.progress_bar import progress_bar
 from refrain.training.studies.figure import BLUE, INK, NAMES, ORANGE, chinese_font, panels
 from refrain.training.studies.networks import CELLS, fit, num_parameters
+from refrain.training.studies.sentences.batches import draw_pair, encode, number_words
+from refrain.training.studies.sentences.encoders import hidden_parameters, make_classifier
 from refrain.training.studies.sentences.pairs import PATTERNS, Pair, meanings, split_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-from refrain.training.studies.sentences.batches import draw_pair, encode, number_words
-from refrain.training.studies.sentences.encoders import hidden_parameters, make_classifier
 
 ENCODERS = ("average", *CELLS)
 TITLES = {"average": "Average of word vectors"} | NAMES

@@ -16,7 +16,7 @@ from refrain.models.text.tokenizer import Tokenizer
 from refrain.training.data.batches.stream_windows import StreamWindows
 from refrain.training.data.corpus import TextCorpus
 from refrain.training.evaluation import dynamic_evaluation, reading
-from refrain.training.evaluation.adaptation import MIXTURE_WEIGHTS, measure_with
+from refrain.training.evaluation.adaptation import MIXTURE_WEIGHTS, measure_with_adaptation
 from refrain.training.evaluation.dynamic_evaluation import DynamicConfig, DynamicEvaluation
 from refrain.training.evaluation.reading import read_texts
 
@@ -77,7 +77,7 @@ def test_the_mixture_is_the_weighted_mean_of_both_models_at_validations_best_wei
         mixture = (1 - weight) * own_probs(tiny.model, ids, boundary) + weight * other
         return float(np.exp(-np.log(mixture).mean()))
 
-    ((validation, test),) = measure_with(tiny, CORPUS, ["kneser-ney"])
+    ((validation, test),) = measure_with_adaptation(tiny, CORPUS, ["kneser-ney"])
     weight = float(validation.model.rpartition(" ")[2])
     assert weight == pytest.approx(min(MIXTURE_WEIGHTS, key=lambda w: mixed("validation", w)))
     assert validation.value == pytest.approx(mixed("validation", weight), abs=1e-4)
@@ -178,7 +178,7 @@ def test_dynamic_evaluation_is_fitted_where_some_settings_diverge() -> None:
 
 
 def test_every_help_is_reported_on_both_splits() -> None:
-    metrics = list(chain(*measure_with(checkpoint(), CORPUS, ["cache", "dynamic"])))
+    metrics = list(chain(*measure_with_adaptation(checkpoint(), CORPUS, ["cache", "dynamic"])))
     assert [(metric.split, metric.model.partition(",")[0]) for metric in metrics] == [
         ("validation", "neural cache"),
         ("test", "neural cache"),

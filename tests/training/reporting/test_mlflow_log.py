@@ -78,7 +78,7 @@ def test_a_run_goes_on_when_mlflow_does_not(
 
     monkeypatch.setattr(MlflowClient, "log_batch", refuse)
     assert train(small_recipe(), small_corpus, tmp_path / "a", log=quiet, listeners=[log])
-    assert said == ["MLflow is told no more, the run goes on: the server is gone"]
+    assert said == ["MLflow gets no more points, the run goes on: the server is gone"]
 
 
 def test_a_store_of_no_use_is_refused_before_the_run(tmp_path, store) -> None:

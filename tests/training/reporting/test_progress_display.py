@@ -24,10 +24,10 @@ def test_lines_come_as_often_as_asked_and_say_what_is_left(monkeypatch) -> None:
     lines.on_start(RunStart(None, 100, 220))
     for number in (110, 130, 140, 160):
         lines.on_step(step(number))
-    figures = "loss 2.500, gradient norm 0.30, learning rate 1.0e-03, 12,346 tokens/s"
+    metrics = "loss 2.500, gradient norm 0.30, learning rate 1.0e-03, 12,346 tokens/s"
     assert said == [
-        f"step 130 of 220: {figures}, 2 min left",
-        f"step 160 of 220: {figures}, 60 s left",
+        f"step 130 of 220: {metrics}, 2 min left",
+        f"step 160 of 220: {metrics}, 60 s left",
     ]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 TokenStream = NDArray[np.integer]
 """Token ids with a boundary at both ends and between documents, perhaps mapped from a file."""
 IGNORED = -100
-"""Target of a padded place: `torch.nn.functional.cross_entropy` leaves it out."""
+"""Target of a padded position: `torch.nn.functional.cross_entropy` leaves it out."""
 
 
 @dataclass(frozen=True)

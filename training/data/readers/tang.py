@@ -50,7 +50,7 @@ def _poems(lines: Iterator[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def clean_verse(text: str) -> str:
-    """Clean a poem, or give "" for one that is damaged or a fragment."""
+    """Return a poem cleaned, or "" for one that is damaged or a fragment."""
     verse = _without_notes(text).translate(_BRACKETS)
     lines = [line for line in verse.split("\n") if line.strip("，。？！；：、")]
     verse = "\n".join(lines)
@@ -60,7 +60,7 @@ def clean_verse(text: str) -> str:
 
 
 def clean_title(text: str) -> str:
-    """Clean a title, or give "" for one that is damaged or too long."""
+    """Return a title cleaned, or "" for one that is damaged or too long."""
     title = _without_notes(text).translate(_BRACKETS)
     if _FOREIGN.search(title) or len(title) > MAX_TITLE:
         return ""

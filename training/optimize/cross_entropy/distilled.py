@@ -18,7 +18,7 @@ from refrain.training.optimize.cross_entropy.chunked import (
 
 
 class Teacher(NamedTuple):
-    """What a teacher says of the same rows: its features [N, G] and output layer [V, G], [V]; no gradient."""
+    """A teacher's predictions of the same rows: its features [N, G] and output layer [V, G], [V]; no gradient."""
 
     features_NG: Tensor
     weight_VG: Tensor

@@ -35,7 +35,7 @@ class BatchLoss:
 
 
 class Objective(Protocol):
-    """A model, its batches, its loss, and its validation figure."""
+    """A model, its batches, its loss, and its validation metrics."""
 
     state: RecurrentState | None
     num_windows: int

@@ -71,7 +71,7 @@ def _folder_name(name: str) -> str:
 
 
 def _check_free(target: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a folder without being told to, or one that holds more than a checkpoint."""
+    """Refuse to replace a folder unless `overwrite` is set, or one that holds more than a checkpoint."""
     if not os.path.lexists(target):
         return
     if not overwrite:

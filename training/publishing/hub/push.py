@@ -117,7 +117,7 @@ def push(
     message: str = "",
     log: Callable[[str], None] = print,
 ) -> str:
-    """Send a checkpoint in one commit, to a repository that is made if there is none; give the commit's address.
+    """Send a checkpoint in one commit, to a repository that is made if there is none; return the commit's address.
 
     Parameters
     ----------
