@@ -1,8 +1,9 @@
 """Learning rates and averages are what their definitions say."""
 
+import pytest
 import torch
 
-from refrain.training.optimize.optimizer import WeightAverage, learning_rate
+from refrain.training.optimize.optimizer import WeightAverage, learning_rate, one_cycle
 from refrain.training.recipe.optimizer import OptimizerRecipe
 
 
@@ -49,3 +50,14 @@ def test_an_average_that_forgets_at_once_is_the_weights() -> None:
     weight.add_(1)
     average.update(1)
     assert torch.equal(average.weights[0], weight)
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_zero() -> None:
+    recipe = OptimizerRecipe(learning_rate=1.0, warmup=0.1)
+    rates = [one_cycle(step, 100, recipe) for step in range(100)]
+    assert rates.index(max(rates)) in (9, 10)
+    assert max(rates) == 1.0
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] < 0.001
+    assert all(a <= b for a, b in zip(rates[:9], rates[1:10], strict=True))
+    assert all(a >= b for a, b in zip(rates[10:99], rates[11:], strict=True))

@@ -5,27 +5,9 @@ import pytest
 import torch
 
 from refrain.training.data.batches.document_windows import DocumentWindows
-from refrain.training.data.batches.labelled_batches import LabelledBatches
 from refrain.training.data.batches.stream_windows import FirstWindows, StreamWindows
 from refrain.training.data.batches.window import IGNORED, stream_of
-
-DOCUMENTS = [[10, 11, 12], [], [20, 21, 22, 23, 24, 25, 26], [30]]
-
-
-def pairs(windows, epoch=0):
-    """Every (input, target) of an epoch that counts."""
-    found = []
-    for window in windows.epoch(epoch):
-        kept = window.targets_BT != IGNORED
-        found += zip(window.inputs_BT[kept].tolist(), window.targets_BT[kept].tolist(), strict=True)
-    return sorted(found)
-
-
-def expected_pairs():
-    stream = [1]
-    for document in DOCUMENTS:
-        stream += [*document, 1]
-    return sorted(zip(stream[:-1], stream[1:], strict=True))
+from tests.support.windows import DOCUMENTS, expected_pairs, pairs
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
@@ -65,28 +47,6 @@ def test_a_restarted_row_begins_with_the_boundary() -> None:
     restarted = sum(int(s.sum()) for s, _ in starts[1:])
     assert 10 < restarted < 100
     assert all((first[s] == 1).all() for s, first in starts)
-
-
-def test_documents_of_a_batch_are_of_like_length_and_come_once_an_epoch() -> None:
-    documents = [[5] * (1 + n % 7) for n in range(40)]
-    windows = DocumentWindows(documents, boundary_id=1, batch_size=8, window=100, seed=1)
-    lengths = [(w.targets_BT != IGNORED).sum(1) for w in windows.epoch(0)]
-    assert sorted(torch.cat(lengths).tolist()) == sorted(len(d) + 1 for d in documents)
-    assert all(batch.max() - batch.min() <= 2 for batch in lengths)
-
-
-def test_labelled_batches_hold_every_example_once_with_its_label() -> None:
-    texts = [[n] * (1 + n % 5) for n in range(30)]
-    batches = LabelledBatches(
-        texts, list(range(30)), batch_size=7, boundary_id=1, max_length=4, seed=2
-    )
-    seen = []
-    for batch in batches.epoch(0):
-        assert (batch.tokens_BT[:, 0] == 1).all()
-        assert (batch.tokens_BT[:, 1] == batch.labels_B).all()
-        assert batch.lengths_B.max() <= 5
-        seen += batch.labels_B.tolist()
-    assert sorted(seen) == list(range(30))
 
 
 def test_windows_of_varying_length_cover_every_target_once_in_a_known_number_of_steps() -> None:
