@@ -16,7 +16,7 @@ from refrain.training.recipe.train_recipe import TrainRecipe
 
 MEASURED_SHARE = 0.05
 MAX_MEASURED = 1_000_000
-"""Characters of validation, and of test, at most: more would say no more, and take long to measure."""
+"""Characters of validation, and of test, at most: more would add nothing, and take long to measure."""
 CHARACTERS_A_TOKEN: dict[TokenizerKind, float] = {"characters": 1.0, "words": 5.0, "bpe": 3.5}
 TOKENS_A_RUN = 3_000_000
 """Tokens read in one run, over all epochs, unless the recipe sets another number."""

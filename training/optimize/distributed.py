@@ -53,7 +53,7 @@ class World:
         """Whether this process reports and writes for all."""
         return self.rank == 0
 
-    def rows(self, num_rows: int) -> slice:
+    def shard(self, num_rows: int) -> slice:
         """Return this process's share of so many rows: a slice of them, none or more."""
         return slice(
             num_rows * self.rank // self.size,
@@ -130,7 +130,7 @@ class World:
         """Return this process's rows of what was gathered, by as many processes as there are or by others."""
         if state is None or self.size == 1:
             return state
-        rows = self.rows(state.num_rows)
+        rows = self.shard(state.num_rows)
         return RecurrentState(tuple(layer[:, rows].contiguous() for layer in state.layers))
 
 

@@ -45,7 +45,7 @@ class ShardedWindows:
 
 def shard_window(window: Window, world: World) -> Window:
     """Return this process's rows of a window, and what share of its targets and rows they are."""
-    rows = world.rows(len(window.inputs_BT))
+    rows = world.shard(len(window.inputs_BT))
     targets_BT = window.targets_BT[rows]
     num_targets = int((window.targets_BT != IGNORED).sum())
     return replace(

@@ -88,7 +88,7 @@ def find_learning_rate(
     Raises
     ------
     RecipeError
-        If the recipe has no learning rate, or the range is none.
+        If the recipe has no learning rate, or the range is empty.
     DivergedError
         If the first losses are not finite.
     """
@@ -106,7 +106,7 @@ def find_learning_rate(
 
 
 def _rates(recipe: TrainRecipe, lowest: float, highest: float, num_steps: int) -> list[float]:
-    """Return the rate of each step, or refuse a range that is none."""
+    """Return the rate of each step, or refuse an empty range."""
     if recipe.task == "ngram":
         raise RecipeError("an n-gram model is counted, not trained: it has no learning rate")
     if not (0 < lowest < highest < math.inf and num_steps >= 10):

@@ -106,7 +106,7 @@ class TrainRecipe:
         require(0 <= self.seed < 2**63, "seed must be between 0 and 2**63")
         require(
             self.optimizer.schedule != "on_plateau" or not self.budget.validate_every,
-            "optimizer.schedule on_plateau looks at each epoch: leave budget.validate_every at 0",
+            "optimizer.schedule on_plateau measures each epoch: leave budget.validate_every at 0",
         )
         require(
             self.tokenizer.kind != "bpe" or not self.optimizer.num_sampled,

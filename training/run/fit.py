@@ -52,11 +52,10 @@ def fit_network(
     world: World,
 ) -> Fitted:
     """Run the training loop, from the last snapshot if there is one."""
-    model = prepared.model
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    world.broadcast(model.parameters())
-    device = next(model.parameters()).device
-    precision = agreed_precision(device, recipe.budget.precision, world)
+    parameters = list(prepared.model.parameters())
+    num_parameters = sum(parameter.numel() for parameter in parameters)
+    world.broadcast(parameters)
+    precision = agreed_precision(parameters[0].device, recipe.budget.precision, world)
     log(_describe(prepared, num_parameters, precision, world))
     loop = TrainingLoop(
         prepared.objective,
@@ -73,9 +72,9 @@ def fit_network(
         log(f"going on from step {loop.progress.step:,}")
     loop.run()
     log(_kept(loop))
-    model.zero_grad(set_to_none=True)
+    prepared.model.zero_grad(set_to_none=True)
     facts = _facts(loop.progress, prepared.objective.num_windows, num_parameters)
-    return Fitted(model.cpu().eval(), prepared.tokenizer, facts)
+    return Fitted(prepared.model.cpu().eval(), prepared.tokenizer, facts)
 
 
 def _describe(prepared: Prepared, num_parameters: int, precision: Precision, world: World) -> str:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from refrain.models.config import CellName, LanguageModelConfig
 from refrain.models.networks.cells import make_cell
 from refrain.models.networks.language_model import LanguageModel
-from refrain.training.optimize.optimizer import learning_rate, make_optimizer, set_learning_rate
+from refrain.training.optimize.optimizer import make_optimizer, one_cycle, set_learning_rate
 from refrain.training.optimize.precision import autocast, choose_precision
 from refrain.training.recipe.optimizer import OptimizerRecipe
 
@@ -89,8 +89,7 @@ def fit(
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-        rate = learning_rate(recipe, step=step, num_steps=num_steps, epoch=0, num_decays=0)
-        set_learning_rate(optimizer, rate)
+        set_learning_rate(optimizer, one_cycle(step, num_steps, recipe))
         optimizer.step()
         bar.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
         bar.update()

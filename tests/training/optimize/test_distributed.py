@@ -113,7 +113,7 @@ def test_the_shares_of_a_window_add_up_even_where_one_has_no_rows_or_no_targets(
 
 @pytest.mark.parametrize("num_rows", [0, 1, 2, 3, 10])
 def test_every_row_belongs_to_one_process(num_rows) -> None:
-    rows = [row for rank in range(3) for row in range(num_rows)[World(rank, 3).rows(num_rows)]]
+    rows = [row for rank in range(3) for row in range(num_rows)[World(rank, 3).shard(num_rows)]]
     assert rows == list(range(num_rows))
 
 
