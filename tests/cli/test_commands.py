@@ -141,7 +141,7 @@ def test_what_was_measured_is_on_the_card_though_the_next_figure_fails(
 
     output = tmp_path / "cats"
     assert main(["train", "--text", str(text_file), "--output", str(output), "--set", *SMALL]) == 0
-    monkeypatch.setattr(adaptation, "_with_cache", fail)
+    monkeypatch.setattr(adaptation, "_blended_with_cache", fail)
     asked = ["--with", "kneser-ney", "cache", "--update-card"]
     assert main(["evaluate", str(output), "--data", str(text_file), *asked]) == 2
     names = [metric.model for metric in load_checkpoint(output).card.metrics]

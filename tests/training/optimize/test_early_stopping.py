@@ -91,6 +91,6 @@ def test_a_run_killed_after_it_stopped_early_trains_no_further(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("refrain.training.run.finish.evaluate_checkpoint", kill)
         train(recipe, small_corpus, tmp_path / "a", log=lambda _: None)
-    settings = {"resume": True, "say": lambda _: None, "listeners": [NoStep()]}
+    settings = {"resume": True, "log": lambda _: None, "listeners": [NoStep()]}
     checkpoint = load_checkpoint(train(recipe, small_corpus, tmp_path / "a", **settings))
     assert checkpoint.card.training["epochs"] == 8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refrain.training.errors import RecipeError
-from refrain.training.studies.bptt import NUM_SYMBOLS, cosine, echo, look_at_gradient, measure
+from refrain.training.studies.bptt import NUM_SYMBOLS, cosine, echo, measure, measure_gradient
 from refrain.training.studies.elman_by_hand import ElmanWeights
 
 
@@ -26,7 +26,7 @@ def test_a_reach_over_the_whole_sequence_truncates_nothing() -> None:
     random = np.random.default_rng(1)
     sizes = {"num_inputs": NUM_SYMBOLS, "num_outputs": NUM_SYMBOLS}
     weights = ElmanWeights.draw(random, num_hidden=8, **sizes)
-    found = look_at_gradient(weights, [echo(random, 2), echo(random, 2)], longest=60)
+    found = measure_gradient(weights, [echo(random, 2), echo(random, 2)], longest=60)
     assert found["reach"][-1] == pytest.approx(1)
     assert found["window"][-1] == pytest.approx(1)
     assert found["reach"][0] == pytest.approx(found["window"][0])
