@@ -93,7 +93,7 @@ def main() -> None:
     model = load_checkpoint(options.checkpoint).model
     assert isinstance(model, LanguageModel)
     network, config = Int8LanguageModel(model), EngineConfig(num_threads=1)
-    runner = Int8Runner(network, config, boundary_id=1)  # of both, so that their memory is one
+    runner = Int8Runner(network, config, eos_id=1)  # of both, so that their memory is one
     engines = [kind(runner, config) for kind in (Engine, UncountedEngine)]
     rows = []
     for name, num_rows, is_streamed in (

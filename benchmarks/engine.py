@@ -46,13 +46,13 @@ def products_and_step(
     """Time a step's products and a whole native step, in seconds."""
     workspace = Workspace(
         vocab_size=network.vocab_size,
-        boundary_id=1,
+        eos_id=1,
         max_rows=num_rows,
         num_threads=num_threads,
         network=network.struct,
     )
     slots = torch.zeros(num_rows, network.layout.num_bytes, dtype=torch.uint8).numpy()
-    shape = ModelShape(network.vocab_size, boundary_id=1)
+    shape = ModelShape(network.vocab_size, eos_id=1)
     sequences = []
     for row in range(num_rows):
         sequence = NativeSequence(Purpose.GENERATE, [1], shape, sampling=sampling_of(row))
@@ -71,7 +71,7 @@ def products_and_step(
 def engine_seconds(network: Int8LanguageModel, num_rows: int, num_threads: int) -> float:
     """Time a step of the engine over whole texts of 64 tokens, everything counted."""
     config = EngineConfig(max_slots=num_rows, num_threads=num_threads)
-    engine = Engine(Int8Runner(network, config, boundary_id=1), config)
+    engine = Engine(Int8Runner(network, config, eos_id=1), config)
     start = time.perf_counter()
     requests = [Request(Purpose.GENERATE, [], sampling=sampling_of(row)) for row in range(num_rows)]
     engine.add([engine.sequence(request) for request in requests])

@@ -49,7 +49,7 @@ def engine_of(checkpoint: Checkpoint, num_slots: int, max_steps: int) -> Engine:
     assert isinstance(checkpoint.model, LanguageModel)
     config = EngineConfig(max_slots=num_slots, max_steps=max_steps, num_threads=1)
     model = Int8LanguageModel(checkpoint.model)
-    runner = Int8Runner(model, config, boundary_id=checkpoint.tokenizer.eos_id)
+    runner = Int8Runner(model, config, eos_id=checkpoint.tokenizer.eos_id)
     return Engine(runner, config)
 
 

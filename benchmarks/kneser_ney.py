@@ -78,7 +78,7 @@ def measure(
     """Estimate one model and give its row of the table."""
     config = NGramConfig(vocab_size=vocab_size, order=order)
     model, estimate_s = timed(lambda: KneserNeyModel.estimate(train, config))
-    tokens = frame(test, config.boundary_id)
+    tokens = frame(test, config.eos_id)
     log_probs, score_s = timed(lambda: model.target_log_probs(tokens))
     histories_NW = torch.from_numpy(
         np.lib.stride_tricks.sliding_window_view(tokens, order - 1)[:NUM_ROWS].copy()
@@ -86,7 +86,7 @@ def measure(
     _, row_s = timed(lambda: model.logits(histories_NW))
     size = sum(tensor.nbytes for tensor in model.tensors().values())
     perplexities = (
-        math.exp(-model.target_log_probs(frame(validation, config.boundary_id)).mean()),
+        math.exp(-model.target_log_probs(frame(validation, config.eos_id)).mean()),
         math.exp(-log_probs.mean()),
     )
     return (
@@ -96,10 +96,10 @@ def measure(
     )
 
 
-def frame(documents: list[list[int]], boundary_id: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def frame(documents: list[list[int]], eos_id: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Join documents to one array with a boundary at both ends of each."""
-    pieces = [piece for document in documents for piece in (document, [boundary_id])]
-    return np.concatenate([[boundary_id], *pieces]).astype(np.int64)
+    pieces = [piece for document in documents for piece in (document, [eos_id])]
+    return np.concatenate([[eos_id], *pieces]).astype(np.int64)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

@@ -60,7 +60,7 @@ def main() -> None:
     plain = TorchModel(model)
     network = Int8LanguageModel(model)
     config = EngineConfig(max_slots=DOCUMENTS, num_threads=num_threads)
-    engine = Engine(Int8Runner(network, config, boundary_id=1), config)
+    engine = Engine(Int8Runner(network, config, eos_id=1), config)
     torch.manual_seed(0)
     tokens_BT = torch.randint(2, model.vocab_size, (DOCUMENTS, LENGTH + 1))
     tokens_BT[:, 0] = 1

@@ -101,7 +101,7 @@ def our_steps(case: tuple[int, ...], words: np.ndarray) -> Callable[[], None]:
     )
     recipe = OptimizerRecipe(learning_rate=1e-3, clip_norm=0.25, num_sampled=num_sampled)
     model = LanguageModel(config)
-    windows = StreamWindows([words.tolist()], boundary_id=1, batch_size=rows, window=window, seed=0)
+    windows = StreamWindows([words.tolist()], eos_id=1, batch_size=rows, window=window, seed=0)
     objective = LanguageModelObjective(model, windows, windows, CPU, recipe)
     optimizer = make_optimizer(model, recipe)
     parameters = list(model.parameters())

@@ -26,8 +26,8 @@ def load_engine(
     """
     if isinstance(checkpoint.model, Classifier):
         raise WrongTaskError(f"{checkpoint.name} is a classifier, no language model")
-    boundary_id = checkpoint.tokenizer.eos_id
-    chosen, runner = make_runner(checkpoint.model, precision, config, boundary_id=boundary_id)
+    eos_id = checkpoint.tokenizer.eos_id
+    chosen, runner = make_runner(checkpoint.model, precision, config, eos_id=eos_id)
     version = version_of(checkpoint, chosen, runner.shape)
     words = WordIndex.of(checkpoint.tokenizer)
     return TextModel(checkpoint, runner.shape, chosen, version, words), Engine(runner, config)

@@ -223,8 +223,9 @@ class NGramConfig:
     ----------
     order
         Longest n-gram: 5 looks at the four tokens before.
-    boundary_id
-        The token that stands before and after each text; no history reaches back over it.
+    eos_id
+        The token that stands before and after each text; no history reaches back over it. On disk and in JSON it has
+        its former name, `boundary_id`.
     unk_id
         The token of unknown words.
     """
@@ -233,12 +234,12 @@ class NGramConfig:
 
     vocab_size: int
     order: int = 5
-    boundary_id: int = 1
+    eos_id: int = 1
     unk_id: int = 0
 
     def __post_init__(self) -> None:
         _require_positive(vocab_size=self.vocab_size, order=self.order)
-        for name in ("boundary_id", "unk_id"):
+        for name in ("eos_id", "unk_id"):
             token_id = getattr(self, name)
             _require(
                 0 <= token_id < self.vocab_size, f"{name} {token_id} lies outside the vocabulary"
@@ -246,6 +247,8 @@ class NGramConfig:
 
 
 ModelConfig = LanguageModelConfig | ClassifierConfig | NGramConfig
+STORED_NAMES = {"eos_id": "boundary_id"}
+"""Fields that stand on disk and in JSON under another name, and which."""
 
 _CONFIGS: dict[str, type[ModelConfig]] = {
     config.task: config for config in (LanguageModelConfig, ClassifierConfig, NGramConfig)
@@ -253,8 +256,9 @@ _CONFIGS: dict[str, type[ModelConfig]] = {
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
-    """Turn a configuration to a plain dictionary with its task."""
-    return {"task": config.task, **asdict(config)}
+    """Return a configuration as a plain dictionary with its task, as it stands on disk and in JSON."""
+    values = asdict(config).items()
+    return {"task": config.task, **{STORED_NAMES.get(name, name): value for name, value in values}}
 
 
 def config_from_dict(values: dict[str, Any]) -> ModelConfig:
@@ -272,10 +276,10 @@ def config_from_dict(values: dict[str, Any]) -> ModelConfig:
     if task not in _CONFIGS:
         raise ConfigError(f"task must be one of {', '.join(_CONFIGS)}, not {task!r}")
     config = _CONFIGS[task]
-    unknown = sorted(set(values) - {field.name for field in fields(config)})
-    if unknown:
+    stored = {STORED_NAMES.get(each.name, each.name): each.name for each in fields(config)}
+    if unknown := sorted(set(values) - set(stored)):
         raise ConfigError(f"a {task} has no setting {', '.join(unknown)}")
     try:
-        return config(**values)
+        return config(**{stored[name]: value for name, value in values.items()})
     except (TypeError, AttributeError) as error:
         raise ConfigError(f"{task}: {error}") from error

@@ -2,14 +2,15 @@
 
 Grave, Joulin & Usunier 2016, "Improving Neural Language Models with a Continuous Cache", equations 3 and 5. Whether it
 helps is weighed as the text goes on, in the manner of a mixture of two experts with a fixed share (Herbster & Warmuth
-1998): where the cache predicts worse than the model alone, its weight goes to nothing.
+1998): where the cache predicts worse than the model alone, its weight goes to 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,37 +20,45 @@ from refrain.models.native.step.sequence import MAX_ENTRIES, CacheView
 
 TINY = 1e-300
 SWITCH_OFF = 0.05
-"""Trust at which a cache has no say, until what it would have said was right again."""
+"""Trust at which a cache no longer counts, until its predictions have been right again."""
+FORMER_NAMES = {"flatness": "inverse_temperature", "doubt": "switch_rate"}
+"""Fields that older checkpoints hold under another name, and what they are called now."""
 
 
 @dataclass(frozen=True)
 class NeuralCacheConfig:
-    """How much a cache is heeded.
+    """How much weight a cache is given.
 
     Attributes
     ----------
     weight
         Share of the cache in the blend where it is trusted wholly, in [0, 1).
-    flatness
-        Factor of the products of hidden states: 0 counts words, large values heed the nearest states alone.
+    inverse_temperature
+        Factor of the products of hidden states, theta in the paper: with 0 every entry counts alike, with large values
+        the nearest states alone.
     window
         Tokens that are remembered.
-    doubt
-        Share of trust that every token takes back to a half, in (0, 1): how fast a change of mind is.
+    switch_rate
+        Chance, before each token, that the better of cache and model is drawn anew, in (0, 1): how fast trust returns.
     """
 
     weight: float = 0.15
-    flatness: float = 0.3
+    inverse_temperature: float = 0.3
     window: int = 2_000
-    doubt: float = 0.001
+    switch_rate: float = 0.001
 
     def __post_init__(self) -> None:
-        is_sane = 0 <= self.weight < 1 and 0 <= self.flatness <= 100 and 0 < self.doubt < 1
-        if not is_sane or not 1 <= self.window <= MAX_ENTRIES:
+        is_valid = 0 <= self.weight < 1 and 0 <= self.inverse_temperature <= 100
+        if not (is_valid and 0 < self.switch_rate < 1 and 1 <= self.window <= MAX_ENTRIES):
             raise ConfigError(
-                f"neural_cache: weight and doubt lie in [0, 1), flatness in [0, 100], window in "
-                f"[1, {MAX_ENTRIES}]: {self}"
+                "neural_cache: weight lies in [0, 1), inverse_temperature in [0, 100], switch_rate in (0, 1), "
+                f"window in [1, {MAX_ENTRIES}]: {self}"
             )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NeuralCacheConfig:
+        """Read what a checkpoint holds, under the names of now or of before."""
+        return cls(**{FORMER_NAMES.get(name, name): value for name, value in values.items()})
 
 
 class NeuralCache:
@@ -87,7 +96,12 @@ class NeuralCache:
         first = self._num_seen % window if self._num_seen > window else 0
         num_entries = min(self._num_seen, window)
         return CacheView(
-            self._keys, self._values, first, num_entries, self.config.flatness, self.weight
+            self._keys,
+            self._values,
+            first,
+            num_entries,
+            self.config.inverse_temperature,
+            self.weight,
         )
 
     @property
@@ -120,19 +134,20 @@ class NeuralCache:
         list[float]
             The log-probabilities of the blend, each with the trust of its time.
         """
-        blended = []
-        for model, cache in zip(map(math.exp, logprobs), cache_probs.tolist(), strict=True):
-            weight = self.weight
-            blended.append(math.log(max((1 - weight) * model + weight * cache, TINY)))
-            if self._num_seen:
-                self.trust = next_trust(self.trust, model, cache, self.config)
-            self._num_seen += 1
         kept = slice(-self.config.window, None)
-        first = self._num_seen - len(values)
-        places = (first + np.arange(len(values))[kept]) % self.config.window
-        self._keys[places] = hidden[kept]
-        self._values[places] = values[kept]
-        return blended
+        entries = (self._num_seen + np.arange(len(values))[kept]) % self.config.window
+        self._keys[entries] = hidden[kept]
+        self._values[entries] = values[kept]
+        probs = zip(map(math.exp, logprobs), cache_probs.tolist(), strict=True)
+        return [self._blend(model, cache) for model, cache in probs]
+
+    def _blend(self, model_prob: float, cache_prob: float) -> float:
+        """Return the log-probability of the next token in the blend; count the token, and update the trust."""
+        blend = (1 - self.weight) * model_prob + self.weight * cache_prob
+        if self._num_seen:
+            self.trust = next_trust(self.trust, model_prob, cache_prob, self.config)
+        self._num_seen += 1
+        return math.log(max(blend, TINY))
 
 
 def weight_of(trust: float, config: NeuralCacheConfig) -> float:
@@ -143,8 +158,8 @@ def weight_of(trust: float, config: NeuralCacheConfig) -> float:
 def next_trust(
     trust: float, model_prob: float, cache_prob: float, config: NeuralCacheConfig
 ) -> float:
-    """Weigh the blend against the model alone by what both gave a token; then let some doubt return."""
+    """Weigh the blend against the model alone by the probability that each gave a token, then mix in an even share."""
     blend = (1 - config.weight) * model_prob + config.weight * cache_prob
     total = trust * blend + (1 - trust) * model_prob
     posterior = trust * blend / total if total > 0 else trust
-    return (1 - config.doubt) * posterior + config.doubt / 2
+    return (1 - config.switch_rate) * posterior + config.switch_rate / 2

@@ -67,7 +67,7 @@ def load(checkpoint: Checkpoint, config: EngineConfig, precision: Precision = "a
     if isinstance(checkpoint.model, Classifier):
         eos_id = checkpoint.tokenizer.eos_id
         batcher = MicroBatcher[Sequence[int], list[float]](
-            partial(checkpoint.model.probabilities, boundary_id=eos_id),
+            partial(checkpoint.model.probabilities, eos_id=eos_id),
             max_batch=MAX_BATCH,
             max_queue=config.max_queue,
         )

@@ -135,11 +135,11 @@ def write_in_torch(model: LocalModel, num_rows: int) -> None:
 
     from refrain.models.networks.classifier import Classifier
 
-    network, boundary_id = model.checkpoint.model, model.tokenizer.eos_id
+    network, eos_id = model.checkpoint.model, model.tokenizer.eos_id
     assert not isinstance(network, Classifier)
     with torch.inference_mode():
         state = network.zero_state(num_rows)
-        tokens_BT = torch.full((num_rows, 1), boundary_id)
+        tokens_BT = torch.full((num_rows, 1), eos_id)
         for _ in range(NUM_TORCH_TOKENS):
             features_BTH, state = network.read(tokens_BT, state)
             probs_BV = network.logits(features_BTH[:, -1]).softmax(dim=-1)

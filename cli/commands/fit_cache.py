@@ -96,7 +96,7 @@ def _perplexities(texts: Sequence[ReadText], config: NeuralCacheConfig) -> tuple
 
     from refrain.training.evaluation.neural_cache import cache_probs, perplexity
 
-    cached = [cache_probs(text, config.flatness, config.window) for text in texts]
+    cached = [cache_probs(text, config.inverse_temperature, config.window) for text in texts]
     alone = perplexity(texts, cached, replace(config, weight=0))
     return alone, perplexity(texts, cached, config)
 

@@ -46,10 +46,10 @@ class BeamSearch:
     have ended and no live one could still beat the worst of them, or at the longest length.
     """
 
-    def __init__(self, root: Sequence, params: BeamParams, boundary_id: int) -> None:
+    def __init__(self, root: Sequence, params: BeamParams, eos_id: int) -> None:
         self.root = root
         self._params = params
-        self._boundary_id = boundary_id
+        self._eos_id = eos_id
         self._live = [_Beam(root)]
         self._ended: list[Hypothesis] = []
         self._length = 0
@@ -88,7 +88,7 @@ class BeamSearch:
         num_beams = self._params.num_beams
         chosen: list[_Branch] = []
         for rank, branch in enumerate(self._branches()[: 2 * num_beams]):
-            if branch.token_id != self._boundary_id:
+            if branch.token_id != self._eos_id:
                 chosen.append(branch)
             elif rank < num_beams:
                 self._end(branch, "stop", runner)

@@ -82,7 +82,7 @@ class Engine:
         for sequence in sequences:
             sequence.timings.entered = now
             if beams := sequence.request.beams:
-                self._searches[sequence] = BeamSearch(sequence, beams, self.shape.boundary_id)
+                self._searches[sequence] = BeamSearch(sequence, beams, self.shape.eos_id)
 
     def sequence(self, request: Request, caller: str = "") -> Sequence:
         """Make the only thing that runs: a text from the boundary, or from where its state stands; from any thread.
@@ -97,7 +97,7 @@ class Engine:
             If what follows the end of a text is to be scored.
         """
         start, shape, want, position = request.start, self.shape, request.want, 0
-        tokens = [shape.boundary_id, *request.token_ids]
+        tokens = [shape.eos_id, *request.token_ids]
         if start is not None:
             if len(start.packed) != shape.state_bytes:
                 size = shape.state_bytes

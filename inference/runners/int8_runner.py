@@ -16,15 +16,15 @@ ALIGNMENT = 64
 class Int8Runner:
     """Slots of bytes, and the workspace that steps them."""
 
-    def __init__(self, model: Int8LanguageModel, config: EngineConfig, *, boundary_id: int) -> None:
+    def __init__(self, model: Int8LanguageModel, config: EngineConfig, *, eos_id: int) -> None:
         self.shape = ModelShape(
-            model.vocab_size, boundary_id, model.layout.sizes[-1], model.layout.num_state_bytes
+            model.vocab_size, eos_id, model.layout.sizes[-1], model.layout.num_state_bytes
         )
         self.is_quick = True
         self._model = model
         self._workspace = Workspace(
             vocab_size=model.vocab_size,
-            boundary_id=boundary_id,
+            eos_id=eos_id,
             max_rows=config.max_slots,
             num_threads=config.num_threads,
             network=model.struct,

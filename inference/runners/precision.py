@@ -31,7 +31,7 @@ def make_runner(
     precision: Precision,
     config: EngineConfig,
     *,
-    boundary_id: int,
+    eos_id: int,
 ) -> tuple[str, Runner]:
     """Make what runs a model; return its precision too.
 
@@ -44,7 +44,7 @@ def make_runner(
         If the model has no form of that precision, or there is none of that name.
     """
     if isinstance(model, KneserNeyModel):
-        return "fp32", TorchRunner(model, config, boundary_id=boundary_id)
+        return "fp32", TorchRunner(model, config, eos_id=eos_id)
     is_on_processor = model.output_bias.device.type == "cpu"
     if precision == "auto":
         is_fast = has_int8_form(model) and best_variant() != "portable"
@@ -52,13 +52,13 @@ def make_runner(
     if precision == "int8":
         if not is_on_processor:
             raise PrecisionError("int8 runs on processors; use --precision bf16 or fp32 with cuda")
-        return "int8", Int8Runner(Int8LanguageModel(model), config, boundary_id=boundary_id)
+        return "int8", Int8Runner(Int8LanguageModel(model), config, eos_id=eos_id)
     if precision == "bf16":
         tiled = replace(config, row_tile=BF16_ROWS)
-        return "bf16", TorchRunner(Bf16LanguageModel(model), tiled, boundary_id=boundary_id)
+        return "bf16", TorchRunner(Bf16LanguageModel(model), tiled, eos_id=eos_id)
     if precision != "fp32":
         raise PrecisionError(f"precision is auto, int8, bf16 or fp32, not {precision!r}")
-    return "fp32", TorchRunner(model, config, boundary_id=boundary_id)
+    return "fp32", TorchRunner(model, config, eos_id=eos_id)
 
 
 def version_of(checkpoint: Checkpoint, precision: str, shape: ModelShape) -> bytes:

@@ -26,14 +26,14 @@ class TorchRunner:
     at once, in turn, so that one step is never longer than one narrow and one wide rectangle.
     """
 
-    def __init__(self, model: TokenPredictor, config: EngineConfig, *, boundary_id: int) -> None:
+    def __init__(self, model: TokenPredictor, config: EngineConfig, *, eos_id: int) -> None:
         self.is_quick = False
         self._model = model
         self._config = config
         self._pool = StatePool(model, config.max_slots)
         self._workspace = Workspace(
             vocab_size=model.vocab_size,
-            boundary_id=boundary_id,
+            eos_id=eos_id,
             max_rows=config.row_tile,
             num_threads=1,
         )
@@ -43,7 +43,7 @@ class TorchRunner:
             for layer in model.zero_state(1).layers
         ]
         state_bytes = sum(shape.num_bytes for shape in self._shapes)
-        self.shape = ModelShape(model.vocab_size, boundary_id, state_bytes=state_bytes)
+        self.shape = ModelShape(model.vocab_size, eos_id, state_bytes=state_bytes)
         self._turn = 0
         self._steps: dict[int, Step] = {}
 

@@ -74,7 +74,7 @@ def describe_checkpoint(directory: Path) -> Description:
         model_config = config_from_dict(config["model"])
         card = Card.from_dict(config["card"])
         fitted = config.get("neural_cache")
-        neural_cache = NeuralCacheConfig(**fitted) if fitted is not None else None
+        neural_cache = NeuralCacheConfig.from_dict(fitted) if fitted is not None else None
     except (KeyError, ConfigError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory / CONFIG}: {_reason(error)}") from error
     name = directory.absolute().name

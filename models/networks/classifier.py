@@ -43,10 +43,10 @@ class Classifier(nn.Module):
         return logits_BK
 
     @torch.inference_mode()
-    def probabilities(self, texts: Sequence[Sequence[int]], boundary_id: int) -> list[list[float]]:
+    def probabilities(self, texts: Sequence[Sequence[int]], eos_id: int) -> list[list[float]]:
         """Classify one batch of texts, as token ids: probabilities [texts][classes]."""
         device = self.output.weight.device
-        tokens_BT, lengths_B = pad_texts(texts, boundary_id)
+        tokens_BT, lengths_B = pad_texts(texts, eos_id)
         logits_BK = self(tokens_BT.to(device), lengths_B.to(device))
         rows: list[list[float]] = logits_BK.softmax(dim=1).tolist()
         return rows

@@ -106,7 +106,7 @@ def count_ngrams(
 
 
 def _join(documents: Iterable[Sequence[int]], config: NGramConfig) -> Ints:
-    boundary = (config.boundary_id,)
+    boundary = (config.eos_id,)
     pieces = chain((boundary,), *((document, boundary) for document in documents))
     stream = np.fromiter(chain.from_iterable(pieces), dtype=np.int64)
     lowest, highest = stream.min(), stream.max()
@@ -138,7 +138,7 @@ def _extend(last: _Length, stream: Ints, length: int, config: NGramConfig) -> _L
     """Make n-grams one token longer wherever the stream goes on and no boundary gets inside."""
     starts = last.starts[last.starts + length <= len(stream)]
     if length > 2:
-        starts = starts[stream[starts + length - 2] != config.boundary_id]
+        starts = starts[stream[starts + length - 2] != config.eos_id]
     keys, first, nodes_of_starts, occurrences = np.unique(
         last.nodes[starts] * config.vocab_size + stream[starts + length - 1],
         return_index=True,
@@ -150,7 +150,7 @@ def _extend(last: _Length, stream: Ints, length: int, config: NGramConfig) -> _L
     return _Length(
         keys=keys,
         occurrences=occurrences,
-        opens_text=stream[starts[first]] == config.boundary_id,
+        opens_text=stream[starts[first]] == config.eos_id,
         suffixes=last.nodes[starts[first] + 1],
         starts=starts,
         nodes=nodes,

@@ -90,7 +90,7 @@ class KneserNeyModel:
         """
         recent = torch.cat((state.layers[0][0], tokens_BT), dim=1)
         windows = recent.unfold(1, self.config.order - 1, 1)
-        is_boundary = windows == self.config.boundary_id
+        is_boundary = windows == self.config.eos_id
         boundaries_from_here = is_boundary.flip(2).cumsum(2).flip(2)
         histories = windows.masked_fill(boundaries_from_here > is_boundary, NOTHING)
         return histories[:, 1:], RecurrentState((histories[None, :, -1].clone(),))

@@ -27,7 +27,7 @@ def test_the_engine_runs_the_checkpoint_in_the_precision_that_is_asked_for(
     assert engine.num_slots == 3
     assert model.shape == engine.shape
     assert model.shape.vocab_size == checkpoint.tokenizer.vocab_size
-    assert model.shape.boundary_id == checkpoint.tokenizer.eos_id
+    assert model.shape.eos_id == checkpoint.tokenizer.eos_id
     ids = checkpoint.tokenizer.encode("The old cat").ids
     _, found = engine.answer(Request(Purpose.PREDICT, ids))
     exactness = {"int8": 0.05, "fp32": 1e-4, "bf16": 0.05}[precision]

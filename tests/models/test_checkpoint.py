@@ -1,6 +1,7 @@
 """Saved equals loaded, and every fault is named with its file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from refrain.models.card import Card, Metric
-from refrain.models.checkpoint import find_checkpoints, load_checkpoint, save_checkpoint
+from refrain.models.checkpoint import (
+    find_checkpoints,
+    load_checkpoint,
+    save_card,
+    save_checkpoint,
+)
 from refrain.models.config import ClassifierConfig, LanguageModelConfig, NGramConfig
 from refrain.models.errors import CheckpointError
 from refrain.models.networks.classifier import Classifier
 from refrain.models.networks.language_model import LanguageModel
+from refrain.models.neural_cache import NeuralCacheConfig
 from refrain.models.ngram.kneser_ney import KneserNeyModel
 from refrain.models.text.tokenizer import Tokenizer
 
@@ -50,6 +57,19 @@ def test_saved_equals_loaded(saved) -> None:
     assert torch.equal(
         checkpoint.model(tokens, model.zero_state(1))[0], model(tokens, model.zero_state(1))[0]
     )
+
+
+def test_a_neural_cache_is_written_under_its_present_names_and_read_under_former_ones(
+    saved,
+) -> None:
+    fitted = NeuralCacheConfig(weight=0.1, inverse_temperature=0.2, switch_rate=0.01)
+    save_card(saved, replace(load_checkpoint(saved), neural_cache=fitted), readme="")
+    assert load_checkpoint(saved).neural_cache == fitted
+    config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+    assert set(config["neural_cache"]) == {"weight", "inverse_temperature", "window", "switch_rate"}
+    config["neural_cache"] = {"weight": 0.1, "flatness": 0.2, "window": 2_000, "doubt": 0.01}
+    (saved / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert load_checkpoint(saved).neural_cache == fitted
 
 
 def test_half_precision_on_disk_is_read_back_as_float32(tmp_path) -> None:

@@ -54,3 +54,9 @@ def test_a_missing_vocabulary_is_refused() -> None:
 def test_a_tied_model_ends_in_the_width_of_its_embedding() -> None:
     config = LanguageModelConfig(vocab_size=9, embedding_size=5, hidden_size=7, num_layers=3)
     assert config.layer_sizes == (7, 7, 5)
+
+
+def test_the_end_of_a_text_has_its_former_name_on_disk() -> None:
+    values = config_to_dict(NGramConfig(vocab_size=9, eos_id=2))
+    assert values["boundary_id"] == 2
+    assert "eos_id" not in values

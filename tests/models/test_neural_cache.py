@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -49,10 +50,10 @@ def entries_of(cache: CacheView) -> list[tuple[np.ndarray, int]]:
     return [(cache.keys[place], int(cache.values[place])) for place in places]
 
 
-def expected_shares(entries, hidden: np.ndarray, flatness: float = 0.7) -> np.ndarray:
+def expected_shares(entries, hidden: np.ndarray, inverse_temperature: float = 0.7) -> np.ndarray:
     """Equation 3 of Grave et al. 2016, written out in float64."""
     keys = (np.array([key for key, _ in entries], float) - 128) / 127
-    scores = flatness * keys @ ((hidden.astype(float) - 128) / 127)
+    scores = inverse_temperature * keys @ ((hidden.astype(float) - 128) / 127)
     weights = np.exp(scores - scores.max())
     shares = np.zeros(V)
     np.add.at(shares, [value for _, value in entries], weights / weights.sum())
@@ -69,7 +70,7 @@ def run(model: Int8LanguageModel, sequence: NativeSequence) -> NativeSequence:
     model.layout.clear(slot)
     sequence.struct.slot = slot.ctypes.data
     workspace = Workspace(
-        vocab_size=V, boundary_id=BOUNDARY, max_rows=1, num_threads=1, network=model.struct
+        vocab_size=V, eos_id=BOUNDARY, max_rows=1, num_threads=1, network=model.struct
     )
     workspace.run(SequenceList([sequence]), 1000)
     return sequence
@@ -94,14 +95,14 @@ def test_a_text_remembered_in_pieces_is_the_text_of_one_piece_to_the_byte(sizes)
     model = form("lstm")
     draw = np.random.default_rng(2)
     ids = draw.integers(2, 12, 40).tolist()
-    config = NeuralCacheConfig(weight=0.3, flatness=0.7, window=25)
+    config = NeuralCacheConfig(weight=0.3, inverse_temperature=0.7, window=25)
 
     def remember(pieces: list[list[int]]) -> tuple[NeuralCache, list[float]]:
         cache, blended, before = NeuralCache(config, model.layout.sizes[-1]), [], [BOUNDARY]
         slot = np.zeros(model.layout.num_bytes, np.uint8)
         model.layout.clear(slot)
         workspace = Workspace(
-            vocab_size=V, boundary_id=BOUNDARY, max_rows=8, num_threads=2, network=model.struct
+            vocab_size=V, eos_id=BOUNDARY, max_rows=8, num_threads=2, network=model.struct
         )
         parity = 0
         for piece in pieces:
@@ -143,7 +144,7 @@ def test_a_prediction_sums_to_one_and_reports_the_top_of_the_blend() -> None:
 
 
 def test_a_cache_of_a_window_keeps_the_last_tokens() -> None:
-    config = NeuralCacheConfig(weight=0.5, flatness=1.0, window=4)
+    config = NeuralCacheConfig(weight=0.5, inverse_temperature=1.0, window=4)
     cache = NeuralCache(config, 2)
     for first in range(0, 10, 3):
         values = list(range(first, first + 3))
@@ -174,7 +175,20 @@ def test_a_cache_that_becomes_right_is_trusted_again() -> None:
     assert weight_of(trust, config) > 0.2
 
 
-@pytest.mark.parametrize("fault", [{"weight": 1.0}, {"window": 0}, {"doubt": 0}, {"flatness": -1}])
+@pytest.mark.parametrize(
+    "fault", [{"weight": 1.0}, {"window": 0}, {"switch_rate": 0}, {"inverse_temperature": -1}]
+)
 def test_an_impossible_cache_is_refused(fault) -> None:
     with pytest.raises(ConfigError, match="neural_cache"):
         NeuralCacheConfig(**fault)
+
+
+def test_a_configuration_is_read_under_the_names_of_now_and_of_before() -> None:
+    expected = NeuralCacheConfig(inverse_temperature=0.2, switch_rate=0.01)
+    assert NeuralCacheConfig.from_dict({"flatness": 0.2, "doubt": 0.01}) == expected
+    assert NeuralCacheConfig.from_dict(asdict(expected)) == expected
+
+
+def test_a_setting_that_no_cache_has_is_refused() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        NeuralCacheConfig.from_dict({"colour": 3})

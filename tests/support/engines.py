@@ -58,7 +58,7 @@ def engine_of(
     config: EngineConfig = CONFIG,
 ) -> Engine:
     """An engine that nobody drives."""
-    return Engine(make_runner(model, precision, config, boundary_id=BOUNDARY)[1], config)
+    return Engine(make_runner(model, precision, config, eos_id=BOUNDARY)[1], config)
 
 
 def add(

@@ -82,13 +82,13 @@ class FakeRunner:
         self,
         *,
         vocab_size: int = VOCAB_SIZE,
-        boundary_id: int = BOUNDARY,
+        eos_id: int = BOUNDARY,
         hidden_size: int = 0,
         is_quick: bool = False,
         breaks_on: int | None = None,
         gate: Gate | None = None,
     ) -> None:
-        self.shape = ModelShape(vocab_size, boundary_id, hidden_size, STATE_BYTES)
+        self.shape = ModelShape(vocab_size, eos_id, hidden_size, STATE_BYTES)
         self.interrupt = ctypes.c_int32(0)
         self.is_quick = is_quick
         self.num_rows: list[int] = []
@@ -134,7 +134,7 @@ class FakeRunner:
                 native.struct.status = Status.FULL
         elif native.purpose is Purpose.SCORE or not native.num_unread:
             logits = _blend(native, _logits(memory, self.shape.vocab_size))
-            _ANSWERS[native.purpose](native, logits, self.shape.boundary_id)
+            _ANSWERS[native.purpose](native, logits, self.shape.eos_id)
 
 
 def fake_engine(config: EngineConfig | None = None, **options: object) -> Engine:
@@ -205,14 +205,14 @@ def _blend(native: NativeSequence, logits: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _changed(
-    native: NativeSequence, logits: NDArray[np.float64], boundary_id: int
+    native: NativeSequence, logits: NDArray[np.float64], eos_id: int
 ) -> NDArray[np.float64]:
     """Return the logits that tokens are chosen by."""
     changed = logits.copy()
     for token_id, bias in native.sampling.logit_bias:
         changed[token_id] += bias
     if native.sampling.ignore_eos:
-        changed[boundary_id] = -np.inf
+        changed[eos_id] = -np.inf
     if (allowed := native.sampling.allowed) is not None:
         ids = np.arange(len(logits))
         changed[(allowed[ids // 64] >> (ids % 64).astype(np.uint64) & np.uint64(1)) == 0] = -np.inf
@@ -225,10 +225,10 @@ def _note_top(native: NativeSequence, log_probs: NDArray[np.float64], place: int
         native.top_ids[place], native.top_logprobs[place] = likeliest, log_probs[likeliest]
 
 
-def _write(native: NativeSequence, logits: NDArray[np.float64], boundary_id: int) -> None:
+def _write(native: NativeSequence, logits: NDArray[np.float64], eos_id: int) -> None:
     """Choose a token: the likeliest, or by inverting the cumulative distribution."""
     struct, sampling = native.struct, native.sampling
-    changed, log_probs = _changed(native, logits, boundary_id), _normalised(logits)
+    changed, log_probs = _changed(native, logits, eos_id), _normalised(logits)
     if sampling.temperature < 1e-4:
         token_id = int(changed.argmax())
     else:
@@ -240,13 +240,13 @@ def _write(native: NativeSequence, logits: NDArray[np.float64], boundary_id: int
     native.tokens[struct.num_tokens] = token_id
     struct.num_found += 1
     struct.num_tokens += 1
-    if token_id == boundary_id:
+    if token_id == eos_id:
         struct.status = Status.STOPPED
     elif struct.num_found >= struct.max_written:
         struct.status = Status.FULL
 
 
-def _score(native: NativeSequence, logits: NDArray[np.float64], _boundary_id: int) -> None:
+def _score(native: NativeSequence, logits: NDArray[np.float64], _eos_id: int) -> None:
     struct, place = native.struct, native.struct.num_found
     target = native.tokens[place + 1]
     log_probs = _normalised(logits)
@@ -262,7 +262,7 @@ def _score(native: NativeSequence, logits: NDArray[np.float64], _boundary_id: in
         struct.status = Status.ANSWERED
 
 
-def _predict(native: NativeSequence, logits: NDArray[np.float64], _boundary_id: int) -> None:
+def _predict(native: NativeSequence, logits: NDArray[np.float64], _eos_id: int) -> None:
     native.struct.status = Status.ANSWERED
     if native.struct.num_candidates:
         assert native.log_probs is not None
@@ -275,9 +275,9 @@ def _predict(native: NativeSequence, logits: NDArray[np.float64], _boundary_id: 
     _note_top(native, log_probs, 0)
 
 
-def _branch(native: NativeSequence, logits: NDArray[np.float64], boundary_id: int) -> None:
+def _branch(native: NativeSequence, logits: NDArray[np.float64], eos_id: int) -> None:
     log_probs = _normalised(logits)
-    scores = _changed(native, log_probs, boundary_id)
+    scores = _changed(native, log_probs, eos_id)
     best = np.argsort(-scores, kind="stable")[: len(native.branch_ids)]
     native.branch_ids[:], native.branch_scores[:] = best, scores[best]
     native.branch_logprobs[:] = log_probs[best]

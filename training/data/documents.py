@@ -22,7 +22,7 @@ MAX_STEPS = 1 << 10
 def score_documents(
     model: LanguageModel,
     documents: Sequence[Sequence[int]],
-    boundary_id: int,
+    eos_id: int,
     *,
     wants_hidden: bool = False,
     on_tokens: Callable[[int], object] = lambda _: None,
@@ -39,11 +39,11 @@ def score_documents(
     config = EngineConfig(
         max_queue=len(documents), num_threads=len(os.sched_getaffinity(0)), max_steps=MAX_STEPS
     )
-    runner = Int8Runner(Int8LanguageModel(model), config, boundary_id=boundary_id)
+    runner = Int8Runner(Int8LanguageModel(model), config, eos_id=eos_id)
     driver = BlockingDriver(Engine(runner, config))
     want = Want(hidden=wants_hidden)
     return driver.run_all(
-        _counted(score_ids([*ids, boundary_id], want=want), on_tokens) for ids in documents
+        _counted(score_ids([*ids, eos_id], want=want), on_tokens) for ids in documents
     )
 
 

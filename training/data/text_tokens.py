@@ -85,7 +85,7 @@ def tokens_of(corpus: TextFileCorpus, tokenizer: Tokenizer) -> TokenFile:
         write_token_file(
             path,
             tokenizer.encode_blocks(_with_progress(corpus, "turning text to tokens")),
-            boundary_id=tokenizer.eos_id,
+            eos_id=tokenizer.eos_id,
             vocab_size=tokenizer.vocab_size,
             origin=origin,
         )

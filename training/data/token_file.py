@@ -52,7 +52,7 @@ def write_token_file(
     path: Path,
     blocks: Iterable[NDArray[np.int64]],
     *,
-    boundary_id: int,
+    eos_id: int,
     vocab_size: int,
     origin: Origin,
 ) -> None:
@@ -71,7 +71,7 @@ def write_token_file(
     partial = path.with_suffix(f".partial{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        counts_V = _write_ids(partial, blocks, boundary_id, vocab_size)
+        counts_V = _write_ids(partial, blocks, eos_id, vocab_size)
         partial.replace(path.with_suffix(".ids"))
         partial.write_text(json.dumps(_header(origin, counts_V)), "utf-8")
         partial.replace(path.with_suffix(".json"))
@@ -84,11 +84,11 @@ def write_token_file(
 
 
 def _write_ids(
-    path: Path, blocks: Iterable[NDArray[np.int64]], boundary_id: int, vocab_size: int
+    path: Path, blocks: Iterable[NDArray[np.int64]], eos_id: int, vocab_size: int
 ) -> NDArray[np.int64]:
     """Write the stream, and return how often each token follows another, [V]."""
     dtype = _dtype(vocab_size)
-    boundary = np.array([boundary_id])
+    boundary = np.array([eos_id])
     counts_V = np.zeros(vocab_size, np.int64)
     with path.open("wb") as file:
         file.write(boundary.astype(dtype).tobytes())

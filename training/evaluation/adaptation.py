@@ -103,7 +103,7 @@ def _mixed_with_ngram(
     config = NGramConfig(
         vocab_size=tokenizer.vocab_size,
         order=ORDER,
-        boundary_id=tokenizer.eos_id,
+        eos_id=tokenizer.eos_id,
         unk_id=tokenizer.unk_id,
     )
     ngram = KneserNeyModel.estimate(documents_to_count(corpus, tokenizer), config)
@@ -130,7 +130,9 @@ def _blended_with_cache(read: dict[Split, list[ReadText]]) -> list[Metric]:
     config = fit(read["validation"], CACHE_WINDOW)
     perplexities = {
         split: perplexity(
-            texts, [cache_probs(text, config.flatness, config.window) for text in texts], config
+            texts,
+            [cache_probs(text, config.inverse_temperature, config.window) for text in texts],
+            config,
         )
         for split, texts in read.items()
     }
@@ -144,10 +146,10 @@ def _learning_as_it_reads(
     model: LanguageModel,
     train: Sequence[Sequence[int]] | TokenStream,
     texts: dict[Split, list[list[int]]],
-    boundary_id: int,
+    eos_id: int,
 ) -> list[Metric]:
     """Fit dynamic evaluation on the beginning of validation, and measure with it."""
-    evaluation = DynamicEvaluation(model, train, boundary_id)
+    evaluation = DynamicEvaluation(model, train, eos_id)
     tuning = list(_beginning(texts["validation"], TUNING_TOKENS))
     best = fitted(partial(evaluation.cross_entropy, tuning), FIRST_TRIED)
     perplexities = {

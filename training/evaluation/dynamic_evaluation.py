@@ -58,10 +58,10 @@ class DynamicEvaluation:
         self,
         model: LanguageModel,
         train: Sequence[Sequence[int]] | TokenStream,
-        boundary_id: int,
+        eos_id: int,
     ) -> None:
         self._model = model
-        self._boundary_id = boundary_id
+        self._eos_id = eos_id
         self._precision = choose_precision(CPU)
         self._parameters: list[Tensor] = list(model.parameters())
         self._trained = [parameter.detach().clone() for parameter in self._parameters]
@@ -73,7 +73,7 @@ class DynamicEvaluation:
     def _gradient_rms(self, train: Sequence[Sequence[int]] | TokenStream) -> list[Tensor]:
         """Return the root mean square of each weight's gradient over windows of the training texts."""
         windows = StreamWindows(
-            train, boundary_id=self._boundary_id, batch_size=32, window=20, seed=0
+            train, eos_id=self._eos_id, batch_size=32, window=20, seed=0
         )
         sums = [torch.zeros_like(parameter) for parameter in self._parameters]
         number, state = min(MOMENT_WINDOWS, windows.num_windows), None
@@ -116,8 +116,8 @@ class DynamicEvaluation:
         self, text: Sequence[int], config: DynamicConfig
     ) -> Iterator[tuple[Tensor, Tensor]]:
         size = config.segment
-        inputs_T = torch.tensor([self._boundary_id, *text])
-        targets_T = torch.tensor([*text, self._boundary_id])
+        inputs_T = torch.tensor([self._eos_id, *text])
+        targets_T = torch.tensor([*text, self._eos_id])
         pieces = list(zip(inputs_T.split(size), targets_T.split(size), strict=True))
         doing = f"learning at {config.learning_rate:.2g}, forgetting at {config.forgetting:.2g}"
         yield from progress_bar(doing, len(pieces), of=pieces, leave=False)

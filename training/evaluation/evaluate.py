@@ -85,13 +85,11 @@ def language_model_metrics(
     return metrics
 
 
-def int8_cross_entropy(
-    model: LanguageModel, texts: Sequence[Sequence[int]], boundary_id: int
-) -> float:
+def int8_cross_entropy(model: LanguageModel, texts: Sequence[Sequence[int]], eos_id: int) -> float:
     """Return the mean cross-entropy in nats of the integer form that the service runs."""
     num_tokens = sum(map(len, texts)) + len(texts)
     with progress_bar("scoring", num_tokens, leave=False, delay=2) as bar:
-        scored = score_documents(model, texts, boundary_id, on_tokens=bar.update)
+        scored = score_documents(model, texts, eos_id, on_tokens=bar.update)
         logprobs = [np.asarray(text.logprobs, np.float32) for text in scored]
     return -float(np.concatenate(logprobs).mean(dtype=np.float64))
 
@@ -99,20 +97,20 @@ def int8_cross_entropy(
 def cross_entropy(
     model: LanguageModel | KneserNeyModel,
     documents: Sequence[Sequence[int]],
-    boundary_id: int,
+    eos_id: int,
     *,
     stream: bool,
 ) -> float:
     """Return the mean cross-entropy in nats over all tokens and the boundary that ends each document."""
     if isinstance(model, KneserNeyModel):
-        return _ngram_cross_entropy(model, documents, boundary_id)
+        return _ngram_cross_entropy(model, documents, eos_id)
     if stream:
         windows: StreamWindows | DocumentWindows = StreamWindows(
-            documents, boundary_id=boundary_id, batch_size=1, window=WINDOW
+            documents, eos_id=eos_id, batch_size=1, window=WINDOW
         )
     else:
         windows = DocumentWindows(
-            documents, boundary_id=boundary_id, batch_size=ROWS, window=WINDOW
+            documents, eos_id=eos_id, batch_size=ROWS, window=WINDOW
         )
     total, num_targets = summed_loss(
         model, _with_progress(windows.epoch(0), windows.num_windows), CPU
@@ -125,19 +123,19 @@ def _with_progress(batches: Iterator[BatchT], number: int) -> Iterator[BatchT]:
     yield from progress_bar("measuring", number, of=batches, leave=False, delay=2)
 
 
-def joined(documents: Sequence[Sequence[int]], boundary_id: int) -> list[int]:
+def joined(documents: Sequence[Sequence[int]], eos_id: int) -> list[int]:
     """Join documents, with a boundary between them and none at the ends."""
     ids: list[int] = []
     for document in documents:
-        ids.extend((*document, boundary_id))
+        ids.extend((*document, eos_id))
     return ids[:-1]
 
 
 def _ngram_cross_entropy(
-    model: KneserNeyModel, documents: Sequence[Sequence[int]], boundary_id: int
+    model: KneserNeyModel, documents: Sequence[Sequence[int]], eos_id: int
 ) -> float:
     """No history reaches back over a boundary, so that all documents are one array of tokens."""
-    ids = [boundary_id, *joined(documents, boundary_id), boundary_id]
+    ids = [eos_id, *joined(documents, eos_id), eos_id]
     return -float(model.target_log_probs(np.array(ids)).mean())
 
 
@@ -153,7 +151,7 @@ def classifier_metrics(
     batches = LabelledBatches(
         tokenizer.encode_batch([example.text for example in examples]),
         [example.label for example in examples],
-        boundary_id=tokenizer.eos_id,
+        eos_id=tokenizer.eos_id,
         batch_size=ROWS,
         max_length=1_000_000,
     )

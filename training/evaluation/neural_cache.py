@@ -21,9 +21,9 @@ from refrain.models.neural_cache import NeuralCacheConfig, next_trust, weight_of
 from refrain.training.data.documents import score_documents
 from refrain.training.reporting.progress_bar import progress_bar
 
-FLATNESSES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
+INVERSE_TEMPERATURES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
 WEIGHTS = (0.0, 0.02, 0.05, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35)
-DOUBTS = (0.0001, 0.001, 0.01)
+SWITCH_RATES = (0.0001, 0.001, 0.01)
 QUERIES = 256
 
 
@@ -47,16 +47,16 @@ class ReadText:
 
 
 def read_int8_texts(
-    model: LanguageModel, documents: Sequence[Sequence[int]], boundary_id: int
+    model: LanguageModel, documents: Sequence[Sequence[int]], eos_id: int
 ) -> list[ReadText]:
     """Score documents in the model's integer form, each from its beginning, and keep the hidden states."""
     texts = []
-    scored = score_documents(model, documents, boundary_id, wants_hidden=True)
+    scored = score_documents(model, documents, eos_id, wants_hidden=True)
     for ids, found in zip(documents, scored, strict=True):
         assert found.hidden is not None
         texts.append(
             ReadText(
-                torch.tensor([*ids, boundary_id]),
+                torch.tensor([*ids, eos_id]),
                 np.exp(np.asarray(found.logprobs, np.float64)),
                 (torch.from_numpy(found.hidden).float() - ZERO_POINT) / 127,
             )
@@ -64,7 +64,7 @@ def read_int8_texts(
     return texts
 
 
-def cache_probs(text: ReadText, flatness: float, window: int) -> NDArray[np.float64]:
+def cache_probs(text: ReadText, inverse_temperature: float, window: int) -> NDArray[np.float64]:
     """Return what the cache alone gives each token of a text, [T] (Grave et al. 2016, equation 3)."""
     found = torch.zeros(len(text.targets_T), dtype=torch.float64)
     for first in range(0, len(found), QUERIES):
@@ -77,7 +77,9 @@ def cache_probs(text: ReadText, flatness: float, window: int) -> NDArray[np.floa
             torch.arange(len(targets_Q))[:, None] + first - oldest - torch.arange(len(values_K))
         )
         is_known_QK = (age_QK > 0) & (age_QK <= window)
-        scores_QK = (flatness * queries_QH @ keys_KH.T).masked_fill(~is_known_QK, -math.inf)
+        scores_QK = (inverse_temperature * queries_QH @ keys_KH.T).masked_fill(
+            ~is_known_QK, -math.inf
+        )
         shares_QK = scores_QK.softmax(1).nan_to_num(0.0)
         is_target_QK = values_K == targets_Q[:, None]
         found[first : first + QUERIES] = (shares_QK * is_target_QK).sum(1)
@@ -105,18 +107,20 @@ def perplexity(
 
 
 def fit(texts: Sequence[ReadText], window: int) -> NeuralCacheConfig:
-    """Find the weight, flatness and doubt of the lowest perplexity."""
+    """Find the weight, inverse temperature and switch rate of the lowest perplexity."""
     best = (math.inf, NeuralCacheConfig(window=window))
-    for flatness in progress_bar("fitting", of=FLATNESSES):
-        cached = [cache_probs(text, flatness, window) for text in texts]
+    for inverse_temperature in progress_bar("fitting", of=INVERSE_TEMPERATURES):
+        cached = [cache_probs(text, inverse_temperature, window) for text in texts]
         alone, cache = (np.concatenate(parts) for parts in ([t.probs_T for t in texts], cached))
         losses = {w: -np.log((1 - w) * alone + w * cache).mean() for w in WEIGHTS}
         weight = min(losses, key=losses.__getitem__)
         if losses[weight] < best[0]:
-            config = NeuralCacheConfig(weight=weight, flatness=flatness, window=window)
+            config = NeuralCacheConfig(
+                weight=weight, inverse_temperature=inverse_temperature, window=window
+            )
             best = (float(losses[weight]), config)
-    cached = [cache_probs(text, best[1].flatness, window) for text in texts]
-    tried = [replace(best[1], doubt=doubt) for doubt in DOUBTS]
+    cached = [cache_probs(text, best[1].inverse_temperature, window) for text in texts]
+    tried = [replace(best[1], switch_rate=switch_rate) for switch_rate in SWITCH_RATES]
     return min(tried, key=lambda config: perplexity(texts, cached, config))
 
 

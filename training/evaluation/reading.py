@@ -18,14 +18,14 @@ WINDOW = 128
 
 @torch.no_grad()
 def read_texts(
-    model: LanguageModel, texts: Sequence[Sequence[int]], boundary_id: int
+    model: LanguageModel, texts: Sequence[Sequence[int]], eos_id: int
 ) -> list[ReadText]:
     """Read texts in float32, one after the other: what the model gave each token, and its features before it."""
     found = []
     with progress_bar("reading", sum(map(len, texts)), unit="token") as bar:
         for text in texts:
-            targets_T = torch.tensor([*text, boundary_id])
-            inputs_T = torch.tensor([boundary_id, *text])
+            targets_T = torch.tensor([*text, eos_id])
+            inputs_T = torch.tensor([eos_id, *text])
             state = model.zero_state(1)
             # Made at once: pieces that are kept while the logits come and go would leave holes as large as these.
             probs_T = torch.empty(len(targets_T), dtype=torch.float64)

@@ -21,7 +21,7 @@ MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
     config.task: config for config in (LanguageModelConfig, ClassifierConfig, NGramConfig)
 }
 
-GIVEN_BY_CORPUS = {"vocab_size", "labels", "label_scores", "boundary_id", "unk_id"}
+GIVEN_BY_CORPUS = {"vocab_size", "labels", "label_scores", "eos_id", "unk_id"}
 
 
 @dataclass(frozen=True, kw_only=True)

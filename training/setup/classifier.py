@@ -68,7 +68,7 @@ def _batches(
     return LabelledBatches(
         tokenizer.encode_batch([example.text for example in examples]),
         [example.label for example in examples],
-        boundary_id=tokenizer.eos_id,
+        eos_id=tokenizer.eos_id,
         batch_size=recipe.budget.batch_size,
         max_length=recipe.budget.window,
         seed=seed,

@@ -106,7 +106,7 @@ def _training_windows(windows: WindowSource, recipe: TrainRecipe, world: World) 
 
 
 def _windows(
-    budget: BudgetRecipe, unit: str, boundary_id: int, ids: Any, seed: int | None = None
+    budget: BudgetRecipe, unit: str, eos_id: int, ids: Any, seed: int | None = None
 ) -> WindowSource:
     """Cut token ids to windows: of one long text, or of documents.
 
@@ -126,7 +126,7 @@ def _windows(
         )
     return cut(
         ids,
-        boundary_id=boundary_id,
+        eos_id=eos_id,
         batch_size=budget.batch_size,
         window=budget.window,
         seed=seed,

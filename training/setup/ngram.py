@@ -26,7 +26,7 @@ def ngram_config(recipe: TrainRecipe, tokenizer: Tokenizer) -> NGramConfig:
     RecipeError
         If it describes an impossible model.
     """
-    fixed = {"boundary_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
+    fixed = {"eos_id": tokenizer.eos_id, "unk_id": tokenizer.unk_id}
     try:
         return NGramConfig(vocab_size=tokenizer.vocab_size, **fixed, **recipe.model)
     except (TypeError, ConfigError) as error:

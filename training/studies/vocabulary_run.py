@@ -118,7 +118,7 @@ def _windows(
     start_from_frequencies(model, np.bincount(stream[1:], minlength=vocabulary.vocab_size))
     return StreamWindows(
         text.ids,
-        boundary_id=vocabulary.eos_id,
+        eos_id=vocabulary.eos_id,
         batch_size=BATCH_SIZE,
         window=max(1, round(WINDOW_CHARACTERS * text.num_tokens / text.length)),
         restart_rate=0.05,

@@ -31,7 +31,7 @@ typedef struct {
     bf16 *product_grads;         // [B, T, G H]: of the hidden products; but for a GRU the same as input_grads
 } Layer;
 
-// What is no number stays none.
+// NaN propagates.
 INLINE f32x16 sigmoid16(f32x16 x) {
     f32x16 value = 1.0f / (1.0f + exp_inside16(max16(min16(-x, splat(87)), splat(-87))));
     return select16(x == x, value, x);
@@ -92,11 +92,11 @@ INLINE void elman_forward(const Layer *layer, const bf16 *x, const float *produc
 }
 
 static void gates_forward(const Layer *layer, int64_t row, int64_t time, const float *products) {
-    int64_t H = layer->hidden, place = row * layer->times + time, after = place + row;
-    const bf16 *x = layer->input_products + place * layer->gates * H;
+    int64_t H = layer->hidden, index = row * layer->times + time, after = index + row;
+    const bf16 *x = layer->input_products + index * layer->gates * H;
     bf16 *output = layer->outputs + after * H;
     float *memory = layer->memory ? layer->memory + after * H : NULL;
-    bf16 *kept = layer->kept ? layer->kept + place * 4 * H : NULL;
+    bf16 *kept = layer->kept ? layer->kept + index * 4 * H : NULL;
     for (int64_t unit = 0; unit < H; unit += 16) {
         switch (layer->kind) {
             case LSTM: lstm_forward(layer, x, products, unit, memory, kept, output); break;
@@ -149,12 +149,12 @@ INLINE void elman_backward(const Layer *layer, int64_t unit, f32x16 grad, const 
 }
 
 static void gates_backward(const Layer *layer, int64_t row, int64_t time, float *direct_grad) {
-    int64_t H = layer->hidden, place = row * layer->times + time, after = place + row;
+    int64_t H = layer->hidden, index = row * layer->times + time, after = index + row;
     const float *hidden_grad = layer->hidden_grad + row * H;
-    const bf16 *output_grad = layer->output_grads + place * H;
+    const bf16 *output_grad = layer->output_grads + index * H;
     const float *memory = layer->memory ? layer->memory + after * H : NULL;
-    const bf16 *kept = layer->kept ? layer->kept + place * 4 * H : NULL;
-    bf16 *input_grads = layer->input_grads + place * layer->gates * H;
+    const bf16 *kept = layer->kept ? layer->kept + index * 4 * H : NULL;
+    bf16 *input_grads = layer->input_grads + index * layer->gates * H;
     for (int64_t unit = 0; unit < H; unit += 16) {
         f32x16 grad = load16(hidden_grad + unit) + from_bf16(output_grad + unit);
         switch (layer->kind) {
@@ -163,14 +163,14 @@ static void gates_backward(const Layer *layer, int64_t row, int64_t time, float 
                 break;
             case GRU:
                 gru_backward(layer, unit, grad, memory, kept, direct_grad, input_grads,
-                             layer->product_grads + place * layer->gates * H);
+                             layer->product_grads + index * layer->gates * H);
                 break;
             default: elman_backward(layer, unit, grad, layer->outputs + after * H, input_grads); break;
         }
     }
 }
 
-// Run rows over all times. Gives 0, or -1 where there is no memory for its scratch.
+// Run rows over all times. Returns 0, or -1 where there is no memory for its scratch.
 static int forward_rows(const void *context, int64_t first, int64_t last, int64_t part) {
     (void)part;
     const Layer *layer = context;
@@ -254,12 +254,12 @@ static int softmax_rows(const void *context, int64_t first, int64_t last, int64_
     float *line = aligned_alloc(64, (size_t)padded(V) * sizeof(float));
     if (!line) return -1;
     for (int64_t row = first; row < last; row++, scores += V) {
-        f32x16 highest = splat(-INFINITY), no_number = splat(0);
+        f32x16 highest = splat(-INFINITY), nan_or_0 = splat(0);
         for (int64_t v = 0; v < whole; v += 16) {
             f32x16 score = from_bf16(scores + v) + load16(bias + v);
             store16(line + v, score);
             highest = max16(highest, score);
-            no_number += score - score;  // NaN for NaN and infinity, else 0
+            nan_or_0 += score - score;  // NaN for NaN and infinity, else 0
         }
         float top = apart && apart[row] > max_of(highest) ? apart[row] : max_of(highest);
         for (int64_t v = whole; v < V; v++) {
@@ -277,12 +277,12 @@ static int softmax_rows(const void *context, int64_t first, int64_t last, int64_
         }
         double total = sum_of(sums);
         for (int64_t v = whole; v < V; v++) total += line[v] = exp_of(line[v] - top);
-        float own = exp_of(target_score - top);
-        if (apart) total += own;
-        losses[row] = (float)(log_of(total) + top - target_score) + sum_of(no_number);
+        float target_power = exp_of(target_score - top);
+        if (apart) total += target_power;
+        losses[row] = (float)(log_of(total) + top - target_score) + sum_of(nan_or_0);
         float scale = (float)(1 / total);
         for (int64_t v = 0; v < V; v++) line[v] *= scale;
-        if (apart) apart[row] = own * scale - 1;
+        if (apart) apart[row] = target_power * scale - 1;
         else line[targets[row]] -= 1;
         for (int64_t v = 0; v < whole; v += 16) {
             f32x16 error = load16(line + v);
@@ -303,8 +303,8 @@ EXPORT int softmax_errors(const Softmax *softmax, int64_t num_rows, int64_t num_
     return share_rows(softmax_rows, softmax, num_rows, num_threads);
 }
 
-// Say where ranges of rows are to run; without, one follows another.
+// Set the OpenMP on which ranges of rows run; without one they run one after another.
 EXPORT void use_openmp(OpenMp functions) { openmp = functions; }
 
-// Sizes of the structures that Python fills: a library of other sources is found out before it is used.
+// Sizes of the structures that Python fills, so that a library built from other sources is refused before it is used.
 EXPORT int64_t native_layout(void) { return (sizeof(Layer) * 1000 + sizeof(Softmax)) * 1000 + sizeof(OpenMp); }

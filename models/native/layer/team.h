@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-// Do rows first to before last, which are part number `part`; gives 0, or another number where that cannot be done.
+// Do rows first to before last, which are part number `part`; returns 0, or another number where that failed.
 typedef int (*RowWork)(const void *context, int64_t first, int64_t last, int64_t part);
 
 typedef struct {
@@ -35,9 +35,9 @@ static void run_parts(Team *team, int64_t first, int64_t step) {
 
 static void run_member(void *team) { run_parts(team, openmp.thread_num(), openmp.num_threads()); }
 
-// Do all rows, cut to a range of about one size for each thread, side by side; gives the status of one that failed, else
-// 0. All threads are called also for fewer rows: OpenMP ends those that a smaller team leaves out, and torch would have
-// to start them again.
+// Do all rows, cut to a range of about one size for each thread, side by side; returns the status of one that failed,
+// else 0. All threads are called also for fewer rows: OpenMP ends those that a smaller team leaves out, and torch
+// would have to start them again.
 static int share_rows(RowWork work, const void *context, int64_t num_rows, int64_t num_threads) {
     Team team = {work, context, num_rows, num_rows < num_threads ? num_rows : num_threads, 0};
     if (openmp.parallel && team.num_parts > 1) openmp.parallel(run_member, &team, (unsigned)num_threads, 0);

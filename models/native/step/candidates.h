@@ -3,7 +3,7 @@
 #ifndef REFRAIN_CANDIDATES_H
 #define REFRAIN_CANDIDATES_H
 
-#include "choose.h"
+#include "sample.h"
 
 // The logit of one token: the same integers, and the same rounding, as in a block.
 static float logit_of(const Network *network, const uint8_t *hidden, int32_t token) {
@@ -15,13 +15,13 @@ static float logit_of(const Network *network, const uint8_t *hidden, int32_t tok
     return __builtin_fmaf((float)sum, network->output_scale[token], network->output_bias[token]);
 }
 
-// Answer a look or a score among its candidates.
-static void among_candidates(const Network *network, Sequence *sequence, const uint8_t *hidden, int32_t place) {
+// Answer a prediction or a score among its candidates.
+static void among_candidates(const Network *network, Sequence *sequence, const uint8_t *hidden, int32_t index) {
     for (int32_t i = 0; i < sequence->num_candidates; i++)
         sequence->log_probs[i] = logit_of(network, hidden, sequence->candidates[i]);
-    float target = sequence->purpose == SCORE ? logit_of(network, hidden, sequence->tokens[place + 1]) : 0;
-    answer_among(sequence, place, target);
-    move_on(sequence, place);
+    float target = sequence->purpose == SCORE ? logit_of(network, hidden, sequence->tokens[index + 1]) : 0;
+    answer_among(sequence, index, target);
+    advance_score(sequence, index);
 }
 
 #endif

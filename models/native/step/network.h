@@ -94,7 +94,7 @@ INLINE void gru_units(const f32x16 *gates, float *carry, uint8_t *hidden) {
     store_hidden(hidden, next);
 }
 
-// A row of logits that is asked for: after which hidden state, and at which temperature it is summed up.
+// A requested row of logits: after which hidden state, and at which temperature it is summed up.
 typedef struct {
     const uint8_t *hidden;
     float inverse_temperature;

@@ -30,7 +30,7 @@ class ModelShape:
 
     Attributes
     ----------
-    boundary_id
+    eos_id
         The token that begins and ends every text.
     hidden_size
         Elements of a hidden state as a neural cache keeps it; 0 where the runner cannot report one.
@@ -39,7 +39,7 @@ class ModelShape:
     """
 
     vocab_size: int
-    boundary_id: int
+    eos_id: int
     hidden_size: int = 0
     state_bytes: int = 0
 
@@ -85,7 +85,7 @@ class CacheView:
         A ring of hidden states, uint8 [window, size] with zero point 128, and of the token that followed each, int32.
     first, num_entries
         Index of the oldest entry, and how many there are.
-    flatness, weight
+    inverse_temperature, weight
         See `NeuralCacheConfig`.
     """
 
@@ -93,7 +93,7 @@ class CacheView:
     values: NDArray[np.int32]
     first: int
     num_entries: int
-    flatness: float
+    inverse_temperature: float
     weight: float
 
 
@@ -203,7 +203,7 @@ class NativeSequence:
             window=len(cache.keys),
             first=cache.first,
             num_entries=cache.num_entries,
-            flatness=cache.flatness,
+            inverse_temperature=cache.inverse_temperature,
             weight=cache.weight,
         )
         if self.purpose is Purpose.SCORE:

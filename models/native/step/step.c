@@ -7,13 +7,13 @@
 typedef struct {
     const Network *network;
     Threads *threads;
-    Choosing *choosings;  // one a thread
-    int32_t max_rows, num_asked;
+    Sampler *samplers;  // one a thread
+    int32_t max_rows, num_requested;
     Row *rows;
     Sequence **sequences;  // those of this step, as rows
-    LogitRow *logit_rows;  // rows of logits that are asked for, [max_rows]: for whom, and their how many-th
-    Sequence **asking;
-    int32_t *places;
+    LogitRow *logit_rows;  // [max_rows] rows of logits that were requested: by whom, and at which of its indices
+    Sequence **requesters;
+    int32_t *indices;
     uint8_t *kept;         // [max_rows][size of the last layer] hidden states of scores, which may wait for more rows
     float *logits;         // [max_rows][num_blocks * 64]
     float *block_sums;     // [max_rows][3][padded num_blocks]
@@ -23,34 +23,34 @@ INLINE const Layer *last_layer(const Network *network) { return &network->layers
 
 static void answer_row(void *context, int32_t item, int32_t thread) {
     Workspace *workspace = context;
-    Choosing *choosing = &workspace->choosings[thread];
-    int64_t num_blocks = choosing->num_blocks;
-    Sequence *sequence = workspace->asking[item];
-    int32_t place = workspace->places[item];
+    Sampler *sampler = &workspace->samplers[thread];
+    int64_t num_blocks = sampler->num_blocks;
+    Sequence *sequence = workspace->requesters[item];
+    int32_t index = workspace->indices[item];
     float *logits = workspace->logits + item * num_blocks * COLUMNS;
     BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
     const uint8_t *hidden = workspace->logit_rows[item].hidden;
-    if (sequence->cache_probs) recall(sequence, place, hidden, choosing);
-    else if (sequence->cache.keys) blend(sequence, hidden, logits, sums, choosing);
-    answer(sequence, place, logits, sums, choosing);
+    if (sequence->cache_probs) recall(sequence, index, hidden, sampler);
+    else if (sequence->cache.keys) blend(sequence, hidden, logits, sums, sampler);
+    answer(sequence, index, logits, sums, sampler);
 }
 
-// Compute the logits that are asked for, and answer.
+// Compute the requested logits and answer.
 static void answer_all(Workspace *workspace) {
-    int32_t num_rows = workspace->num_asked;
+    int32_t num_rows = workspace->num_requested;
     Step step = {.network = workspace->network, .logit_rows = workspace->logit_rows, .num_rows = num_rows,
                  .logits = workspace->logits, .block_sums = workspace->block_sums};
     for_each(workspace->threads, num_rows, workspace->network->num_vocab_blocks, logits_block, &step);
     for_each(workspace->threads, num_rows, num_rows, answer_row, workspace);
-    for (int32_t row = 0; row < num_rows; row++) move_on(workspace->asking[row], workspace->places[row]);
-    workspace->num_asked = 0;
+    for (int32_t row = 0; row < num_rows; row++) advance_score(workspace->requesters[row], workspace->indices[row]);
+    workspace->num_requested = 0;
 }
 
-// A look or a score among a few candidates: no other column of the output is touched.
+// A prediction or a score among a few candidates: no other column of the output is computed.
 static void answer_restricted(void *context, int32_t item, int32_t thread) {
     (void)thread;
     Workspace *workspace = context;
-    Sequence *sequence = workspace->asking[workspace->max_rows - 1 - item];
+    Sequence *sequence = workspace->requesters[workspace->max_rows - 1 - item];
     const uint8_t *hidden = sequence->slot + last_layer(workspace->network)->hidden_at[!sequence->parity];
     among_candidates(workspace->network, sequence, hidden, sequence->num_found);
 }
@@ -66,25 +66,25 @@ static int32_t gather_rows(Workspace *workspace, Sequence **sequences, int32_t n
     return num_rows;
 }
 
-// Keep a row's new hidden state with those before it.
+// Keep a row's new hidden state with those before it: the slot holds no more than the last two.
 static const uint8_t *keep_hidden(const Network *network, Sequence *sequence) {
     const Layer *last = last_layer(network);
     uint8_t *kept = sequence->hidden + sequence->num_read * last->hidden_size;
     return memcpy(kept, sequence->slot + last->hidden_at[!sequence->parity], last->hidden_size);
 }
 
-// Ask for the logits after a row's new hidden state; gives whether the sequence cannot go on without them. A score that is
-// not at its end can: the products of many of its tokens are made together.
-static int ask(Workspace *workspace, Sequence *sequence) {
+// Request the logits after a row's new hidden state; returns whether the sequence cannot go on without them. A score that
+// is not at its end can: then one product serves many of its tokens, so that the output's weights are read less often.
+static int request_logits(Workspace *workspace, Sequence *sequence) {
     const Layer *last = last_layer(workspace->network);
     const uint8_t *hidden = sequence->slot + last->hidden_at[!sequence->parity];
-    int32_t row = workspace->num_asked++, is_score = sequence->purpose == SCORE;
+    int32_t row = workspace->num_requested++, is_score = sequence->purpose == SCORE;
     if (is_score)
         hidden = sequence->hidden ? keep_hidden(workspace->network, sequence)
                                   : memcpy(workspace->kept + row * last->hidden_size, hidden, last->hidden_size);
     workspace->logit_rows[row] = (LogitRow){hidden, inverse_temperature_of(sequence), 0};
-    workspace->asking[row] = sequence;
-    workspace->places[row] = is_score ? sequence->num_read : sequence->num_found;
+    workspace->requesters[row] = sequence;
+    workspace->indices[row] = is_score ? sequence->num_read : sequence->num_found;
     return !is_score || sequence->num_read + 2 == sequence->num_tokens;
 }
 
@@ -96,17 +96,17 @@ static int advance(Workspace *workspace, int32_t num_rows) {
         step.below = index ? &network->layers[index - 1] : NULL;
         for_each(workspace->threads, num_rows, step.layer->num_blocks, step_block, &step);
     }
-    if (workspace->num_asked + num_rows > workspace->max_rows) answer_all(workspace);
-    int is_urgent = 0, tells_something = 0;
+    if (workspace->num_requested + num_rows > workspace->max_rows) answer_all(workspace);
+    int is_urgent = 0, has_result = 0;
     int32_t num_restricted = 0;
     for (int32_t row = 0; row < num_rows; row++) {
         Sequence *sequence = workspace->sequences[row];
         if (!wants_logits(sequence)) {
-            if (is_mute(sequence) && sequence->hidden) keep_hidden(network, sequence);
+            if (is_prefill_only(sequence) && sequence->hidden) keep_hidden(network, sequence);
             continue;
         }
-        if (sequence->candidates) workspace->asking[workspace->max_rows - ++num_restricted] = sequence;
-        else is_urgent |= ask(workspace, sequence);
+        if (sequence->candidates) workspace->requesters[workspace->max_rows - ++num_restricted] = sequence;
+        else is_urgent |= request_logits(workspace, sequence);
     }
     if (is_urgent) answer_all(workspace);
     if (num_restricted) for_each(workspace->threads, num_restricted, num_restricted, answer_restricted, workspace);
@@ -114,10 +114,10 @@ static int advance(Workspace *workspace, int32_t num_rows) {
         Sequence *sequence = workspace->sequences[row];
         sequence->num_read++;
         sequence->parity = !sequence->parity;
-        if (is_mute(sequence) && sequence->num_read == sequence->num_tokens) sequence->status = FULL;
-        tells_something |= sequence->status != RUNNING || sequence->num_read == sequence->mark;
+        if (is_prefill_only(sequence) && sequence->num_read == sequence->num_tokens) sequence->status = FULL;
+        has_result |= sequence->status != RUNNING || sequence->num_read == sequence->mark;
     }
-    return tells_something;
+    return has_result;
 }
 
 // Advance all sequences until one is done or at its mark, `max_steps` are made, or another thread sets `interrupt`; one
@@ -128,15 +128,15 @@ int32_t step_run(Workspace *workspace, Sequence **sequences, int32_t num_sequenc
     while (num_steps < max_steps) {
         int32_t num_rows = gather_rows(workspace, sequences, num_sequences);
         if (num_rows == 0) break;
-        int tells_something = advance(workspace, num_rows);
+        int has_result = advance(workspace, num_rows);
         num_steps++;
-        if (tells_something || __atomic_load_n(interrupt, __ATOMIC_ACQUIRE)) break;
+        if (has_result || __atomic_load_n(interrupt, __ATOMIC_ACQUIRE)) break;
     }
-    if (workspace->num_asked) answer_all(workspace);
+    if (workspace->num_requested) answer_all(workspace);
     return num_steps;
 }
 
-// A network in floating point may overflow: what is no number is as unlikely as can be. -infinity, the padding, stays.
+// A network in floating point may overflow: NaN becomes as unlikely as can be. The padding, -infinity, stays.
 static void make_finite(float *logits, int64_t size) {
     const f32x16 largest = splat(1e30f);
     for (int64_t column = 0; column < size; column += 16) {
@@ -148,16 +148,16 @@ static void make_finite(float *logits, int64_t size) {
 // Use logits that were computed elsewhere, [num_sequences][num_blocks * 64] and padded with -infinity.
 static void sum_and_answer_row(void *context, int32_t item, int32_t thread) {
     Workspace *workspace = context;
-    Choosing *choosing = &workspace->choosings[thread];
+    Sampler *sampler = &workspace->samplers[thread];
     Sequence *sequence = workspace->sequences[item];
-    int64_t num_blocks = choosing->num_blocks;
+    int64_t num_blocks = sampler->num_blocks;
     float *logits = workspace->logits + item * num_blocks * COLUMNS;
     BlockSums sums = sums_of_row(workspace->block_sums, item, num_blocks);
     make_finite(logits, num_blocks * COLUMNS);
     for (int64_t block = 0; block < num_blocks; block++)
         put_sum(sums, block, sum_block(logits + block * COLUMNS, inverse_temperature_of(sequence)));
-    answer(sequence, sequence->num_found, logits, sums, choosing);
-    move_on(sequence, sequence->num_found);
+    answer(sequence, sequence->num_found, logits, sums, sampler);
+    advance_score(sequence, sequence->num_found);
 }
 
 void step_answer(Workspace *workspace, Sequence **sequences, int32_t num_sequences) {
@@ -223,9 +223,9 @@ Threads *step_start_threads(int32_t num_threads) { return start_threads(num_thre
 void step_stop_threads(Threads *threads) { stop_threads(threads); }
 double step_uniform(uint64_t seed, int64_t position) { return uniform_at(seed, position); }
 
-// Sizes of the structures that Python fills: a library of other sources is found out before it is used.
+// Sizes of the structures that Python fills, so that a library built from other sources is refused before it is used.
 int64_t native_layout(void) {
-    int64_t sizes[] = {sizeof(Sequence), sizeof(Choosing), sizeof(Workspace), sizeof(Network), sizeof(Layer)}, all = 0;
+    int64_t sizes[] = {sizeof(Sequence), sizeof(Sampler), sizeof(Workspace), sizeof(Network), sizeof(Layer)}, all = 0;
     for (int i = 0; i < 5; i++) all = all * 1000 + sizes[i];
     return all;
 }

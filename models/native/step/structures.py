@@ -69,7 +69,7 @@ class NetworkStruct(Structure):
 
 
 class CacheStruct(Structure):
-    """`Cache` of choose.h."""
+    """`Cache` of sample.h."""
 
     _fields_ = (
         ("keys", c_void_p),
@@ -78,14 +78,14 @@ class CacheStruct(Structure):
         ("window", c_int32),
         ("first", c_int32),
         ("num_entries", c_int32),
-        ("flatness", c_float),
+        ("inverse_temperature", c_float),
         ("weight", c_float),
         ("unused", c_int32),
     )
 
 
 class SequenceStruct(Structure):
-    """`Sequence` of choose.h."""
+    """`Sequence` of sample.h."""
 
     _fields_ = (
         ("slot", c_void_p),
@@ -144,13 +144,13 @@ class SequenceStruct(Structure):
     num_candidates: int
 
 
-class ChoosingStruct(Structure):
-    """`Choosing` of choose.h."""
+class SamplerStruct(Structure):
+    """`Sampler` of sample.h."""
 
     _fields_ = (
         ("vocab_size", c_int32),
         ("num_blocks", c_int32),
-        ("boundary", c_int32),
+        ("eos_id", c_int32),
         ("unused", c_int32),
         ("work", c_void_p),
         ("sums", c_void_p),
@@ -168,21 +168,21 @@ class WorkspaceStruct(Structure):
     _fields_ = (
         ("network", POINTER(NetworkStruct)),
         ("threads", c_void_p),
-        ("choosings", POINTER(ChoosingStruct)),
+        ("samplers", POINTER(SamplerStruct)),
         ("max_rows", c_int32),
-        ("num_asked", c_int32),
+        ("num_requested", c_int32),
         ("rows", c_void_p),
         ("sequences", c_void_p),
         ("logit_rows", c_void_p),
-        ("asking", c_void_p),
-        ("places", c_void_p),
+        ("requesters", c_void_p),
+        ("indices", c_void_p),
         ("kept", c_void_p),
         ("logits", c_void_p),
         ("block_sums", c_void_p),
     )
 
 
-STRUCTURES = (SequenceStruct, ChoosingStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
+STRUCTURES = (SequenceStruct, SamplerStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
 """Those whose sizes `native_layout` returns."""
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from refrain.models.native.step.library import load_library
 from refrain.models.native.step.sequence import MAX_ENTRIES, SequenceList
-from refrain.models.native.step.structures import ChoosingStruct, NetworkStruct, WorkspaceStruct
+from refrain.models.native.step.structures import NetworkStruct, SamplerStruct, WorkspaceStruct
 
 COLUMNS = 64
 """Columns of a block: every width is padded to whole blocks."""
@@ -44,7 +44,7 @@ class Workspace:
         self,
         *,
         vocab_size: int,
-        boundary_id: int,
+        eos_id: int,
         max_rows: int,
         num_threads: int,
         network: NetworkStruct | None = None,
@@ -55,33 +55,33 @@ class Workspace:
         self._kept: list[NDArray[np.generic]] = []
         self.interrupt = ctypes.c_int32(0)
         self.logits = np.full((max_rows, num_blocks * COLUMNS), -np.inf, np.float32)
-        choosings = [self._choosing(vocab_size, boundary_id) for _ in range(num_threads)]
+        samplers = [self._sampler(vocab_size, eos_id) for _ in range(num_threads)]
         threads = self._library.step_start_threads(num_threads)
         weakref.finalize(self, self._library.step_stop_threads, threads)
         self._struct = WorkspaceStruct(
             network=ctypes.pointer(network) if network is not None else None,
             threads=threads,
-            choosings=(ChoosingStruct * num_threads)(*choosings),
+            samplers=(SamplerStruct * num_threads)(*samplers),
             max_rows=max_rows,
             rows=self._memory(2 * max_rows, np.int64),
             sequences=self._memory(max_rows, np.int64),
             logit_rows=self._memory(2 * max_rows, np.int64),
-            asking=self._memory(max_rows, np.int64),
-            places=self._memory(max_rows, np.int32),
+            requesters=self._memory(max_rows, np.int64),
+            indices=self._memory(max_rows, np.int32),
             kept=self._memory(max_rows * _hidden_size(network), np.uint8),
             logits=self.logits.ctypes.data,
             block_sums=self._sums(max_rows, num_blocks),
         )
         self._max_rows = max_rows
 
-    def _choosing(self, vocab_size: int, boundary_id: int) -> ChoosingStruct:
-        """Return what one thread needs to choose a token."""
+    def _sampler(self, vocab_size: int, eos_id: int) -> SamplerStruct:
+        """Return what one thread needs to sample a token."""
         num_blocks = num_blocks_of(vocab_size)
         width = num_blocks * COLUMNS
-        return ChoosingStruct(
+        return SamplerStruct(
             vocab_size=vocab_size,
             num_blocks=num_blocks,
-            boundary=boundary_id,
+            eos_id=eos_id,
             work=self._memory(width, np.float32),
             sums=self._sums(1, num_blocks),
             seen=self._memory(vocab_size // 64 + 1, np.uint64),

@@ -29,7 +29,7 @@ def model_of(vocab_size: int, cell: str = "lstm") -> LanguageModel:
 
 def engine_of(model, precision="int8", **limits) -> Engine:
     config = EngineConfig(**{"max_slots": 16, "row_tile": 4, **limits})
-    return Engine(make_runner(model, precision, config, boundary_id=BOUNDARY)[1], config)
+    return Engine(make_runner(model, precision, config, eos_id=BOUNDARY)[1], config)
 
 
 def add_search(engine, ids, beams, *, params=None, want=None, caller="") -> Sequence:

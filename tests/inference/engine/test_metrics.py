@@ -24,7 +24,7 @@ def runner_of(config: EngineConfig, precision: str = "int8"):
     torch.manual_seed(0)
     sizes = {"vocab_size": VOCABULARY, "embedding_size": 8, "hidden_size": 8}
     model = LanguageModel(LanguageModelConfig(**sizes)).eval()
-    return make_runner(model, precision, config, boundary_id=1)[1]
+    return make_runner(model, precision, config, eos_id=1)[1]
 
 
 def make(purpose: Purpose, ids, max_tokens: int = 0, **options) -> Request:

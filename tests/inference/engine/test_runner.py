@@ -27,7 +27,7 @@ Make = Callable[[], Runner]
 
 
 def runner_of(model, precision) -> Make:
-    return lambda: make_runner(model, precision, CONFIG, boundary_id=BOUNDARY)[1]
+    return lambda: make_runner(model, precision, CONFIG, eos_id=BOUNDARY)[1]
 
 
 RUNNERS = {
@@ -90,7 +90,7 @@ def test_a_runner_has_the_attributes_that_the_protocol_names(runner) -> None:
         "is_quick",
     }
     assert runner.interrupt.value == 0
-    assert runner.shape.boundary_id == BOUNDARY
+    assert runner.shape.eos_id == BOUNDARY
 
 
 def test_a_slot_that_is_opened_again_has_read_nothing(runner) -> None:

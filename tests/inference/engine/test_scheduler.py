@@ -11,7 +11,7 @@ from refrain.models.native.step.sampling import SamplingParams
 from refrain.models.native.step.sequence import ModelShape, NativeSequence, Want
 from refrain.models.native.step.structures import Purpose
 
-SHAPE = ModelShape(vocab_size=10, boundary_id=1)
+SHAPE = ModelShape(vocab_size=10, eos_id=1)
 SAMPLING = SamplingParams(max_tokens=1_000)
 
 

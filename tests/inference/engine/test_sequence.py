@@ -17,7 +17,7 @@ from refrain.models.native.step.sampling import SamplingParams
 from refrain.models.native.step.sequence import NOTHING, ModelShape, NativeSequence, Want
 from refrain.models.native.step.structures import Purpose, Status
 
-SHAPE = ModelShape(vocab_size=20, boundary_id=1, hidden_size=4)
+SHAPE = ModelShape(vocab_size=20, eos_id=1, hidden_size=4)
 STATE = TextState(b"state", 3, (5,))
 
 

@@ -319,7 +319,7 @@ def shares(view: CacheView, hidden: np.ndarray, more: list[tuple[np.ndarray, int
     """Equation 3 of Grave et al. 2016 over a cache and some entries more, in float64."""
     entries = [(view.keys[n], int(view.values[n])) for n in range(view.num_entries)] + more
     keys = (np.array([key for key, _ in entries], float) - 128) / 127
-    products = view.flatness * keys @ ((hidden.astype(float) - 128) / 127)
+    products = view.inverse_temperature * keys @ ((hidden.astype(float) - 128) / 127)
     weights = np.exp(products - products.max())
     found = np.zeros(SIZE)
     np.add.at(found, [value for _, value in entries], weights / weights.sum())

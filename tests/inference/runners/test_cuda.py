@@ -39,7 +39,7 @@ def test_a_captured_step_is_the_plain_step(width) -> None:
 def test_not_a_byte_depends_on_who_shares_the_batch_on_cuda(precision) -> None:
     def written(seeds: list[int]) -> list[list[Result]]:
         config = EngineConfig(max_slots=6, row_tile=4)
-        runner = make_runner(recurrent().to("cuda"), precision, config, boundary_id=1)[1]
+        runner = make_runner(recurrent().to("cuda"), precision, config, eos_id=1)[1]
         engine = Engine(runner, config)
         requests = [
             Request(

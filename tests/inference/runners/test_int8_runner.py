@@ -22,7 +22,7 @@ WIDTHS = (40, 24)
 
 def runner_of(cell: str = "lstm", num_slots: int = 3) -> Int8Runner:
     model = Int8LanguageModel(recurrent(cell))
-    return Int8Runner(model, EngineConfig(max_slots=num_slots), boundary_id=BOUNDARY)
+    return Int8Runner(model, EngineConfig(max_slots=num_slots), eos_id=BOUNDARY)
 
 
 def put(
@@ -42,7 +42,7 @@ def test_a_state_is_a_byte_a_unit_and_four_more_where_a_float_is_carried(
 ) -> None:
     runner = runner_of(cell)
     assert runner.shape.state_bytes == sum(WIDTHS) * bytes_a_unit
-    assert (runner.shape.vocab_size, runner.shape.boundary_id) == (VOCABULARY, BOUNDARY)
+    assert (runner.shape.vocab_size, runner.shape.eos_id) == (VOCABULARY, BOUNDARY)
     assert runner.is_quick
 
 

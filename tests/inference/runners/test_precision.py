@@ -24,7 +24,7 @@ OTHER_TOKENIZER = Tokenizer.train("words", ["the dog sat on the mat"])
 
 
 def forms(model, precision) -> tuple[str, type]:
-    chosen, runner = make_runner(model, precision, CONFIG, boundary_id=1)
+    chosen, runner = make_runner(model, precision, CONFIG, eos_id=1)
     return chosen, type(runner)
 
 
@@ -42,7 +42,7 @@ def test_a_model_without_an_integer_form_runs_in_float32_and_is_refused_in_integ
     model = recurrent(cell, num_layers=1)
     assert forms(model, "auto") == ("fp32", TorchRunner)
     with pytest.raises(PrecisionError):
-        make_runner(model, "int8", CONFIG, boundary_id=1)
+        make_runner(model, "int8", CONFIG, eos_id=1)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -66,7 +66,7 @@ def checkpoint(model=None, tokenizer: Tokenizer = TOKENIZER, name: str = "tiny")
     return Checkpoint(name, model or network(), tokenizer, CARD)
 
 
-SHAPE = ModelShape(TOKENIZER.vocab_size, boundary_id=1, hidden_size=64, state_bytes=40)
+SHAPE = ModelShape(TOKENIZER.vocab_size, eos_id=1, hidden_size=64, state_bytes=40)
 
 
 def version(
@@ -116,7 +116,7 @@ def test_a_version_changes_with_the_integer_form_alone_in_integers(monkeypatch) 
 
 def test_counts_have_a_version_too() -> None:
     model = counted()
-    shape = make_runner(model, "fp32", CONFIG, boundary_id=1)[1].shape
+    shape = make_runner(model, "fp32", CONFIG, eos_id=1)[1].shape
     first = version(checkpoint(model), "fp32", shape)
     model.tensors()  # to ask for them changes nothing
     assert version(checkpoint(model), "fp32", shape) == first
@@ -125,4 +125,4 @@ def test_counts_have_a_version_too() -> None:
 
 def test_a_precision_that_is_none_is_refused() -> None:
     with pytest.raises(PrecisionError, match="not 'int4'"):
-        make_runner(recurrent(), "int4", CONFIG, boundary_id=1)
+        make_runner(recurrent(), "int4", CONFIG, eos_id=1)

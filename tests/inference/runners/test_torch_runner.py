@@ -43,7 +43,7 @@ class Recorder:
 
 
 def engine_of(model: TokenPredictor, config: EngineConfig = CONFIG) -> Engine:
-    return Engine(TorchRunner(model, config, boundary_id=BOUNDARY), config)
+    return Engine(TorchRunner(model, config, eos_id=BOUNDARY), config)
 
 
 def prompt(length: int) -> list[int]:
@@ -141,7 +141,7 @@ def test_blocks_change_no_prediction(make_model) -> None:
 @pytest.mark.parametrize("make_model", [recurrent, lambda: recurrent("gru"), counted])
 def test_its_shape_is_the_model_s_and_no_hidden_states_are_reported(make_model) -> None:
     model = make_model()
-    shape = TorchRunner(model, CONFIG, boundary_id=BOUNDARY).shape
-    assert (shape.vocab_size, shape.boundary_id) == (VOCABULARY, BOUNDARY)
+    shape = TorchRunner(model, CONFIG, eos_id=BOUNDARY).shape
+    assert (shape.vocab_size, shape.eos_id) == (VOCABULARY, BOUNDARY)
     assert shape.state_bytes == len(model.zero_state(1).to_bytes())
     assert shape.hidden_size == 0

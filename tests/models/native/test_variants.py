@@ -106,10 +106,10 @@ def sequences_of(model: Int8LanguageModel) -> Iterator[tuple[str, NativeSequence
     yield "score, hidden", make(Purpose.SCORE, want=Want(hidden=True))
     yield "score, cache", make(Purpose.SCORE, want=Want(top=2, ranks=True), cache=view)
     yield "score, candidates", make(Purpose.SCORE, candidates=sorted({*TEXT}))
-    yield "look", make(Purpose.PREDICT, want=Want(top=5))
-    yield "look, top alone", make(Purpose.PREDICT, want=Want(top=5, distribution=False))
-    yield "look, cache", make(Purpose.PREDICT, want=Want(top=5), cache=view)
-    yield "look, candidates", make(Purpose.PREDICT, candidates=[4, 140, 77])
+    yield "prediction", make(Purpose.PREDICT, want=Want(top=5))
+    yield "prediction, top alone", make(Purpose.PREDICT, want=Want(top=5, distribution=False))
+    yield "prediction, cache", make(Purpose.PREDICT, want=Want(top=5), cache=view)
+    yield "prediction, candidates", make(Purpose.PREDICT, candidates=[4, 140, 77])
     changed = SamplingParams(max_tokens=6, repetition_penalty=1.2, logit_bias=MANY_BIASES)
     yield "branch", make(Purpose.BRANCH, sampling=changed, want=Want(top=2, branches=7))
 
@@ -119,7 +119,7 @@ def read_all(model: Int8LanguageModel, variant: str) -> dict[str, list[object]]:
     named = dict(sequences_of(model))
     workspace = Workspace(
         vocab_size=V,
-        boundary_id=BOUNDARY,
+        eos_id=BOUNDARY,
         max_rows=len(named),
         num_threads=2,
         network=model.struct,

@@ -41,6 +41,6 @@ def test_pooling_takes_what_it_says_of_the_valid_times() -> None:
 
 
 def test_padding_puts_the_boundary_before_each_text() -> None:
-    tokens, lengths = pad_texts([[5, 6], []], boundary_id=1)
+    tokens, lengths = pad_texts([[5, 6], []], eos_id=1)
     assert tokens.tolist() == [[1, 5, 6], [1, 1, 1]]
     assert lengths.tolist() == [3, 1]

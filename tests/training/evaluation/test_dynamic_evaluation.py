@@ -59,7 +59,7 @@ def test_dynamic_evaluation_moves_the_weights_by_krauses_rule(monkeypatch) -> No
         return loss.item(), dict(zip(weights, found, strict=True)), after.detach()
 
     squares, number, state = dict.fromkeys(weights, 0.0), 0, None
-    windows = StreamWindows([train], boundary_id=boundary, batch_size=32, window=20, seed=0)
+    windows = StreamWindows([train], eos_id=boundary, batch_size=32, window=20, seed=0)
     for window in windows.epoch(0):
         state = model.zero_state(len(window.inputs_BT)) if state is None else state
         _, found, state = gradients(window.inputs_BT, window.targets_BT, state)

@@ -39,7 +39,7 @@ def document(seed: int, length: int = 120) -> list[int]:
 
 def test_a_fitted_perplexity_is_that_of_texts_read_token_by_token() -> None:
     model, ids = network(), document(1)
-    config = NeuralCacheConfig(weight=0.3, flatness=0.5, window=50, doubt=0.01)
+    config = NeuralCacheConfig(weight=0.3, inverse_temperature=0.5, window=50, switch_rate=0.01)
     texts = read_int8_texts(model, [ids], BOUNDARY)
     expected = perplexity(texts, [cache_probs(texts[0], 0.5, 50)], config)
     engine = engine_of(model)
@@ -52,7 +52,7 @@ def test_a_fitted_perplexity_is_that_of_texts_read_token_by_token() -> None:
 def test_a_fit_finds_that_texts_come_back_to_their_words() -> None:
     texts = read_int8_texts(network(), [document(seed) for seed in range(4)], BOUNDARY)
     config = fit(texts, 100)
-    cached = [cache_probs(text, config.flatness, 100) for text in texts]
+    cached = [cache_probs(text, config.inverse_temperature, 100) for text in texts]
     plain = NeuralCacheConfig(weight=0, window=100)
     assert config.weight >= 0.3
     assert perplexity(texts, cached, config) < 0.6 * perplexity(texts, cached, plain)

@@ -78,7 +78,7 @@ def model(**options: float) -> LanguageModel:
 
 
 def objective(trained: LanguageModel, kind: str) -> LanguageModelObjective:
-    windows = StreamWindows([[2, 3]], boundary_id=1, batch_size=1, window=4)
+    windows = StreamWindows([[2, 3]], eos_id=1, batch_size=1, window=4)
     recipe = OptimizerRecipe(kind=kind, activation_penalty=0.5, change_penalty=0.3)
     return LanguageModelObjective(trained, windows, windows, CPU, recipe)
 
@@ -118,7 +118,7 @@ def test_every_row_belongs_to_one_process(num_rows) -> None:
 
 
 def test_shares_put_one_below_the_other_are_the_windows() -> None:
-    source = StreamWindows([list(range(2, 90))], boundary_id=1, batch_size=5, window=4, seed=1)
+    source = StreamWindows([list(range(2, 90))], eos_id=1, batch_size=5, window=4, seed=1)
     shares = [ShardedWindows(source, World(rank, 2), seed=1).epoch(0) for rank in range(2)]
     for whole, upper, lower in zip(source.epoch(0), *shares, strict=True):
         assert torch.equal(torch.cat((upper.inputs_BT, lower.inputs_BT)), whole.inputs_BT)
@@ -127,7 +127,7 @@ def test_shares_put_one_below_the_other_are_the_windows() -> None:
 
 
 def test_masks_differ_between_processes_and_depend_on_the_place_alone() -> None:
-    source = StreamWindows([list(range(2, 90))], boundary_id=1, batch_size=5, window=4, seed=1)
+    source = StreamWindows([list(range(2, 90))], eos_id=1, batch_size=5, window=4, seed=1)
 
     def draws(rank: int, skipped: int) -> list[float]:
         torch.manual_seed(0)

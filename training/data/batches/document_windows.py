@@ -24,16 +24,16 @@ class DocumentWindows:
         self,
         documents: Sequence[Sequence[int]],
         *,
-        boundary_id: int,
+        eos_id: int,
         batch_size: int,
         window: int,
         seed: int | None = None,
     ) -> None:
         self._documents = [
-            np.array([boundary_id, *document, boundary_id]) for document in documents
+            np.array([eos_id, *document, eos_id]) for document in documents
         ]
         self._batch_size = batch_size
-        self._boundary_id = boundary_id
+        self._eos_id = eos_id
         self._window = window
         self._seed = seed
         self._lengths = np.array([len(document) - 1 for document in self._documents])

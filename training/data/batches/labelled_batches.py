@@ -38,12 +38,12 @@ class LabelledBatches:
         labels: Sequence[int],
         *,
         batch_size: int,
-        boundary_id: int,
+        eos_id: int,
         max_length: int,
         seed: int | None = None,
     ) -> None:
         self._texts = [text[:max_length] for text in texts]
-        self._boundary_id = boundary_id
+        self._eos_id = eos_id
         self._labels = np.array(labels)
         self._lengths = np.array([len(text) for text in self._texts])
         self._batch_size = batch_size
@@ -66,5 +66,5 @@ class LabelledBatches:
             yield self._collate(batch)
 
     def _collate(self, batch: np.ndarray) -> LabelledBatch:
-        tokens_BT, lengths_B = pad_texts([self._texts[i] for i in batch], self._boundary_id)
+        tokens_BT, lengths_B = pad_texts([self._texts[i] for i in batch], self._eos_id)
         return LabelledBatch(tokens_BT, lengths_B, torch.from_numpy(self._labels[batch]))

@@ -34,7 +34,7 @@ class StreamWindows:
         self,
         documents: Sequence[Sequence[int]] | TokenStream,
         *,
-        boundary_id: int,
+        eos_id: int,
         batch_size: int,
         window: int,
         window_jitter: float = 0.0,
@@ -42,11 +42,11 @@ class StreamWindows:
         seed: int | None = None,
     ) -> None:
         self._stream = (
-            documents if isinstance(documents, np.ndarray) else stream_of(documents, boundary_id)
+            documents if isinstance(documents, np.ndarray) else stream_of(documents, eos_id)
         )
         self._num_targets = len(self._stream) - 1
         self._lanes = max(1, min(batch_size, self._num_targets))
-        self._boundary_id = boundary_id
+        self._eos_id = eos_id
         self._window = window
         self._window_jitter = window_jitter
         self._restart_rate = restart_rate
@@ -84,7 +84,7 @@ class StreamWindows:
             inputs, targets = self._read(start, end, shift)
             if random is not None:
                 starts |= torch.from_numpy(random.random(self._lanes) < self._restart_rate)
-                inputs[starts, 0] = self._boundary_id
+                inputs[starts, 0] = self._eos_id
             rate = (end - start) / self._window if self._window_jitter else 1.0
             yield Window(inputs, targets, starts, rate)
 

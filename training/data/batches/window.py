@@ -58,8 +58,8 @@ class WindowSource(Protocol):
         ...
 
 
-def stream_of(documents: Iterable[Sequence[int]], boundary_id: int) -> TokenStream:
+def stream_of(documents: Iterable[Sequence[int]], eos_id: int) -> TokenStream:
     """Join documents to one stream."""
-    boundary = np.array([boundary_id])
+    boundary = np.array([eos_id])
     pieces = (np.concatenate((np.asarray(ids, np.int64), boundary)) for ids in documents)
     return np.concatenate((boundary, *pieces))

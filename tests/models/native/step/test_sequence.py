@@ -14,7 +14,7 @@ from refrain.models.native.step.sequence import (
 )
 from refrain.models.native.step.structures import Purpose, Status
 
-SHAPE = ModelShape(vocab_size=20, boundary_id=1, hidden_size=64)
+SHAPE = ModelShape(vocab_size=20, eos_id=1, hidden_size=64)
 EVERYTHING = Want(top=3, ranks=True, state=True, hidden=True)
 
 

@@ -14,15 +14,13 @@ from tests.support.windows import DOCUMENTS, expected_pairs, pairs
 @pytest.mark.parametrize("window", [1, 4, 100])
 @pytest.mark.parametrize("kind", [StreamWindows, DocumentWindows])
 def test_every_token_and_every_end_is_a_target_once(kind, batch_size, window) -> None:
-    windows = kind(DOCUMENTS, boundary_id=1, batch_size=batch_size, window=window)
+    windows = kind(DOCUMENTS, eos_id=1, batch_size=batch_size, window=window)
     assert pairs(windows) == expected_pairs()
     assert len(list(windows.epoch(0))) == windows.num_windows
 
 
 def test_a_lane_goes_on_where_its_last_window_stopped() -> None:
-    windows = list(
-        StreamWindows([list(range(2, 30))], boundary_id=1, batch_size=2, window=5).epoch(0)
-    )
+    windows = list(StreamWindows([list(range(2, 30))], eos_id=1, batch_size=2, window=5).epoch(0))
     lanes = torch.cat([window.inputs_BT for window in windows], dim=1)
     assert lanes[0].tolist() == [1, *range(2, 16)]
     assert [window.starts_B.tolist() for window in windows] == [
@@ -33,7 +31,7 @@ def test_a_lane_goes_on_where_its_last_window_stopped() -> None:
 
 
 def test_an_epoch_is_the_same_each_time_and_unlike_the_next() -> None:
-    windows = StreamWindows([list(range(2, 500))], boundary_id=1, batch_size=4, window=5, seed=3)
+    windows = StreamWindows([list(range(2, 500))], eos_id=1, batch_size=4, window=5, seed=3)
     first, again, second = (list(windows.epoch(n)) for n in (0, 0, 1))
     assert all(torch.equal(a.inputs_BT, b.inputs_BT) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].inputs_BT, second[0].inputs_BT)
@@ -41,7 +39,7 @@ def test_an_epoch_is_the_same_each_time_and_unlike_the_next() -> None:
 
 def test_a_restarted_row_begins_with_the_boundary() -> None:
     windows = StreamWindows(
-        [list(range(2, 3000))], boundary_id=1, batch_size=20, window=5, restart_rate=0.05, seed=3
+        [list(range(2, 3000))], eos_id=1, batch_size=20, window=5, restart_rate=0.05, seed=3
     )
     starts = [(w.starts_B, w.inputs_BT[:, 0]) for w in windows.epoch(0)]
     restarted = sum(int(s.sum()) for s, _ in starts[1:])
@@ -52,7 +50,7 @@ def test_a_restarted_row_begins_with_the_boundary() -> None:
 def test_windows_of_varying_length_cover_every_target_once_in_a_known_number_of_steps() -> None:
     windows = StreamWindows(
         [list(range(2, 2000))],
-        boundary_id=1,
+        eos_id=1,
         batch_size=3,
         window=20,
         window_jitter=4,
@@ -79,7 +77,7 @@ def test_a_mapped_stream_gives_the_windows_of_its_documents(tmp_path) -> None:
     path = tmp_path / "a.ids"
     documents = [list(range(2, 300)), [7] * 50, list(range(2, 90))]
     stream_of(documents, 1).astype(np.uint16).tofile(path)
-    options = {"boundary_id": 1, "batch_size": 7, "window": 10, "window_jitter": 2.0, "seed": 4}
+    options = {"eos_id": 1, "batch_size": 7, "window": 10, "window_jitter": 2.0, "seed": 4}
     held = StreamWindows(documents, **options, restart_rate=0.1)
     mapped = StreamWindows(np.memmap(path, np.uint16, "r"), **options, restart_rate=0.1)
     for epoch in (0, 1):
@@ -90,7 +88,7 @@ def test_a_mapped_stream_gives_the_windows_of_its_documents(tmp_path) -> None:
 
 
 def test_a_bounded_epoch_is_the_beginning_of_a_whole_one() -> None:
-    whole = StreamWindows([list(range(2, 500))], boundary_id=1, batch_size=4, window=5, seed=3)
+    whole = StreamWindows([list(range(2, 500))], eos_id=1, batch_size=4, window=5, seed=3)
     first = FirstWindows(whole, 6)
     assert first.num_windows == len(list(first.epoch(0))) == 6
     for a, b in zip(first.epoch(1), whole.epoch(1), strict=False):

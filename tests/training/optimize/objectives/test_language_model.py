@@ -18,7 +18,7 @@ USUAL = 20
 def test_an_update_grows_with_its_windows_length_once(kind, num_times) -> None:
     sizes = {"embedding_size": 8, "hidden_size": 8, "num_layers": 1}
     model = LanguageModel(LanguageModelConfig(vocab_size=30, **sizes))
-    source = StreamWindows([[2, 3]], boundary_id=1, batch_size=2, window=USUAL)
+    source = StreamWindows([[2, 3]], eos_id=1, batch_size=2, window=USUAL)
     objective = LanguageModelObjective(
         model, source, source, torch.device("cpu"), OptimizerRecipe(kind=kind)
     )

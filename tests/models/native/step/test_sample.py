@@ -1,4 +1,4 @@
-"""Choosing tokens against an independent computation, for every variant of the native library."""
+"""Sampling tokens against an independent computation, for every variant of the native library."""
 
 import math
 
@@ -21,7 +21,7 @@ def choose(
     """Sample one token for each of these seeds."""
     rows = len(seeds)
     workspace = Workspace(
-        vocab_size=len(logits), boundary_id=BOUNDARY, max_rows=rows, num_threads=1, variant=variant
+        vocab_size=len(logits), eos_id=BOUNDARY, max_rows=rows, num_threads=1, variant=variant
     )
     workspace.logits[:, : len(logits)] = logits
     shape, sequences = ModelShape(len(logits), BOUNDARY), []

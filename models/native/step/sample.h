@@ -1,10 +1,10 @@
-// From a row of logits to what its sequence asked for: a token, the log-probability of a given one, or all of them.
-#ifndef REFRAIN_CHOOSE_H
-#define REFRAIN_CHOOSE_H
+// From a row of logits to what its sequence wants: a sampled token, the log-probability of a given one, or all of them.
+#ifndef REFRAIN_SAMPLE_H
+#define REFRAIN_SAMPLE_H
 
 #include "network.h"
 
-enum { GENERATE = 0, SCORE = 1, LOOK = 2, BRANCH = 3 };
+enum { GENERATE = 0, SCORE = 1, PREDICT = 2, BRANCH = 3 };
 enum { RUNNING = 0, STOPPED = 1, FULL = 2, ANSWERED = 3 };
 
 // Hidden states that a text has had, and the token that followed each; see cache.h.
@@ -13,7 +13,7 @@ typedef struct {
     const int32_t *values;
     int64_t size;           // of the last layer, padded
     int32_t window, first, num_entries;  // the oldest entry is `first`
-    float flatness, weight;
+    float inverse_temperature, weight;
     int32_t unused;
 } Cache;
 
@@ -25,20 +25,20 @@ typedef struct {
     int32_t *ranks;         // one a token scored; may be null
     int32_t *top_ids;       // [.., num_top]
     float *top_logprobs;
-    float *log_probs;       // LOOK: [V], or null for the top alone; of a look or score among candidates: [num_candidates]
+    float *log_probs;       // PREDICT: [V], or null for the top alone; among candidates: [num_candidates]
     int32_t *branch_ids;    // BRANCH: [num_branches] the tokens that a text may best go on with
     float *branch_scores;   // their log-probabilities after biases, bans and penalties
     float *branch_logprobs; // and without them
     const int32_t *bias_ids;
     const float *bias_values;
     const uint64_t *allowed;  // one bit a token; null allows all
-    const int32_t *candidates;  // the tokens that a look or a score is restricted to; null for all
-    uint8_t *hidden;        // [.., size] the last layer's state: SCORE, before each token; mute, after each; or null
+    const int32_t *candidates;  // the tokens that a prediction or score is restricted to; null for all
+    uint8_t *hidden;        // [.., size] the last layer's state: SCORE: before each token; prefill only: after each
     float *cache_probs;     // SCORE with a cache: what the cache alone gives each token; log-probabilities stay plain
     Cache cache;            // without keys: none
     uint64_t seed;
     int64_t position;       // of tokens[0]
-    double entropy;         // LOOK: of the whole distribution, in nats
+    double entropy;         // PREDICT: of the whole distribution, in nats
     int32_t purpose, status, parity;
     int32_t num_tokens, num_given, num_read, num_found;
     int32_t mark;           // the call returns when this many are read; -1 for never
@@ -47,17 +47,17 @@ typedef struct {
     float repetition_penalty, frequency_penalty, presence_penalty;
 } Sequence;
 
-// What choosing needs to know and to write on; one of each a thread.
+// What one thread needs to sample: facts of the vocabulary, and scratch memory.
 typedef struct {
-    int32_t vocab_size, num_blocks, boundary, unused;
-    float *work;        // [num_blocks * 64] logits that may be changed
+    int32_t vocab_size, num_blocks, eos_id, unused;
+    float *work;        // [num_blocks * 64] a copy of the logits that may be changed
     float *sums;        // [3][padded num_blocks]
     uint64_t *seen;     // [V / 64 + 1] bits, all 0 between rows
     float *nearness;    // [num_blocks * 64] how near a token's surprise is to the entropy: 0 at best
     int32_t *sorted;    // [V]
     float *masses;      // [padded num_blocks]
     float *weights;     // [MAX_ENTRIES]
-} Choosing;
+} Sampler;
 
 INLINE uint64_t mix(uint64_t value) {
     value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -87,8 +87,8 @@ static float largest_of(BlockSums sums, int32_t num_blocks) {
 }
 
 // The share of each block: its sum times exp(its largest - the largest of all), at a temperature.
-INLINE f32x16 masses_of(BlockSums sums, const float *own, int32_t block, float largest, float inverse_temperature) {
-    return load16(own + block) * exp16((load16(sums.largest + block) - largest) * inverse_temperature);
+INLINE f32x16 masses_of(BlockSums sums, const float *sums_at, int32_t block, float largest, float inverse_temperature) {
+    return load16(sums_at + block) * exp16((load16(sums.largest + block) - largest) * inverse_temperature);
 }
 
 // The logarithm of the sum of exp(logit).
@@ -136,57 +136,57 @@ static void find_top(const float *logits, BlockSums sums, int32_t num_blocks, do
         if (num_found == num_top && sums.largest[block] <= logits[ids[num_top - 1]]) continue;
         for (int32_t token = block * COLUMNS; token < (block + 1) * COLUMNS; token++) {
             if (num_found == num_top && logits[token] <= logits[ids[num_top - 1]]) continue;
-            int32_t place = num_found < num_top ? num_found++ : num_top - 1;
-            for (; place > 0 && logits[ids[place - 1]] < logits[token]; place--) ids[place] = ids[place - 1];
-            ids[place] = token;
+            int32_t index = num_found < num_top ? num_found++ : num_top - 1;
+            for (; index > 0 && logits[ids[index - 1]] < logits[token]; index--) ids[index] = ids[index - 1];
+            ids[index] = token;
         }
     }
-    for (int32_t place = 0; place < num_top; place++) logprobs[place] = (float)(logits[ids[place]] - log_sum);
+    for (int32_t index = 0; index < num_top; index++) logprobs[index] = (float)(logits[ids[index]] - log_sum);
 }
 
-static int is_first_seen(Choosing *choosing, int32_t token) {
-    uint64_t bit = 1ull << (token % 64), *word = &choosing->seen[token / 64];
+static int is_first_seen(Sampler *sampler, int32_t token) {
+    uint64_t bit = 1ull << (token % 64), *word = &sampler->seen[token / 64];
     int is_first = !(*word & bit);
     *word |= bit;
     return is_first;
 }
 
-static void forget(Choosing *choosing, const int32_t *tokens, int64_t num_tokens) {
-    for (int64_t place = 0; place < num_tokens; place++) choosing->seen[tokens[place] / 64] = 0;
+static void clear_seen(Sampler *sampler, const int32_t *tokens, int64_t num_tokens) {
+    for (int64_t index = 0; index < num_tokens; index++) sampler->seen[tokens[index] / 64] = 0;
 }
 
-// Every token of the text, the boundary that begins it aside, once.
-static void penalise_repetition(const Sequence *sequence, Choosing *choosing) {
+// Every token of the text once, without the <eos> that begins it: no text chose that one.
+static void penalise_repetition(const Sequence *sequence, Sampler *sampler) {
     float penalty = sequence->repetition_penalty;
-    for (int64_t place = sequence->position == 0; place < sequence->num_tokens; place++) {
-        int32_t token = sequence->tokens[place];
-        if (!is_first_seen(choosing, token)) continue;
-        float logit = choosing->work[token];
-        choosing->work[token] = logit > 0 ? logit / penalty : logit * penalty;
+    for (int64_t index = sequence->position == 0; index < sequence->num_tokens; index++) {
+        int32_t token = sequence->tokens[index];
+        if (!is_first_seen(sampler, token)) continue;
+        float logit = sampler->work[token];
+        sampler->work[token] = logit > 0 ? logit / penalty : logit * penalty;
     }
-    forget(choosing, sequence->tokens, sequence->num_tokens);
+    clear_seen(sampler, sequence->tokens, sequence->num_tokens);
 }
 
 // Every token written so far: by its count, and for its presence.
-static void penalise_written(const Sequence *sequence, Choosing *choosing) {
+static void penalise_written(const Sequence *sequence, Sampler *sampler) {
     const int32_t *written = sequence->tokens + sequence->num_given;
     int64_t num_written = sequence->num_tokens - sequence->num_given;
-    for (int64_t place = 0; place < num_written; place++) {
-        choosing->work[written[place]] -= sequence->frequency_penalty;
-        if (is_first_seen(choosing, written[place])) choosing->work[written[place]] -= sequence->presence_penalty;
+    for (int64_t index = 0; index < num_written; index++) {
+        sampler->work[written[index]] -= sequence->frequency_penalty;
+        if (is_first_seen(sampler, written[index])) sampler->work[written[index]] -= sequence->presence_penalty;
     }
-    forget(choosing, written, num_written);
+    clear_seen(sampler, written, num_written);
 }
 
-static void change(const Sequence *sequence, Choosing *choosing) {
-    if (sequence->repetition_penalty != 1) penalise_repetition(sequence, choosing);
-    if (sequence->frequency_penalty != 0 || sequence->presence_penalty != 0) penalise_written(sequence, choosing);
+static void adjust(const Sequence *sequence, Sampler *sampler) {
+    if (sequence->repetition_penalty != 1) penalise_repetition(sequence, sampler);
+    if (sequence->frequency_penalty != 0 || sequence->presence_penalty != 0) penalise_written(sequence, sampler);
     for (int32_t i = 0; i < sequence->num_bias; i++)
-        choosing->work[sequence->bias_ids[i]] += sequence->bias_values[i];
-    if (sequence->ignore_eos) choosing->work[choosing->boundary] = -INFINITY;
+        sampler->work[sequence->bias_ids[i]] += sequence->bias_values[i];
+    if (sequence->ignore_eos) sampler->work[sampler->eos_id] = -INFINITY;
     if (sequence->allowed)
-        for (int32_t token = 0; token < choosing->vocab_size; token++)
-            if (!(sequence->allowed[token / 64] >> (token % 64) & 1)) choosing->work[token] = -INFINITY;
+        for (int32_t token = 0; token < sampler->vocab_size; token++)
+            if (!(sequence->allowed[token / 64] >> (token % 64) & 1)) sampler->work[token] = -INFINITY;
 }
 
 // Sort tokens by key, largest first, equal ones by number (a heap sort: no memory, no worst case).
@@ -194,7 +194,7 @@ static int comes_later(const float *keys, int32_t a, int32_t b) {
     return keys[a] < keys[b] || (keys[a] == keys[b] && a > b);
 }
 
-static void sink(const float *keys, int32_t *tokens, int32_t root, int32_t num_tokens) {
+static void sift_down(const float *keys, int32_t *tokens, int32_t root, int32_t num_tokens) {
     for (int32_t child; (child = 2 * root + 1) < num_tokens; root = child) {
         if (child + 1 < num_tokens && comes_later(keys, tokens[child + 1], tokens[child])) child++;
         if (!comes_later(keys, tokens[child], tokens[root])) return;
@@ -205,12 +205,12 @@ static void sink(const float *keys, int32_t *tokens, int32_t root, int32_t num_t
 }
 
 static void sort_by_key(const float *keys, int32_t *tokens, int32_t num_tokens) {
-    for (int32_t root = num_tokens / 2 - 1; root >= 0; root--) sink(keys, tokens, root, num_tokens);
+    for (int32_t root = num_tokens / 2 - 1; root >= 0; root--) sift_down(keys, tokens, root, num_tokens);
     for (int32_t last = num_tokens - 1; last > 0; last--) {
         int32_t kept = tokens[0];
         tokens[0] = tokens[last];
         tokens[last] = kept;
-        sink(keys, tokens, 0, last);
+        sift_down(keys, tokens, 0, last);
     }
 }
 
@@ -233,44 +233,44 @@ INLINE i32x16 bins_of(Order order, int32_t column) {
 INLINE i32x16 are_left(Order order, int32_t column) { return load16(order.keys + column) > splat(-INFINITY); }
 
 // Collect the tokens of one bin in `sorted`, largest key first.
-static int32_t collect(Choosing *choosing, Order order, int32_t bin) {
+static int32_t collect(Sampler *sampler, Order order, int32_t bin) {
     int32_t num_found = 0;
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
         i32x16 are_found = (bins_of(order, column) == bin) & are_left(order, column);
         if (__builtin_reduce_min(are_found) == 0) continue;
         for (int lane = 0; lane < 16; lane++)
-            if (are_found[lane]) choosing->sorted[num_found++] = column + lane;
+            if (are_found[lane]) sampler->sorted[num_found++] = column + lane;
     }
-    sort_by_key(order.keys, choosing->sorted, num_found);
+    sort_by_key(order.keys, sampler->sorted, num_found);
     return num_found;
 }
 
-static void drop_below(Choosing *choosing, const float *keys, float limit) {
+static void drop_below(Sampler *sampler, const float *keys, float limit) {
     f32x16 limits = splat(limit);
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
         i32x16 is_kept = load16(keys + column) >= limits;
-        store16(choosing->work + column, select16(is_kept, load16(choosing->work + column), splat(-INFINITY)));
+        store16(sampler->work + column, select16(is_kept, load16(sampler->work + column), splat(-INFINITY)));
     }
 }
 
 // Keep the k likeliest and those equal to the k-th.
-static void keep_top_k(Choosing *choosing, int32_t top_k, Order order) {
+static void keep_top_k(Sampler *sampler, int32_t top_k, Order order) {
     int32_t counts[BINS] = {0}, bin = 0, before = 0;
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
         i32x16 bins = bins_of(order, column), are_counted = are_left(order, column);
         for (int lane = 0; lane < 16; lane++) counts[bins[lane]] -= are_counted[lane];
     }
     while (bin < BINS && before + counts[bin] < top_k) before += counts[bin++];
     if (bin == BINS) return;  // fewer than k are left
-    collect(choosing, order, bin);
-    drop_below(choosing, order.keys, order.keys[choosing->sorted[top_k - before - 1]]);
+    collect(sampler, order, bin);
+    drop_below(sampler, order.keys, order.keys[sampler->sorted[top_k - before - 1]]);
 }
 
 // Keep the first tokens of an order whose predecessors hold less than `share` of what is left; one at least.
-static void keep_share(Choosing *choosing, float share, float largest, float inverse_temperature, Order order) {
+static void keep_share(Sampler *sampler, float share, float largest, float inverse_temperature, Order order) {
     double masses[BINS] = {0}, total = 0, before = 0;
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
-        f32x16 weights = at_temperature(load16(choosing->work + column) - largest, inverse_temperature);
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
+        f32x16 weights = at_temperature(load16(sampler->work + column) - largest, inverse_temperature);
         i32x16 bins = bins_of(order, column);
         for (int lane = 0; lane < 16; lane++) masses[bins[lane]] += weights[lane];
     }
@@ -278,37 +278,37 @@ static void keep_share(Choosing *choosing, float share, float largest, float inv
     double limit = share * total;
     int32_t bin = 0;
     while (bin < BINS - 1 && before + masses[bin] < limit) before += masses[bin++];
-    int32_t num_found = collect(choosing, order, bin), num_kept = 0;
+    int32_t num_found = collect(sampler, order, bin), num_kept = 0;
     for (; num_kept < num_found && (before < limit || before == 0); num_kept++)
-        before += exp_of((choosing->work[choosing->sorted[num_kept]] - largest) * inverse_temperature);
+        before += exp_of((sampler->work[sampler->sorted[num_kept]] - largest) * inverse_temperature);
     if (num_kept == num_found) {  // whole bins are kept
-        for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
-            f32x16 logits = load16(choosing->work + column);
-            store16(choosing->work + column, select16(bins_of(order, column) > bin, splat(-INFINITY), logits));
+        for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
+            f32x16 logits = load16(sampler->work + column);
+            store16(sampler->work + column, select16(bins_of(order, column) > bin, splat(-INFINITY), logits));
         }
         return;
     }
-    float first_dropped = order.keys[choosing->sorted[num_kept]];
-    for (int32_t i = num_kept; i < num_found; i++) choosing->work[choosing->sorted[i]] = -INFINITY;
-    drop_below(choosing, order.keys, first_dropped);
+    float first_dropped = order.keys[sampler->sorted[num_kept]];
+    for (int32_t i = num_kept; i < num_found; i++) sampler->work[sampler->sorted[i]] = -INFINITY;
+    drop_below(sampler, order.keys, first_dropped);
 }
 
 // Locally typical sampling (Meister, Pimentel, Wiher & Cotterell 2023, "Locally Typical Sampling", TACL 11): order what
 // is left by |-log p - H|, where H is its entropy, the mean of -log p. The logarithm of the sum of weights is part of
 // both, so that the difference is that of a logit from the mean logit, and no logarithm is taken.
-static Order order_by_nearness(Choosing *choosing, float largest, float inverse_temperature) {
+static Order order_by_nearness(Sampler *sampler, float largest, float inverse_temperature) {
     double total = 0, weighted = 0;
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
-        f32x16 nats = (load16(choosing->work + column) - largest) * inverse_temperature, weights = exp16(nats);
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
+        f32x16 nats = (load16(sampler->work + column) - largest) * inverse_temperature, weights = exp16(nats);
         total += sum_of(weights);
         weighted += sum_of(select16(weights > splat(0), weights * nats, splat(0)));
     }
     float mean = (float)(weighted / total);
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16) {
-        f32x16 nats = (load16(choosing->work + column) - largest) * inverse_temperature;
-        store16(choosing->nearness + column, min16(nats - mean, mean - nats));
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16) {
+        f32x16 nats = (load16(sampler->work + column) - largest) * inverse_temperature;
+        store16(sampler->nearness + column, min16(nats - mean, mean - nats));
     }
-    return (Order){choosing->nearness, 0, 1};
+    return (Order){sampler->nearness, 0, 1};
 }
 
 // Invert the cumulative distribution at u: find the block, then the token; one of probability 0 is never drawn.
@@ -344,171 +344,173 @@ static int32_t draw(const float *logits, BlockSums sums, int32_t num_blocks, flo
     return chosen * COLUMNS + last;
 }
 
-static int32_t draw_or_take(const Sequence *sequence, const float *logits, BlockSums sums, Choosing *choosing) {
+static int32_t draw_or_take(const Sequence *sequence, const float *logits, BlockSums sums, Sampler *sampler) {
     float inverse_temperature = inverse_temperature_of(sequence);
-    if (inverse_temperature == 0) return likeliest(logits, sums, choosing->num_blocks);
+    if (inverse_temperature == 0) return likeliest(logits, sums, sampler->num_blocks);
     double u = uniform_at(sequence->seed, sequence->position + sequence->num_tokens);
-    return draw(logits, sums, choosing->num_blocks, inverse_temperature, u, choosing->masses);
+    return draw(logits, sums, sampler->num_blocks, inverse_temperature, u, sampler->masses);
 }
 
-static int keeps_some(const Sequence *sequence, const Choosing *choosing) {
-    return inverse_temperature_of(sequence) > 0 && ((sequence->top_k > 0 && sequence->top_k < choosing->vocab_size) ||
+static int is_truncated(const Sequence *sequence, const Sampler *sampler) {
+    return inverse_temperature_of(sequence) > 0 && ((sequence->top_k > 0 && sequence->top_k < sampler->vocab_size) ||
                                          sequence->top_p < 1 || sequence->min_p > 0 || sequence->typical_p < 1);
 }
 
-// Each looks at what the one before it has left. Typical tokens come last, as in Hugging Face's transformers; there all
-// that are as near as the last one are kept, here the first of them.
-static void keep_some(const Sequence *sequence, Choosing *choosing) {
+// Each filter sees what the one before it has left. Typical tokens come last, as in Hugging Face's transformers, which keep
+// all tokens that tie with the last one; here the first of them is kept.
+static void truncate_logits(const Sequence *sequence, Sampler *sampler) {
     float inverse_temperature = inverse_temperature_of(sequence), largest = -INFINITY;
-    for (int32_t column = 0; column < choosing->num_blocks * COLUMNS; column += 16)
-        largest = fmaxf(largest, max_of(load16(choosing->work + column)));
-    Order by_logit = {choosing->work, largest, inverse_temperature};
-    if (sequence->top_k > 0 && sequence->top_k < choosing->vocab_size)
-        keep_top_k(choosing, sequence->top_k, by_logit);
+    for (int32_t column = 0; column < sampler->num_blocks * COLUMNS; column += 16)
+        largest = fmaxf(largest, max_of(load16(sampler->work + column)));
+    Order by_logit = {sampler->work, largest, inverse_temperature};
+    if (sequence->top_k > 0 && sequence->top_k < sampler->vocab_size)
+        keep_top_k(sampler, sequence->top_k, by_logit);
     if (sequence->min_p > 0)
-        drop_below(choosing, choosing->work, (float)(largest + log_of(sequence->min_p) / inverse_temperature));
-    if (sequence->top_p < 1) keep_share(choosing, sequence->top_p, largest, inverse_temperature, by_logit);
+        drop_below(sampler, sampler->work, (float)(largest + log_of(sequence->min_p) / inverse_temperature));
+    if (sequence->top_p < 1) keep_share(sampler, sequence->top_p, largest, inverse_temperature, by_logit);
     if (sequence->typical_p < 1)
-        keep_share(choosing, sequence->typical_p, largest, inverse_temperature,
-                   order_by_nearness(choosing, largest, inverse_temperature));
+        keep_share(sampler, sequence->typical_p, largest, inverse_temperature,
+                   order_by_nearness(sampler, largest, inverse_temperature));
 }
 
-// Sum up the changed logits.
-static BlockSums sum_work(const Sequence *sequence, Choosing *choosing) {
-    BlockSums sums = sums_of_row(choosing->sums, 0, choosing->num_blocks);
-    for (int32_t block = 0; block < choosing->num_blocks; block++)
-        put_sum(sums, block, sum_block(choosing->work + block * COLUMNS, inverse_temperature_of(sequence)));
+// Sum the changed logits up by block.
+static BlockSums sum_work(const Sequence *sequence, Sampler *sampler) {
+    BlockSums sums = sums_of_row(sampler->sums, 0, sampler->num_blocks);
+    for (int32_t block = 0; block < sampler->num_blocks; block++)
+        put_sum(sums, block, sum_block(sampler->work + block * COLUMNS, inverse_temperature_of(sequence)));
     return sums;
 }
 
-// Find the tokens that a text may best go on with.
-static void find_branches(Sequence *sequence, const float *logits, double log_sum, Choosing *choosing) {
-    memcpy(choosing->work, logits, (size_t)choosing->num_blocks * COLUMNS * sizeof *logits);
-    change(sequence, choosing);
-    find_top(choosing->work, sum_work(sequence, choosing), choosing->num_blocks, log_sum, sequence->num_branches,
+// Find the likeliest next tokens, from which a beam search branches.
+static void find_branches(Sequence *sequence, const float *logits, double log_sum, Sampler *sampler) {
+    memcpy(sampler->work, logits, (size_t)sampler->num_blocks * COLUMNS * sizeof *logits);
+    adjust(sequence, sampler);
+    find_top(sampler->work, sum_work(sequence, sampler), sampler->num_blocks, log_sum, sequence->num_branches,
              sequence->branch_ids, sequence->branch_scores);
     for (int32_t branch = 0; branch < sequence->num_branches; branch++)
         sequence->branch_logprobs[branch] = (float)(logits[sequence->branch_ids[branch]] - log_sum);
 }
 
-// Choose from a changed copy of the logits.
-static int32_t choose_from_copy(const Sequence *sequence, const float *logits, Choosing *choosing) {
-    memcpy(choosing->work, logits, (size_t)choosing->num_blocks * COLUMNS * sizeof *logits);
-    change(sequence, choosing);
-    if (keeps_some(sequence, choosing)) keep_some(sequence, choosing);
-    return draw_or_take(sequence, choosing->work, sum_work(sequence, choosing), choosing);
+// Sample from a changed copy of the logits: those in place are still needed for log-probabilities.
+static int32_t sample_from_copy(const Sequence *sequence, const float *logits, Sampler *sampler) {
+    memcpy(sampler->work, logits, (size_t)sampler->num_blocks * COLUMNS * sizeof *logits);
+    adjust(sequence, sampler);
+    if (is_truncated(sequence, sampler)) truncate_logits(sequence, sampler);
+    return draw_or_take(sequence, sampler->work, sum_work(sequence, sampler), sampler);
 }
 
 #define MAX_FEW 8
 
-// A few biases and bans, the ordinary case: made in place, and taken back.
-static int32_t choose_with_few_biases(const Sequence *sequence, float *logits, BlockSums sums,
-                                      Choosing *choosing) {
-    float kept[MAX_FEW + 1], boundary = logits[choosing->boundary];
+// A few biases and bans, the ordinary case: made in place and taken back, which costs less than to copy and sum a row.
+static int32_t sample_with_few_biases(const Sequence *sequence, float *logits, BlockSums sums,
+                                      Sampler *sampler) {
+    float kept[MAX_FEW + 1], eos_logit = logits[sampler->eos_id];
     BlockSum kept_sums[MAX_FEW + 1];
-    int32_t num_bias = sequence->num_bias, last = choosing->boundary / COLUMNS;
+    int32_t num_bias = sequence->num_bias, last = sampler->eos_id / COLUMNS;
     float inverse_temperature = inverse_temperature_of(sequence);
     for (int32_t i = 0; i < num_bias; i++) kept[i] = logits[sequence->bias_ids[i]];
     for (int32_t i = 0; i < num_bias; i++) kept_sums[i] = get_sum(sums, sequence->bias_ids[i] / COLUMNS);
     kept_sums[num_bias] = get_sum(sums, last);
     for (int32_t i = 0; i < num_bias; i++) logits[sequence->bias_ids[i]] += sequence->bias_values[i];
-    if (sequence->ignore_eos) logits[choosing->boundary] = -INFINITY;
+    if (sequence->ignore_eos) logits[sampler->eos_id] = -INFINITY;
     for (int32_t i = 0; i <= num_bias; i++) {
         int32_t block = i < num_bias ? sequence->bias_ids[i] / COLUMNS : last;
         put_sum(sums, block, sum_block(logits + block * COLUMNS, inverse_temperature));
     }
-    int32_t token = draw_or_take(sequence, logits, sums, choosing);
+    int32_t token = draw_or_take(sequence, logits, sums, sampler);
     for (int32_t i = num_bias - 1; i >= 0; i--) logits[sequence->bias_ids[i]] = kept[i];
-    logits[choosing->boundary] = boundary;
+    logits[sampler->eos_id] = eos_logit;
     put_sum(sums, last, kept_sums[num_bias]);
     for (int32_t i = num_bias - 1; i >= 0; i--) put_sum(sums, sequence->bias_ids[i] / COLUMNS, kept_sums[i]);
     return token;
 }
 
-static int32_t choose(const Sequence *sequence, float *logits, BlockSums sums, Choosing *choosing) {
+static int32_t sample(const Sequence *sequence, float *logits, BlockSums sums, Sampler *sampler) {
     int is_penalised = sequence->repetition_penalty != 1 || sequence->frequency_penalty != 0 ||
                        sequence->presence_penalty != 0;
-    if (is_penalised || sequence->allowed || sequence->num_bias > MAX_FEW || keeps_some(sequence, choosing))
-        return choose_from_copy(sequence, logits, choosing);
+    if (is_penalised || sequence->allowed || sequence->num_bias > MAX_FEW || is_truncated(sequence, sampler))
+        return sample_from_copy(sequence, logits, sampler);
     if (sequence->num_bias || sequence->ignore_eos)
-        return choose_with_few_biases(sequence, logits, sums, choosing);
-    return draw_or_take(sequence, logits, sums, choosing);
+        return sample_with_few_biases(sequence, logits, sums, sampler);
+    return draw_or_take(sequence, logits, sums, sampler);
 }
 
-// A text that is only read: its state is what is wanted.
-INLINE int is_mute(const Sequence *sequence) { return sequence->purpose == GENERATE && sequence->max_written == 0; }
+// A text that is only read: no logits are computed, since its state is what is wanted.
+INLINE int is_prefill_only(const Sequence *sequence) {
+    return sequence->purpose == GENERATE && sequence->max_written == 0;
+}
 
 INLINE int wants_logits(const Sequence *sequence) {
-    if (is_mute(sequence)) return 0;
+    if (is_prefill_only(sequence)) return 0;
     return sequence->purpose == SCORE || sequence->num_read + 1 == sequence->num_tokens;
 }
 
-static void found(Sequence *sequence, int64_t place, const float *logits, BlockSums sums, double log_sum, int32_t token,
-                  const Choosing *choosing) {
-    sequence->logprobs[place] = (float)(logits[token] - log_sum);
-    if (sequence->ranks) sequence->ranks[place] = rank_of(logits, choosing->num_blocks, logits[token]);
+static void report(Sequence *sequence, int64_t index, const float *logits, BlockSums sums, double log_sum,
+                   int32_t token, const Sampler *sampler) {
+    sequence->logprobs[index] = (float)(logits[token] - log_sum);
+    if (sequence->ranks) sequence->ranks[index] = rank_of(logits, sampler->num_blocks, logits[token]);
     if (sequence->num_top)
-        find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top,
-                 sequence->top_ids + place * sequence->num_top, sequence->top_logprobs + place * sequence->num_top);
+        find_top(logits, sums, sampler->num_blocks, log_sum, sequence->num_top,
+                 sequence->top_ids + index * sequence->num_top, sequence->top_logprobs + index * sequence->num_top);
 }
 
-// Normalise among candidates, whose logits are in `log_probs`: a look's answer, or the log-probability of a score's
-// `place`-th target, which is one of them.
-static void answer_among(Sequence *sequence, int32_t place, float target) {
+// Normalise among candidates, whose logits are in `log_probs`: the answer of a prediction, or the log-probability of the
+// target of a score at `index`, which is one of them.
+static void answer_among(Sequence *sequence, int32_t index, float target) {
     float *log_probs = sequence->log_probs, largest = -INFINITY;
     for (int32_t i = 0; i < sequence->num_candidates; i++) largest = fmaxf(largest, log_probs[i]);
     double total = 0;
     for (int32_t i = 0; i < sequence->num_candidates; i++) total += exp_of(log_probs[i] - largest);
     double log_sum = largest + log_of(total);
     if (sequence->purpose == SCORE) {
-        sequence->logprobs[place] = (float)(target - log_sum);
+        sequence->logprobs[index] = (float)(target - log_sum);
         return;
     }
     for (int32_t i = 0; i < sequence->num_candidates; i++) log_probs[i] = (float)(log_probs[i] - log_sum);
     sequence->status = ANSWERED;
 }
 
-// Use logits: the `place`-th that the sequence has asked for. A score may be answered for several places at once, by
-// several threads: its cursor is moved by whoever asked.
-static void answer(Sequence *sequence, int32_t place, float *logits, BlockSums sums, Choosing *choosing) {
+// Use the logits that the sequence requested at `index`. A score may be answered at several indices at once, by several
+// threads: so whoever requested them moves its cursor.
+static void answer(Sequence *sequence, int32_t index, float *logits, BlockSums sums, Sampler *sampler) {
     if (sequence->candidates) {
         for (int32_t i = 0; i < sequence->num_candidates; i++)
             sequence->log_probs[i] = logits[sequence->candidates[i]];
-        answer_among(sequence, place, sequence->purpose == SCORE ? logits[sequence->tokens[place + 1]] : 0);
+        answer_among(sequence, index, sequence->purpose == SCORE ? logits[sequence->tokens[index + 1]] : 0);
         return;
     }
-    double log_sum = log_total(sums, choosing->num_blocks);
-    if (sequence->purpose == LOOK) {
-        for (int32_t token = 0; sequence->log_probs && token < choosing->vocab_size; token++)
+    double log_sum = log_total(sums, sampler->num_blocks);
+    if (sequence->purpose == PREDICT) {
+        for (int32_t token = 0; sequence->log_probs && token < sampler->vocab_size; token++)
             sequence->log_probs[token] = (float)(logits[token] - log_sum);
-        sequence->entropy = entropy_of(logits, choosing->num_blocks, largest_of(sums, choosing->num_blocks), log_sum);
+        sequence->entropy = entropy_of(logits, sampler->num_blocks, largest_of(sums, sampler->num_blocks), log_sum);
         if (sequence->num_top)
-            find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
+            find_top(logits, sums, sampler->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
                      sequence->top_logprobs);
         sequence->status = ANSWERED;
     } else if (sequence->purpose == BRANCH) {
         if (sequence->num_top)
-            find_top(logits, sums, choosing->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
+            find_top(logits, sums, sampler->num_blocks, log_sum, sequence->num_top, sequence->top_ids,
                      sequence->top_logprobs);
-        find_branches(sequence, logits, log_sum, choosing);
+        find_branches(sequence, logits, log_sum, sampler);
         sequence->status = ANSWERED;
     } else if (sequence->purpose == SCORE) {
-        found(sequence, place, logits, sums, log_sum, sequence->tokens[place + 1], choosing);
+        report(sequence, index, logits, sums, log_sum, sequence->tokens[index + 1], sampler);
     } else {
-        int32_t token = choose(sequence, logits, sums, choosing);
-        found(sequence, place, logits, sums, log_sum, token, choosing);
+        int32_t token = sample(sequence, logits, sums, sampler);
+        report(sequence, index, logits, sums, log_sum, token, sampler);
         sequence->num_found++;
         sequence->tokens[sequence->num_tokens++] = token;
-        if (token == choosing->boundary) sequence->status = STOPPED;
+        if (token == sampler->eos_id) sequence->status = STOPPED;
         else if (sequence->num_tokens - sequence->num_given >= sequence->max_written) sequence->status = FULL;
     }
 }
 
-// Move the cursor of a score that was answered for its `place`-th token.
-static void move_on(Sequence *sequence, int32_t place) {
+// Move the cursor of a score behind the token at `index`, which was answered.
+static void advance_score(Sequence *sequence, int32_t index) {
     if (sequence->purpose != SCORE) return;
-    sequence->num_found = place + 1;
-    if (place + 2 == sequence->num_tokens) sequence->status = ANSWERED;
+    sequence->num_found = index + 1;
+    if (index + 2 == sequence->num_tokens) sequence->status = ANSWERED;
 }
 
 #endif
