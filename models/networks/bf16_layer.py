@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refrain.models.native.layer.layer import UNITS, LayerKind, layer_backward, layer_forward
+from refrain.models.native.layer.layer import UNITS, layer_backward, layer_forward
+from refrain.models.native.layer.structures import LayerKind
 from refrain.models.networks.cells import Cell, ElmanCell, GRUCell, LSTMCell
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from ctypes import POINTER, Structure, c_double, c_float, c_int32, c_int64, c_uint64, c_void_p
 from enum import IntEnum
 
@@ -184,25 +183,3 @@ class WorkspaceStruct(Structure):
 
 STRUCTURES = (SequenceStruct, SamplerStruct, WorkspaceStruct, NetworkStruct, LayerStruct)
 """Those whose sizes `native_layout` returns."""
-
-
-def declare(library: ctypes.CDLL) -> None:
-    """Declare to ctypes what each function takes and returns."""
-    sequences = POINTER(POINTER(SequenceStruct))
-    workspace = POINTER(WorkspaceStruct)
-    library.step_run.argtypes = (workspace, sequences, c_int32, c_int32, POINTER(c_int32))
-    library.step_run.restype = c_int32
-    library.step_answer.argtypes = (workspace, sequences, c_int32)
-    library.step_answer.restype = None
-    library.step_products.argtypes = (workspace, sequences, c_int32, c_int32)
-    library.step_products.restype = c_int32
-    library.step_table.argtypes = (
-        c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_int64
-    )  # fmt: skip
-    library.step_table.restype = None
-    library.step_start_threads.argtypes = (c_int32,)
-    library.step_start_threads.restype = c_void_p
-    library.step_stop_threads.argtypes = (c_void_p,)
-    library.step_stop_threads.restype = None
-    library.step_uniform.argtypes = (c_uint64, c_int64)
-    library.step_uniform.restype = c_double

@@ -1,13 +1,12 @@
 """The compiled training layer equals the cells' own equations, to the rounding of bfloat16, in values and gradients."""
 
-import ctypes
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from refrain.models.errors import NativeLibraryError
-from refrain.models.native.layer import layer as native
+from refrain.models.native.layer.layer import layer_backward, layer_forward
+from refrain.models.native.layer.library import load_library
+from refrain.models.native.layer.softmax import softmax_errors
+from refrain.models.native.layer.structures import LayerKind
 from refrain.models.networks.bf16_layer import Bf16Layer, bf16_kind
 from refrain.models.networks.cells import make_cell
 from refrain.models.networks.recurrent import run_layer, step_layer
@@ -98,8 +97,8 @@ def test_every_variant_gives_about_the_same(monkeypatch, variant) -> None:
             return Bf16Layer.apply(kind, inputs, state, *weights)
 
     theirs = outputs_and_gradients(compiled, cell, inputs, state)
-    library = native.load_library(variant)
-    monkeypatch.setattr(native, "load_library", lambda: library)
+    library = load_library(variant)
+    monkeypatch.setattr("refrain.models.native.layer.layer.load_library", lambda: library)
     for one, other in zip(
         outputs_and_gradients(compiled, cell, inputs, state), theirs, strict=True
     ):
@@ -121,7 +120,7 @@ def test_the_same_scores_give_the_same_bits_each_time(num_threads) -> None:
     targets = torch.randint(300, (37,))
 
     def run():
-        return [native.softmax_errors(scores.clone(), bias, targets) for _ in range(50)]
+        return [softmax_errors(scores.clone(), bias, targets) for _ in range(50)]
 
     found = with_threads(num_threads, run)
     assert all(
@@ -132,74 +131,22 @@ def test_the_same_scores_give_the_same_bits_each_time(num_threads) -> None:
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
 def test_gradients_do_not_depend_on_the_threads(name) -> None:
     torch.manual_seed(5)
-    kind = {"lstm": native.LayerKind.LSTM, "gru": native.LayerKind.GRU}.get(
-        name, native.LayerKind.ELMAN_TANH
-    )
+    kind = {"lstm": LayerKind.LSTM, "gru": LayerKind.GRU}.get(name, LayerKind.ELMAN_TANH)
     gates, components = kind.num_gates * 32, 2 if name == "lstm" else 1
     products, weight = torch.randn(5, 6, gates).bfloat16(), torch.randn(gates, 32).bfloat16() / 6
     biases, state = (torch.randn(gates), torch.randn(gates)), torch.randn(components, 5, 32)
     output_grads, state_grad = torch.randn(5, 6, 32).bfloat16(), torch.randn(components, 5, 32)
 
     def run():
-        found = native.layer_forward(kind, products, biases, weight, state)
-        return native.layer_backward(kind, *found, weight, output_grads, state_grad)
+        found = layer_forward(kind, products, biases, weight, state)
+        return layer_backward(kind, *found, weight, output_grads, state_grad)
 
     for one, other in zip(with_threads(1, run), with_threads(3, run), strict=True):
         assert torch.equal(one, other)
 
 
-def test_parts_in_torchs_threads_equal_parts_that_follow_one_another() -> None:
-    openmp = native._openmp()
-    if not openmp.parallel:
-        pytest.skip("torch was built without OpenMP")
-    torch.manual_seed(4)
-    scores, bias = torch.randn(37, 300).bfloat16(), torch.randn(300)
-    targets = torch.randint(300, (37,))
-
-    def run():
-        return native.softmax_errors(scores.clone(), bias, targets)
-
-    side_by_side = with_threads(3, run)
-    library = native.load_library()
-    library.use_openmp(native._OpenMp())
-    try:
-        one_by_one = with_threads(3, run)
-    finally:
-        library.use_openmp(openmp)
-    for one, other in zip(side_by_side, one_by_one, strict=True):
-        assert torch.equal(one, other)
-
-
-def test_torch_without_openmp_is_said_to_take_one_thread(monkeypatch) -> None:
-    monkeypatch.setattr(native.ctypes, "CDLL", lambda path: SimpleNamespace())
-    with pytest.warns(UserWarning, match="take one thread"):
-        assert not native._openmp().parallel
-
-
-@pytest.mark.parametrize("library", [{}, {"native_layout": lambda: 1}])
-def test_a_library_of_other_sources_is_refused(monkeypatch, library) -> None:
-    monkeypatch.setattr(native.ctypes, "CDLL", lambda path: SimpleNamespace(**library))
-    with pytest.raises(NativeLibraryError, match=r"other sources; build it again"):
-        native._LAYER.open("portable")
-
-
-def test_scratch_that_cannot_be_had_is_an_error(monkeypatch) -> None:
-    library = native.load_library()
-    huge = native._Layer(kind=native.LayerKind.ELMAN_TANH, times=1, hidden=2**59, gates=1)
-
-    def without_memory(layer, num_rows, num_threads):
-        return library.layer_forward(ctypes.byref(huge), 4, 2)
-
-    starved = SimpleNamespace(layer_forward=without_memory, pack_matrix=library.pack_matrix)
-    monkeypatch.setattr(native, "load_library", lambda: starved)
-    weight, biases = torch.zeros(16, 16).bfloat16(), (torch.zeros(16), torch.zeros(16))
-    products, state = torch.zeros(4, 1, 16).bfloat16(), torch.zeros(1, 4, 16)
-    with pytest.raises(MemoryError, match="scratch"):
-        native.layer_forward(native.LayerKind.ELMAN_TANH, products, biases, weight, state)
-
-
 @pytest.mark.parametrize(("name", "nonlinearity"), CELLS)
-def test_what_is_no_number_stays_none(name, nonlinearity) -> None:
+def test_nan_propagates(name, nonlinearity) -> None:
     cell = make_cell(name, 16, 16, nonlinearity)
     inputs = torch.zeros(2, 3, 16)
     inputs[1, 1, 4] = torch.nan
@@ -210,6 +157,6 @@ def test_what_is_no_number_stays_none(name, nonlinearity) -> None:
     assert outputs[1, 1:].isnan().any(dim=1).all()
     scores = torch.zeros(2, 40).bfloat16()
     scores[1, 7] = torch.nan
-    losses, _ = native.softmax_errors(scores, torch.zeros(40), torch.tensor([0, 0]))
+    losses, _ = softmax_errors(scores, torch.zeros(40), torch.tensor([0, 0]))
     assert losses[0].isfinite()
     assert losses[1].isnan()

@@ -4,7 +4,7 @@ Shapes: N rows, F features, V vocabulary, C candidates (a part of the vocabulary
 
 The logits of all rows at once are the largest thing of a training step: at 3,000 rows and 25,000 words 300 MB in
 float32, written and read several times by the plain way. Here a chunk of them becomes the loss's gradient where it
-stands, and is multiplied on. In bfloat16 on the processor that is one pass of `refrain.models.native.layer.layer`.
+stands, and is multiplied on. In bfloat16 on the processor that is one pass of `refrain.models.native.layer.softmax`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refrain.models.native.layer.layer import softmax_errors
+from refrain.models.native.layer.softmax import softmax_errors
 
 CHUNK_ELEMENTS = 64_000_000
 """Logits computed at once: 128 MB in bfloat16."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refrain.models.native.layer.layer import softmax_errors
+from refrain.models.native.layer.softmax import softmax_errors
 from refrain.training.optimize.cross_entropy.chunked import (
     chunked_cross_entropy,
 )
