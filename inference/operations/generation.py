@@ -31,7 +31,7 @@ from refrain.models.native.step.sampling import (
 )
 from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
-from refrain.models.text.tokenizer import EOS
+from refrain.models.text.splitter import EOS
 
 DRAWN = ("temperature", "top_k", "top_p", "min_p", "typical_p", "best_of", "stream")
 """What a search has no use for, by the names of `POST /generate`: it draws nothing by chance."""

@@ -9,7 +9,8 @@ from refrain.inference.engine.request import Alternatives, FinishReason, Written
 from refrain.inference.operation import TokenAlternative, TokenLogprob
 from refrain.inference.operations.prompt import Prompt
 from refrain.inference.operations.stop_strings import StopStrings
-from refrain.models.text.tokenizer import DecodeStream, Tokenizer
+from refrain.models.text.decode_stream import DecodeStream
+from refrain.models.text.tokenizer import Tokenizer
 
 
 class IncrementalText:

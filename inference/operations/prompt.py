@@ -12,7 +12,7 @@ from refrain.inference.operations.encoding import (
     require_something_to_read,
     require_valid,
 )
-from refrain.models.text.text_borders import cut_blanks, spell
+from refrain.models.text.decode_stream import spell
 from refrain.models.text.tokenizer import Tokenizer
 
 
@@ -73,7 +73,7 @@ def read_prompt(
     offsets: list[tuple[int, int]] = []
     if isinstance(given, str):
         text = given
-        shorter, drops_space = cut_blanks(tokenizer, given)
+        shorter, drops_space = _cut_blanks(tokenizer, given)
         encoding = encode(
             tokenizer, shorter, max_tokens=max_tokens, param=param, with_names=with_names
         )
@@ -91,3 +91,16 @@ def read_prompt(
         require_something_to_read(start, ids, param)
     begins = [first for first, _ in offsets]
     return Prompt(ids, start, drops_space, num_given, text, begins, names_boundary)
+
+
+def _cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:
+    """Set the blanks at the end of a text of words aside, but for newlines; return whether there were any.
+
+    In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
+    """
+    if tokenizer.kind != "words":
+        return text, False
+    end = len(text)
+    while end and text[end - 1].isspace() and text[end - 1] != "\n":
+        end -= 1
+    return text[:end], end < len(text)

@@ -13,7 +13,8 @@ from refrain.inference.operations.text_model import TextModel
 from refrain.inference.plain import Plain
 from refrain.models.native.step.sequence import NOTHING, CacheView, Want
 from refrain.models.native.step.structures import Purpose
-from refrain.models.text.tokenizer import EOS, Encoding, Tokenizer
+from refrain.models.text.splitter import EOS
+from refrain.models.text.tokenizer import Encoding, Tokenizer
 
 MAX_EXPONENT = 700
 STRIDE = 16_384

@@ -23,7 +23,17 @@ from refrain.models.checkpoint.checkpoint import (
 )
 from refrain.models.config import config_to_dict
 from refrain.models.ngram.kneser_ney import KneserNeyModel
+from refrain.models.text.splitter import EOS, UNK
 from refrain.models.text.tokenizer import Tokenizer
+
+SPECIAL_TOKENS = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "bos_token": EOS,
+    "eos_token": EOS,
+    "unk_token": UNK,
+    "clean_up_tokenization_spaces": False,
+}
+"""The `tokenizer_config.json` from which the `transformers` library knows what the special tokens are."""
 
 
 def save_checkpoint(
@@ -67,15 +77,14 @@ def save_card(directory: Path, checkpoint: Checkpoint, *, readme: str) -> None:
     }
     if checkpoint.neural_cache:
         config["neural_cache"] = asdict(checkpoint.neural_cache)
-    save_readme(directory, checkpoint.tokenizer, readme)
+    save_readme(directory, readme)
     _write(directory / CONFIG, json.dumps(config, ensure_ascii=False, indent=2) + "\n")
 
 
-def save_readme(directory: Path, tokenizer: Tokenizer, readme: str) -> None:
+def save_readme(directory: Path, readme: str) -> None:
     """Write what only people and other libraries read of a checkpoint."""
     _write(directory / README, readme)
-    special = json.dumps(tokenizer.special_names(), indent=2)
-    _write(directory / TOKENIZER_CONFIG, special + "\n")
+    _write(directory / TOKENIZER_CONFIG, json.dumps(SPECIAL_TOKENS, indent=2) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

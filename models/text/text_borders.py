@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from refrain.models.text.tokenizer import EOS, UNK, Encoding, Tokenizer
+from refrain.models.text.splitter import EOS, UNK
+from refrain.models.text.tokenizer import Encoding, Tokenizer
 
 MAX_WORD = 200
 """Letters after which a word is taken as it is, however it goes on."""
@@ -14,19 +14,6 @@ MAX_BLANKS = 200
 NAMES = re.compile(f"({UNK}|{EOS})")
 NAMES_AMONG_WORDS = re.compile(f"( ?{EOS})")
 """In "words" the tokenizer itself knows the unknown word, and a space before a name is no token."""
-
-
-def cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:
-    """Set the blanks at the end of a text of words aside, but for newlines; return whether there were any.
-
-    In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
-    """
-    if tokenizer.kind != "words":
-        return text, False
-    end = len(text)
-    while end and text[end - 1].isspace() and text[end - 1] != "\n":
-        end -= 1
-    return text[:end], end < len(text)
 
 
 def with_space(tokenizer: Tokenizer, text: str, *, is_inside: bool) -> str:
@@ -51,18 +38,6 @@ def split_tail(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
     while blanks and text[blanks - 1].isspace() and word - blanks < MAX_BLANKS:
         blanks -= 1
     return text[:blanks], text[blanks:]
-
-
-def spell(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
-    """Return the text that token ids spell, and where in it each of them stands; the boundary spells nothing."""
-    stream = tokenizer.stream()
-    pieces, offsets, begin = [], [], 0
-    for token_id in ids:
-        piece = stream.push([token_id])
-        pieces.append(piece)
-        offsets.append((begin, begin + len(piece)))
-        begin += len(piece)
-    return "".join(pieces) + stream.finish(), offsets
 
 
 def encode_with_names(tokenizer: Tokenizer, text: str) -> Encoding:

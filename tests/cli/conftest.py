@@ -16,7 +16,8 @@ from refrain.models.card import Metric
 from refrain.models.checkpoint import save_checkpoint
 from refrain.models.config import LanguageModelConfig
 from refrain.models.networks.language_model import LanguageModel
-from refrain.models.text.tokenizer import Tokenizer, TokenizerKind
+from refrain.models.text.splitter import TokenizerKind
+from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import CHINESE, ENGLISH, card, save_classifier, save_ngram
 from tests.support.service import listening
 

@@ -16,7 +16,8 @@ from refrain.models.checkpoint import Checkpoint
 from refrain.models.config import LanguageModelConfig
 from refrain.models.native.step.sequence import ModelShape
 from refrain.models.networks.language_model import LanguageModel
-from refrain.models.text.tokenizer import Tokenizer, TokenizerKind
+from refrain.models.text.splitter import TokenizerKind
+from refrain.models.text.tokenizer import Tokenizer
 from refrain.models.text.word_index import WordIndex
 from tests.support.checkpoints import ENGLISH, card
 

@@ -13,7 +13,8 @@ from refrain.models.config import ClassifierConfig, LanguageModelConfig, NGramCo
 from refrain.models.networks.classifier import Classifier
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.ngram.kneser_ney import KneserNeyModel
-from refrain.models.text.tokenizer import Tokenizer, TokenizerKind
+from refrain.models.text.splitter import TokenizerKind
+from refrain.models.text.tokenizer import Tokenizer
 
 ENGLISH = "The old cat sat on the mat. The dog didn't sit, and the cat saw it. A lovely day!"
 CHINESE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。"

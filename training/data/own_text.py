@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refrain.models.text.language import recognise_language
-from refrain.models.text.tokenizer import TokenizerKind
+from refrain.models.text.splitter import TokenizerKind
 from refrain.training.data.corpus import Split, TextFileCorpus
 from refrain.training.data.text_file import TextFile, TextPart
 from refrain.training.errors import EmptyCorpusError

@@ -96,4 +96,4 @@ def rewrite_card(directory: Path) -> None:
     checkpoint = load_checkpoint(directory)
     name = directory.resolve().name
     readme = card_text(name, checkpoint.model, checkpoint.tokenizer, checkpoint.card)
-    save_readme(directory, checkpoint.tokenizer, readme)
+    save_readme(directory, readme)

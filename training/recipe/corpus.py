@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from refrain.models.text.tokenizer import TokenizerKind
+from refrain.models.text.splitter import TokenizerKind
 from refrain.training.recipe.checks import require
 
 

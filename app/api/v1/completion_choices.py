@@ -8,7 +8,7 @@ from typing import Any
 
 from refrain.app.services.generation import StartedGeneration
 from refrain.inference.operation import TokenAlternative, TokenLogprob
-from refrain.models.text.tokenizer import EOS
+from refrain.models.text.splitter import EOS
 
 LEAST_LOGPROB = -9999.0
 """What stands for minus infinity, which JSON cannot express."""

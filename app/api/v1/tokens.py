@@ -14,7 +14,8 @@ from refrain.app.api.v1.schemas import DetokenizeBody, TokenizeBody
 from refrain.app.services.serving import Serving, map_texts
 from refrain.app.settings import Settings
 from refrain.inference.operations.encoding import encode, require_valid
-from refrain.models.text.tokenizer import EOS, UNK, Tokenizer
+from refrain.models.text.splitter import EOS, UNK
+from refrain.models.text.tokenizer import Tokenizer
 
 
 def make_router(serving: Serving, prefix: str = "") -> APIRouter:

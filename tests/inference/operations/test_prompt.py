@@ -11,6 +11,7 @@ from tests.support.by_hand import state
 from tests.support.checkpoints import CHINESE, ENGLISH
 
 WORDS = Tokenizer.train("words", [ENGLISH])
+CHARACTERS = Tokenizer.train("characters", [CHINESE + ENGLISH])
 BYTES = Tokenizer.train("bpe", [ENGLISH + CHINESE])
 TEXTS = st.text(st.characters(exclude_characters="<"), max_size=20)
 """Texts without the name of a special token, which byte pairs read as that token."""
@@ -88,3 +89,23 @@ def test_a_text_goes_on_inside_another_after_tokens_a_state_or_a_space() -> None
     assert Prompt([4]).is_inside
     assert Prompt([], state()).is_inside
     assert Prompt([], drops_space=True).is_inside
+
+
+@pytest.mark.parametrize(
+    ("text", "shorter", "is_cut"),
+    [
+        ("The cat ", "The cat", True),
+        ("The cat \t\u00a0", "The cat", True),
+        ("The cat", "The cat", False),
+        ("The cat\n", "The cat\n", False),
+        ("The cat\n ", "The cat\n", True),
+        ("  ", "", True),
+        ("", "", False),
+    ],
+)
+def test_blanks_at_the_end_of_words_belong_to_the_word_to_come(text, shorter, is_cut) -> None:
+    prompt = read_prompt(WORDS, text)
+    assert (prompt.ids, prompt.drops_space) == (WORDS.encode(shorter).ids, is_cut)
+    for tokenizer in (CHARACTERS, BYTES):
+        prompt = read_prompt(tokenizer, text)
+        assert (prompt.ids, prompt.drops_space) == (tokenizer.encode(text).ids, False)

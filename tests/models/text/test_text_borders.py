@@ -1,10 +1,9 @@
 """Where one text may be cut from the next, and how tokens are spelled."""
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refrain.models.text.text_borders import cut_blanks, spell, split_tail, with_space
+from refrain.models.text.text_borders import split_tail, with_space
 from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import CHINESE, ENGLISH
 
@@ -13,24 +12,6 @@ CHARACTERS = Tokenizer.train("characters", [CHINESE + ENGLISH])
 BYTES = Tokenizer.train("bpe", [ENGLISH + CHINESE])
 TEXTS = st.text(st.characters(exclude_characters="<"), max_size=20)
 """Texts without the name of a special token, which byte pairs read as that token."""
-
-
-@pytest.mark.parametrize(
-    ("text", "shorter", "is_cut"),
-    [
-        ("The cat ", "The cat", True),
-        ("The cat \t\u00a0", "The cat", True),
-        ("The cat", "The cat", False),
-        ("The cat\n", "The cat\n", False),
-        ("The cat\n ", "The cat\n", True),
-        ("  ", "", True),
-        ("", "", False),
-    ],
-)
-def test_blanks_at_the_end_belong_to_the_word_to_come(text, shorter, is_cut) -> None:
-    assert cut_blanks(WORDS, text) == (shorter, is_cut)
-    assert cut_blanks(CHARACTERS, text) == (text, False)
-    assert cut_blanks(BYTES, text) == (text, False)
 
 
 def test_a_word_that_goes_on_a_text_stands_apart_from_it() -> None:
@@ -73,25 +54,3 @@ def test_a_very_long_text_is_split_at_once() -> None:
         settled, tail = split_tail(WORDS, text)
         assert settled + tail == text
         assert len(tail) <= 401
-
-
-def test_the_boundary_spells_nothing() -> None:
-    text, offsets = spell(WORDS, [WORDS.eos_id, *WORDS.encode("The cat").ids, WORDS.eos_id])
-    assert text == "The cat"
-    assert offsets == [(0, 0), (0, 3), (3, 7), (7, 7)]
-
-
-@settings(max_examples=60, deadline=None)
-@given(text=TEXTS)
-def test_spelling_the_ids_of_a_text_of_bytes_is_the_text_with_a_place_for_each_token(text) -> None:
-    ids = BYTES.encode(text).ids
-    spelled, offsets = spell(BYTES, ids)
-    assert spelled == text
-    assert len(offsets) == len(ids)
-    assert "".join(text[first:last] for first, last in offsets) == text
-
-
-def test_half_a_character_at_the_end_of_ids_is_spelled_as_one_that_is_broken() -> None:
-    ids = BYTES.encode("é").ids
-    assert len(ids) == 2
-    assert spell(BYTES, ids[:1])[0] == "\ufffd"

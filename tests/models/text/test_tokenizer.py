@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from refrain.models.errors import TokenizerError
 from refrain.models.text.tokenizer import Tokenizer
@@ -68,28 +66,6 @@ def test_the_corpus_mark_of_an_unknown_word_is_the_unknown_token() -> None:
     assert pretokenized.encode("a <unk> zz").ids[1:] == [0, 0]
 
 
-def test_whitespace_words_are_joined_by_spaces_also_as_a_stream() -> None:
-    tokenizer = Tokenizer.train("whitespace", ["a b don't"])
-    ids = tokenizer.encode("a don't b").ids
-    stream = tokenizer.stream()
-    assert "".join(stream.push([token_id]) for token_id in ids) == "a don't b"
-    assert tokenizer.decode(ids) == "a don't b"
-
-
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40))
-def test_a_stream_of_bytes_never_shows_half_a_character(text) -> None:
-    tokenizer = BPE
-    stream = tokenizer.stream()
-    pieces = [stream.push([token_id]) for token_id in tokenizer.encode(text).ids]
-    if "<eos>" not in text and "<unk>" not in text:
-        assert "".join(pieces) == text
-        if "\ufffd" not in text:
-            assert all("\ufffd" not in piece for piece in pieces)
-
-
-BPE = trained("bpe")
-
-
 def test_rarer_words_and_words_past_the_limit_are_left_out() -> None:
     texts = ["a a a b b c"]
     assert Tokenizer.train("whitespace", texts, min_count=2).vocab_size == 4
@@ -121,21 +97,3 @@ def test_a_broken_tokenizer_file_is_refused(text) -> None:
 def test_a_text_without_tokens_is_refused() -> None:
     with pytest.raises(TokenizerError, match="is it empty"):
         Tokenizer.train("characters", [""])
-
-
-def test_bytes_that_are_no_text_come_out_of_a_stream_as_out_of_a_whole_decoding() -> None:
-    tokenizer = Tokenizer.train("bpe", ["abc 中"], vocab_size=300)
-    ids = {tokenizer.bytes_of(i): i for i in range(2, tokenizer.vocab_size)}
-    broken = [ids[bytes([byte])] for byte in b"\xe4\xe4\xe4" + "中a".encode() + b"\xff\xf0\x9f"]
-    stream = tokenizer.stream()
-    text = "".join(stream.push([token_id]) for token_id in broken) + stream.finish()
-    assert text == "\ufffd" * 3 + "中a\ufffd\ufffd"
-    whole = tokenizer.stream()
-    assert whole.push(broken) + whole.finish() == text
-
-
-def test_words_split_by_white_space_are_kept_apart_from_what_came_before() -> None:
-    tokenizer = Tokenizer.train("whitespace", ["the cat sat"])
-    ids = tokenizer.encode("sat").ids
-    assert tokenizer.stream(follows_text=True).push(ids) == " sat"
-    assert tokenizer.stream().push(ids) == "sat"

@@ -5,6 +5,7 @@ import json
 import pytest
 import tokenizers
 
+from refrain.models.checkpoint.writing import SPECIAL_TOKENS
 from refrain.models.text.tokenizer import Tokenizer
 
 TEXT = "The cat's 3 hats, isn't it?\nA  hat, the CAT said: 春眠不觉晓。\n"
@@ -52,7 +53,7 @@ def test_the_transformers_library_loads_the_folder(tmp_path, kind) -> None:
     transformers = pytest.importorskip("transformers")
     ours, theirs = pair(kind)
     (tmp_path / "tokenizer.json").write_text(ours.to_json())
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(ours.special_names()))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(SPECIAL_TOKENS))
     loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
     for text in (TEXT, UNSEEN.replace("<unk>", "?")):
         assert loaded(text)["input_ids"] == theirs.encode(text).ids
