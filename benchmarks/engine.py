@@ -25,9 +25,10 @@ from refrain.inference.runners.int8_runner import Int8Runner
 from refrain.models.checkpoint import load_checkpoint
 from refrain.models.int8 import Int8LanguageModel
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import ModelShape, NativeSequence, SequenceList
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose
-from refrain.models.native.step.workspace import Workspace
+from refrain.models.native.step.workspace import SequenceList, Workspace
 from refrain.models.networks.language_model import LanguageModel
 
 ROWS = (1, 8, 64, 256)

@@ -26,8 +26,8 @@ from refrain.inference.runners.int8_runner import Int8Runner
 from refrain.models.checkpoint import Checkpoint, load_checkpoint
 from refrain.models.int8 import Int8LanguageModel
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.networks.language_model import LanguageModel
 from refrain.training.studies.figure import BLUE, GREEN, INK, ORANGE, panels, save, style
 

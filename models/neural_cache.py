@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refrain.models.errors import ConfigError
-from refrain.models.native.step.sequence import MAX_ENTRIES, CacheView
+from refrain.models.native.step.cache_view import MAX_ENTRIES, CacheView
 
 TINY = 1e-300
 SWITCH_OFF = 0.05

@@ -20,7 +20,7 @@ from refrain.inference.operation import Operation
 from refrain.inference.operations.encoding import encode
 from refrain.inference.operations.scoring import ScoreParams, TextScore, score_ids, score_text
 from refrain.models.errors import InvalidParameterError
-from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.want import Want
 
 R = TypeVar("R")
 Unit = Literal["text", "line"]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refrain.inference.errors import EndedTextError
+from refrain.models.native.step.cache_view import CacheView
 from refrain.models.native.step.sampling import GREEDY, SamplingParams
-from refrain.models.native.step.sequence import NOTHING, CacheView, Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import NOTHING, Want
 
 FinishReason = Literal["stop", "length"]
 Alternatives = list[tuple[int, float]]

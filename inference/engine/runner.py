@@ -6,7 +6,7 @@ import ctypes
 from typing import Protocol
 
 from refrain.inference.engine.sequence import Sequence
-from refrain.models.native.step.sequence import ModelShape
+from refrain.models.native.step.shape import ModelShape
 
 
 class Runner(Protocol):

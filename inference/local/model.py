@@ -34,8 +34,8 @@ from refrain.inference.operations.session import GrowingText
 from refrain.inference.runners.precision import Precision
 from refrain.models.checkpoint import find_checkpoint, load_checkpoint
 from refrain.models.native.step.sampling import GREEDY, SamplingParams
-from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.text.pieces import PieceMemo, pieces_by_block
 from refrain.models.text.text_borders import with_space
 from refrain.models.text.tokenizer import Encoding

@@ -29,8 +29,8 @@ from refrain.models.native.step.sampling import (
     SamplingParams,
     check_bounds,
 )
-from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.text.splitter import EOS
 
 DRAWN = ("temperature", "top_k", "top_p", "min_p", "typical_p", "best_of", "stream")

@@ -16,9 +16,10 @@ from refrain.inference.operations.prompt import Prompt
 from refrain.inference.operations.text_model import TextModel
 from refrain.inference.plain import Plain
 from refrain.models.errors import InvalidParameterError
+from refrain.models.native.step.cache_view import CacheView
 from refrain.models.native.step.sampling import Bounds, check_bounds
-from refrain.models.native.step.sequence import CacheView, Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.text.tokenizer import Tokenizer
 
 MAX_TOP = 128

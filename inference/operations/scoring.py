@@ -11,8 +11,9 @@ from refrain.inference.engine.request import Request, Scored, TextState
 from refrain.inference.operation import Operation, scored
 from refrain.inference.operations.text_model import TextModel
 from refrain.inference.plain import Plain
-from refrain.models.native.step.sequence import NOTHING, CacheView, Want
+from refrain.models.native.step.cache_view import CacheView
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import NOTHING, Want
 from refrain.models.text.splitter import EOS
 from refrain.models.text.tokenizer import Encoding, Tokenizer
 

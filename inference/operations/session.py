@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from refrain.inference.engine.request import TextState
 from refrain.inference.operation import Operation, read
 from refrain.inference.operations.scoring import score_ids
-from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.native.step.cache_view import CacheView
+from refrain.models.native.step.want import Want
 from refrain.models.neural_cache import NeuralCache
 
 REMEMBERED_AT_ONCE = 256

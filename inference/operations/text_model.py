@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from refrain.models.checkpoint import Checkpoint
 from refrain.models.errors import InvalidParameterError
-from refrain.models.native.step.sequence import ModelShape
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.neural_cache import NeuralCache, NeuralCacheConfig
 from refrain.models.text.tokenizer import Tokenizer

@@ -7,8 +7,8 @@ import numpy as np
 from refrain.inference.engine.config import EngineConfig
 from refrain.inference.engine.sequence import Sequence
 from refrain.models.int8 import Int8LanguageModel
-from refrain.models.native.step.sequence import ModelShape, SequenceList
-from refrain.models.native.step.workspace import Workspace
+from refrain.models.native.step.shape import ModelShape
+from refrain.models.native.step.workspace import SequenceList, Workspace
 
 ALIGNMENT = 64
 

@@ -12,9 +12,9 @@ from refrain.inference.engine.config import EngineConfig
 from refrain.inference.engine.sequence import Sequence
 from refrain.inference.runners.state_pool import StatePool
 from refrain.inference.runners.torch_step import Step, make_step
-from refrain.models.native.step.sequence import ModelShape, SequenceList
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose, Status
-from refrain.models.native.step.workspace import Workspace
+from refrain.models.native.step.workspace import SequenceList, Workspace
 from refrain.models.predictor import TokenPredictor
 from refrain.models.state import LayerShape, RecurrentState
 

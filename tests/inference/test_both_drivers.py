@@ -33,7 +33,7 @@ from refrain.inference.runners.precision import Precision
 from refrain.models.checkpoint import load_checkpoint, save_checkpoint
 from refrain.models.config import LanguageModelConfig, NGramConfig
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.want import Want
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.neural_cache import NeuralCache
 from refrain.models.ngram.kneser_ney import KneserNeyModel

@@ -12,15 +12,12 @@ import torch
 from refrain.models.config import LanguageModelConfig
 from refrain.models.errors import ConfigError
 from refrain.models.int8 import Int8LanguageModel
-from refrain.models.native.step.sequence import (
-    CacheView,
-    ModelShape,
-    NativeSequence,
-    SequenceList,
-    Want,
-)
+from refrain.models.native.step.cache_view import CacheView
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose
-from refrain.models.native.step.workspace import Workspace
+from refrain.models.native.step.want import Want
+from refrain.models.native.step.workspace import SequenceList, Workspace
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.neural_cache import NeuralCache, NeuralCacheConfig, next_trust, weight_of
 

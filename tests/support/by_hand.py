@@ -14,7 +14,7 @@ from refrain.inference.operation import MORE, Delta, Gather, Operation
 from refrain.inference.operations.text_model import TextModel
 from refrain.models.checkpoint import Checkpoint
 from refrain.models.config import LanguageModelConfig
-from refrain.models.native.step.sequence import ModelShape
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.text.splitter import TokenizerKind
 from refrain.models.text.tokenizer import Tokenizer

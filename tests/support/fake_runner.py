@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from refrain.inference.engine.config import EngineConfig
 from refrain.inference.engine.engine import Engine
 from refrain.inference.engine.sequence import Sequence
-from refrain.models.native.step.sequence import ModelShape, NativeSequence
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose, Status
 
 VOCAB_SIZE = 30

@@ -13,7 +13,7 @@ from refrain.inference.operation import Operation
 from refrain.inference.operations.scoring import score_ids
 from refrain.inference.runners.int8_runner import Int8Runner
 from refrain.models.int8 import Int8LanguageModel
-from refrain.models.native.step.sequence import Want
+from refrain.models.native.step.want import Want
 from refrain.models.networks.language_model import LanguageModel
 
 MAX_STEPS = 1 << 10

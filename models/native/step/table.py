@@ -5,8 +5,10 @@ Shapes: V vocabulary, E embedding, N columns.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,7 @@ def compute_table(
 ) -> NDArray[np.float16]:
     """Compute `embedding @ weight.T + bias` in a fixed order and round it to half precision, [V, N].
 
-    Each sum starts from the bias and takes e = 0, 1, 2, ... in turn; the product and the sum are rounded to float32
+    Each sum starts from the bias and takes e = 0, 1, 2, ... in order; the product and the sum are rounded to float32
     every time, so that neither the processor nor the number of threads changes a byte.
 
     Parameters
@@ -46,20 +48,31 @@ def compute_table(
     weight = np.ascontiguousarray(blocks, np.float32)
     bias = np.ascontiguousarray(bias_N, np.float32)
     table = np.empty((len(embedding), num_columns), np.float16)
-    library = load_library(variant)
-
-    def compute_rows(first: int, last: int) -> None:
-        library.step_table(
-            table[first:last].ctypes.data,
-            embedding[first:last].ctypes.data,
-            last - first,
-            size,
-            weight.ctypes.data,
-            bias.ctypes.data,
-            num_columns,
-        )
-
+    compute = partial(_compute_rows, load_library(variant), weight, bias)
     bounds = [len(table) * part // num_threads for part in range(num_threads + 1)]
+    parts = [slice(*pair) for pair in itertools.pairwise(bounds)]
     with ThreadPoolExecutor(num_threads) as threads:
-        list(threads.map(compute_rows, *zip(*itertools.pairwise(bounds), strict=True)))
+        list(
+            threads.map(
+                compute, [table[part] for part in parts], [embedding[part] for part in parts]
+            )
+        )
     return table
+
+
+def _compute_rows(
+    library: ctypes.CDLL,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    table: NDArray[np.float16],
+    embedding: NDArray[np.float32],
+) -> None:
+    """Fill the rows of some tokens; the call holds no lock of Python's."""
+    library.step_table(
+        table.ctypes.data,
+        embedding.ctypes.data,
+        *embedding.shape,
+        weight.ctypes.data,
+        bias.ctypes.data,
+        len(bias),
+    )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refrain.models.native.step.cache_view import MAX_ENTRIES
 from refrain.models.native.step.library import load_library
-from refrain.models.native.step.sequence import MAX_ENTRIES, SequenceList
-from refrain.models.native.step.structures import NetworkStruct, SamplerStruct, WorkspaceStruct
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.structures import (
+    NetworkStruct,
+    SamplerStruct,
+    SequenceStruct,
+    WorkspaceStruct,
+)
 
 COLUMNS = 64
 """Columns of a block: every width is padded to whole blocks."""
@@ -25,6 +32,16 @@ def num_blocks_of(size: int) -> int:
 
 def _hidden_size(network: NetworkStruct | None) -> int:
     return network.layers[network.num_layers - 1].hidden_size if network is not None else 0
+
+
+class SequenceList:
+    """Pointers to sequences, as the native calls take them."""
+
+    def __init__(self, sequences: Sequence[NativeSequence]) -> None:
+        self._kept = list(sequences)
+        self.count = len(self._kept)
+        pointers = [ctypes.pointer(sequence.struct) for sequence in sequences]
+        self.pointers = (ctypes.POINTER(SequenceStruct) * len(pointers))(*pointers)
 
 
 class Workspace:
@@ -56,11 +73,9 @@ class Workspace:
         self.interrupt = ctypes.c_int32(0)
         self.logits = np.full((max_rows, num_blocks * COLUMNS), -np.inf, np.float32)
         samplers = [self._sampler(vocab_size, eos_id) for _ in range(num_threads)]
-        threads = self._library.step_start_threads(num_threads)
-        weakref.finalize(self, self._library.step_stop_threads, threads)
         self._struct = WorkspaceStruct(
             network=ctypes.pointer(network) if network is not None else None,
-            threads=threads,
+            threads=self._threads(num_threads),
             samplers=(SamplerStruct * num_threads)(*samplers),
             max_rows=max_rows,
             rows=self._memory(2 * max_rows, np.int64),
@@ -72,7 +87,12 @@ class Workspace:
             logits=self.logits.ctypes.data,
             block_sums=self._sums(max_rows, num_blocks),
         )
-        self._max_rows = max_rows
+
+    def _threads(self, num_threads: int) -> int:
+        """Start threads that end with this workspace; return their address."""
+        threads: int = self._library.step_start_threads(num_threads)
+        weakref.finalize(self, self._library.step_stop_threads, threads)
+        return threads
 
     def _sampler(self, vocab_size: int, eos_id: int) -> SamplerStruct:
         """Return what one thread needs to sample a token."""
@@ -106,7 +126,7 @@ class Workspace:
 
     def run(self, sequences: SequenceList, max_steps: int) -> int:
         """Advance sequences until one is done or `interrupt` is set; return the number of steps."""
-        assert sequences.count <= self._max_rows
+        assert sequences.count <= len(self.logits)
         num_steps: int = self._library.step_run(
             self._struct, sequences.pointers, sequences.count, max_steps, self.interrupt
         )
@@ -114,7 +134,7 @@ class Workspace:
 
     def answer(self, sequences: SequenceList) -> None:
         """Use `logits`, a row a sequence, as what follows the token that each sequence reads now."""
-        assert sequences.count <= self._max_rows
+        assert sequences.count <= len(self.logits)
         self._library.step_answer(self._struct, sequences.pointers, sequences.count)
 
     def products(self, sequences: SequenceList, num_steps: int) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from refrain.inference.engine.request import BeamParams, Request
 from refrain.models.native.step.sampling import GREEDY, SamplingParams
-from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from tests.support.engines import serve
 from tests.support.fake_runner import BOUNDARY, fake_engine, fake_log_probs
 from tests.support.token_operations import up_to

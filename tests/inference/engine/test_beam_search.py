@@ -14,8 +14,8 @@ from refrain.inference.engine.sequence import Sequence
 from refrain.inference.errors import QueueFullError, RequestTooLargeError
 from refrain.inference.runners.precision import make_runner
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.networks.language_model import LanguageModel
 from tests.support.engines import BOUNDARY, add, recurrent
 

@@ -15,8 +15,9 @@ from refrain.inference.engine.sequence import Sequence
 from refrain.inference.errors import EndedTextError, QueueFullError, RequestTooLargeError
 from refrain.models.errors import InvalidParameterError, StateError
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import NativeSequence, Want
+from refrain.models.native.step.sequence import NativeSequence
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from tests.support.engines import (
     BOUNDARY,
     CONFIG,

@@ -14,8 +14,9 @@ from refrain.inference.runners.int8_runner import Int8Runner
 from refrain.inference.runners.precision import make_runner
 from refrain.inference.runners.torch_runner import TorchRunner
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import NOTHING, NativeSequence, Want
+from refrain.models.native.step.sequence import NativeSequence
 from refrain.models.native.step.structures import Purpose, Status
+from refrain.models.native.step.want import NOTHING, Want
 from tests.support.engines import counted, recurrent
 from tests.support.fake_runner import FakeRunner
 

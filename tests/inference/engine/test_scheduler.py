@@ -8,8 +8,10 @@ from refrain.inference.engine.scheduler import Scheduler
 from refrain.inference.engine.sequence import MAX_UNSENT, Sequence
 from refrain.inference.errors import QueueFullError, RequestTooLargeError
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import ModelShape, NativeSequence, Want
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 
 SHAPE = ModelShape(vocab_size=10, eos_id=1)
 SAMPLING = SamplingParams(max_tokens=1_000)

@@ -14,8 +14,10 @@ from refrain.inference.engine.request import (
 )
 from refrain.inference.engine.sequence import MAX_UNSENT, Sequence
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import NOTHING, ModelShape, NativeSequence, Want
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose, Status
+from refrain.models.native.step.want import NOTHING, Want
 
 SHAPE = ModelShape(vocab_size=20, eos_id=1, hidden_size=4)
 STATE = TextState(b"state", 3, (5,))

@@ -21,8 +21,9 @@ from refrain.inference.operations.next_token import (
 from refrain.inference.operations.prompt import read_prompt
 from refrain.models.checkpoint import load_checkpoint
 from refrain.models.errors import InvalidParameterError
-from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.native.step.cache_view import CacheView
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from tests.support.by_hand import prediction, replies, run_by_hand, scores, state, text_model
 from tests.support.reference import log_probs_after
 

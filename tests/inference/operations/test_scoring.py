@@ -20,8 +20,9 @@ from refrain.inference.operations.scoring import (
     score_text,
 )
 from refrain.models.checkpoint import load_checkpoint
-from refrain.models.native.step.sequence import CacheView, Want
+from refrain.models.native.step.cache_view import CacheView
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.text.tokenizer import Encoding
 from tests.support.by_hand import replies, run_by_hand, scores, state, text_model
 from tests.support.checkpoints import CHINESE

@@ -13,7 +13,7 @@ from refrain.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from refrain.models.config import LanguageModelConfig
 from refrain.models.errors import PrecisionError
 from refrain.models.native.step.library import best_variant
-from refrain.models.native.step.sequence import ModelShape
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.text.tokenizer import Tokenizer
 from tests.support.engines import CONFIG, counted, recurrent

@@ -11,8 +11,8 @@ from refrain.inference.engine.engine import Engine
 from refrain.inference.engine.request import Request
 from refrain.inference.runners.torch_runner import TorchRunner
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import Want
 from refrain.models.native.step.structures import Purpose
+from refrain.models.native.step.want import Want
 from refrain.models.predictor import TokenPredictor
 from refrain.models.state import RecurrentState
 from tests.support.engines import BOUNDARY, VOCABULARY, add, counted, recurrent, serve

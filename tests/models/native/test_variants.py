@@ -10,17 +10,14 @@ import torch
 
 from refrain.models.config import LanguageModelConfig
 from refrain.models.int8 import Int8LanguageModel
+from refrain.models.native.step.cache_view import CacheView
 from refrain.models.native.step.library import best_variant, built_variants
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import (
-    CacheView,
-    ModelShape,
-    NativeSequence,
-    SequenceList,
-    Want,
-)
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose, Status
-from refrain.models.native.step.workspace import Workspace
+from refrain.models.native.step.want import Want
+from refrain.models.native.step.workspace import SequenceList, Workspace
 from refrain.models.networks.language_model import LanguageModel
 
 V, BOUNDARY = 150, 1

@@ -7,9 +7,10 @@ import pytest
 
 from refrain.models.native.step.library import best_variant, built_variants, load_library
 from refrain.models.native.step.sampling import SamplingParams
-from refrain.models.native.step.sequence import ModelShape, NativeSequence, SequenceList
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose
-from refrain.models.native.step.workspace import Workspace
+from refrain.models.native.step.workspace import SequenceList, Workspace
 
 LOGITS = np.array([1.0, 0.5, 3.0, 2.0, -1.0, 2.5, 0.0, 1.5], np.float32)
 BOUNDARY = 1

@@ -5,14 +5,11 @@ import pytest
 
 from refrain.models.errors import InvalidParameterError
 from refrain.models.native.step.sampling import PARAMETERS, SamplingParams
-from refrain.models.native.step.sequence import (
-    NOTHING,
-    ModelShape,
-    NativeSequence,
-    SequenceList,
-    Want,
-)
+from refrain.models.native.step.sequence import NativeSequence
+from refrain.models.native.step.shape import ModelShape
 from refrain.models.native.step.structures import Purpose, Status
+from refrain.models.native.step.want import NOTHING, Want
+from refrain.models.native.step.workspace import SequenceList
 
 SHAPE = ModelShape(vocab_size=20, eos_id=1, hidden_size=64)
 EVERYTHING = Want(top=3, ranks=True, state=True, hidden=True)
