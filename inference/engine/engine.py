@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from refrain.inference.engine.beam_search import BeamSearch
 from refrain.inference.engine.config import EngineConfig
@@ -85,7 +86,7 @@ class Engine:
                 self._searches[sequence] = BeamSearch(sequence, beams, self.shape.eos_id)
 
     def sequence(self, request: Request, caller: str = "") -> Sequence:
-        """Make the only thing that runs: a text from the boundary, or from where its state stands; from any thread.
+        """Make the only thing that runs: a text from its beginning, or from where its state stands; from any thread.
 
         Raises
         ------
@@ -96,36 +97,32 @@ class Engine:
         EndedTextError
             If what follows the end of a text is to be scored.
         """
-        start, shape, want, position = request.start, self.shape, request.want, 0
-        tokens = [shape.eos_id, *request.token_ids]
-        if start is not None:
-            if len(start.packed) != shape.state_bytes:
-                size = shape.state_bytes
-                raise StateError(f"a state of this model has {size} bytes, not {len(start.packed)}")
-            if request.purpose is Purpose.SCORE:
-                require_open(start)
+        want, num_slots, position = request.want, 1, 0
+        tokens = [self.shape.eos_id, *request.token_ids]
+        if start := request.start:
+            self._check_start(start, request.purpose)
             tokens, position = [*start.unread, *request.token_ids], start.position
-        num_slots = 1
         if request.beams:
             num_slots = request.beams.num_beams
             want = replace(want, branches=2 * num_slots)
+        make = partial(
+            NativeSequence, request.purpose, tokens, self.shape, position=position, want=want
+        )
         natives = [
-            NativeSequence(
-                request.purpose,
-                tokens,
-                shape,
-                position=position,
-                sampling=request.sampling,
-                want=want,
-                candidates=request.candidates,
-                cache=request.cache,
-            )
+            make(sampling=request.sampling, candidates=request.candidates, cache=request.cache)
             for _ in range(num_slots)
         ]
         root, *root.siblings = [Sequence(request, native, caller) for native in natives]
         is_whole = start is None and request.purpose is not Purpose.SCORE and not want.hidden
         root.is_cached = self.prefix_cache.is_enabled and is_whole and len(tokens) > MIN_CACHED
         return root
+
+    def _check_start(self, start: TextState, purpose: Purpose) -> None:
+        size = self.shape.state_bytes
+        if len(start.packed) != size:
+            raise StateError(f"a state of this model has {size} bytes, not {len(start.packed)}")
+        if purpose is Purpose.SCORE:
+            require_open(start)
 
     def remove(self, sequence: Sequence) -> None:
         """Drop a sequence and free its slots."""

@@ -10,12 +10,12 @@ from refrain.inference.engine.config import EngineConfig
 from refrain.inference.engine.request import Predicted, Request, Scored
 from refrain.inference.loading import load_engine
 from refrain.inference.operation import predicted, scored
+from refrain.inference.operations.candidates import Prediction
 from refrain.inference.operations.next_token import (
     MAX_CANDIDATE,
     MAX_TOP,
     NextQuery,
     NextToken,
-    Prediction,
     predict_next,
 )
 from refrain.inference.operations.prompt import read_prompt
