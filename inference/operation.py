@@ -1,18 +1,14 @@
-"""What operations and drivers say to each other.
+"""What operations and drivers exchange.
 
 An operation is a generator over token ids, without threads, event loops, settings or HTTP. It yields what it wants done
 and is sent what was found out:
 
-========================  ==========================================================================================
-it yields                 it is sent
-========================  ==========================================================================================
-a `Request`               its result; of a streamed one the first of several
-`MORE`                    the next result of the same request; who yields something else has heard enough of it
-a `Gather`                the answers of its parts, in their order: they run side by side
-a `Delta`                 None: it goes to whoever reads the operation as a stream
-========================  ==========================================================================================
+* a `Request`: its result; of a streamed one the first of several
+* `MORE`: the next result of the same request; whatever else is yielded ends that request
+* a `Gather`: the answers of its parts, in their order, which run side by side
+* a `Delta`: nothing; it goes to whoever reads the operation as a stream
 
-Whoever writes an operation calls it with `yield from`, and states what comes back by the helpers below.
+An operation is called with `yield from`; the functions below state the type of what is sent.
 """
 
 from __future__ import annotations

@@ -44,11 +44,7 @@ class MicroBatcher(EngineThread, Generic[Item, Answer]):
     """
 
     def __init__(
-        self,
-        run_batch: Callable[[list[Item]], list[Answer]],
-        *,
-        max_batch: int,
-        max_queue: int,
+        self, run_batch: Callable[[list[Item]], list[Answer]], *, max_batch: int, max_queue: int
     ) -> None:
         super().__init__("micro-batcher")
         self.metrics = EngineMetrics()

@@ -50,10 +50,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        runner: Runner,
-        config: EngineConfig,
-        clock: Callable[[], float] = time.perf_counter,
+        self, runner: Runner, config: EngineConfig, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._runner = runner
         self.shape = runner.shape
@@ -71,13 +68,7 @@ class Engine:
         self._num_uncounted = 0  # steps
 
     def add(self, sequences: list[Sequence], *, is_admitted: bool = False) -> None:
-        """Queue sequences, all or none.
-
-        Raises
-        ------
-        QueueFullError, RequestTooLargeError
-            If there is no room now, or never will be; those of an admitted caller find room now.
-        """
+        """Queue sequences, all or none, or refuse them as `Scheduler.check_room` does."""
         self.scheduler.add(sequences, is_admitted=is_admitted)
         now = self._clock()
         for sequence in sequences:

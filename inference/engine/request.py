@@ -27,7 +27,7 @@ class TextState:
     Attributes
     ----------
     packed
-        The recurrent state after `position` tokens, the boundary counted.
+        The recurrent state after `position` tokens, `<eos>` at the beginning counted.
     unread
         Tokens of the text that come after those; none where the text has ended by itself.
     """
@@ -76,7 +76,7 @@ class Request:
     Attributes
     ----------
     token_ids
-        Tokens of the text, after the boundary that every text begins with, or after `start`.
+        Tokens of the text, after the `<eos>` that every text begins with, or after `start`.
     sampling
         How tokens are chosen; of a search only limits, biases and penalties count.
     candidates
@@ -105,11 +105,6 @@ class Request:
     ) -> Request:
         """Return a request to read tokens for the state after them; nothing is predicted."""
         return cls(Purpose.GENERATE, token_ids, start, READ_ONLY, Want(state=True, hidden=hidden))
-
-    @property
-    def num_unread(self) -> int:
-        """Tokens to be read for it, where no cache knows them."""
-        return len(self.token_ids) + (1 if self.start is None else len(self.start.unread))
 
 
 READ_ONLY = SamplingParams(max_tokens=0)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +34,8 @@ from refrain.models.checkpoint import find_checkpoint, load_checkpoint
 from refrain.models.native.step.sampling import GREEDY, SamplingParams
 from refrain.models.native.step.structures import Purpose
 from refrain.models.native.step.want import Want
-from refrain.models.text.pieces import PieceMemo, pieces_by_block
+from refrain.models.text.piece_encoder import PieceEncoder
 from refrain.models.text.text_borders import with_space
-from refrain.models.text.tokenizer import Encoding
 
 UNBOUNDED = 1 << 30
 """Texts that may wait: whoever asks in process waits for nobody else's."""
@@ -82,7 +79,7 @@ class LocalModel:
         self.model, engine = load_engine(self.checkpoint, config, precision)
         self.precision = self.model.precision
         self.driver = BlockingDriver(engine)
-        self._memo = PieceMemo(lambda piece: tuple(self.tokenizer.encode(piece).ids))
+        self._piece_encoder = PieceEncoder(self.tokenizer)
 
     def generate(
         self, prompt: str = "", params: SamplingParams = GREEDY, state: TextState | None = None
@@ -139,8 +136,8 @@ class LocalModel:
         Texts are taken from their iterator when there is room: at most some thousands beyond the oldest one that has no
         answer yet, and none while `may_take` says no.
         """
-        encoded = self.tokenizer.encode if params.per_token else self._encode_whole
-        scores = (score_text(self.model, text, encoded(text), params) for text in texts)
+        encode = self.tokenizer.encode if params.per_token else self._piece_encoder.encode
+        scores = (score_text(self.model, text, encode(text), params) for text in texts)
         return self.driver.run_all(scores, may_take)
 
     def next(
@@ -170,9 +167,8 @@ class LocalModel:
         is_inside = bool(before) or state is not None
         texts = [with_space(tokenizer, each.text, is_inside=is_inside) for each in hypotheses]
         pairs = list(zip(hypotheses, map(tokenizer.encode, texts), strict=True))
-        return self.driver.run(
-            rescore(self.model, before, pairs, params or RescoringParams(), state)
-        )
+        operation = rescore(self.model, before, pairs, params or RescoringParams(), state)
+        return self.driver.run(operation)
 
     def embed(self, text: str, pooling: Pooling = "mean") -> NDArray[np.float32]:
         """Return a text's vector of unit length: what the model remembers of it."""
@@ -209,10 +205,3 @@ class LocalModel:
         session = LocalSession(self.model, self.driver, GrowingText(cache=cache))
         session.append(text)
         return session
-
-    def _encode_whole(self, text: str) -> Encoding:
-        """Turn a text to token ids without looking into a word twice; without offsets."""
-        cut = pieces_by_block(text, by_character=self.tokenizer.kind == "characters")
-        ids = array("i", self._memo.over(cut))
-        # An array takes an eighth of a list's memory, and does what is asked of one here.
-        return Encoding(cast("list[int]", ids), [], ids.count(self.tokenizer.unk_id))

@@ -53,11 +53,7 @@ def spellings_of(tokenizer: Tokenizer, candidate: str, *, is_inside: bool) -> Sp
 
 
 def score_candidate(
-    found: Predicted,
-    candidate: str,
-    spellings: Spellings,
-    cache: CacheView | None,
-    unk_id: int,
+    found: Predicted, candidate: str, spellings: Spellings, cache: CacheView | None, unk_id: int
 ) -> Operation[Prediction]:
     """Return a candidate's probability in its likeliest spelling; what follows its first token is scored."""
     assert found.log_probs is not None

@@ -225,7 +225,7 @@ def read_back(
         rows = zip(prompt.ids, result.logprobs, tops, prompt.offsets, strict=True)
         found = [token_logprob(tokenizer, *row) for row in rows]
         left = replace(prompt, ids=[], start=result.state)
-    if prompt.names_boundary:
+    if prompt.names_eos:
         return [TokenLogprob(EOS, None, [], 0), *found], left
     if found:
         found[0] = TokenLogprob(found[0].token, None, [], found[0].offset)
@@ -239,11 +239,7 @@ def seed_of(seed: int, index: int) -> int:
 
 
 def _write(
-    model: TextModel,
-    prompt: Prompt,
-    params: GenerationParams,
-    sampling: SamplingParams,
-    index: int,
+    model: TextModel, prompt: Prompt, params: GenerationParams, sampling: SamplingParams, index: int
 ) -> Operation[Completion]:
     """Write one text, with a delta for each piece of it."""
     wants_logprobs = params.logprobs is not None

@@ -12,7 +12,7 @@ from refrain.inference.operations.encoding import (
     require_something_to_read,
     require_valid,
 )
-from refrain.models.text.decode_stream import spell
+from refrain.models.text.decode_stream import cut_blanks, spell
 from refrain.models.text.tokenizer import Tokenizer
 
 
@@ -23,17 +23,17 @@ class Prompt:
     Attributes
     ----------
     ids
-        Tokens to read, after the boundary that every text begins with, or after the state.
+        Tokens to read, after the `<eos>` that every text begins with, or after the state.
     drops_space
         Whether the space before the first word to come is in the prompt already.
     num_given
-        Tokens that were given, a boundary at the beginning counted.
+        Tokens that were given, an `<eos>` at the beginning counted.
     text
         The prompt as it was given, or as its token ids spell it, if that was asked for.
     offsets
-        Where each token but a boundary at the beginning begins in it, in characters.
-    names_boundary
-        Whether the boundary at the beginning was given too.
+        Where each token begins in it, in characters; without an `<eos>` at the beginning.
+    names_eos
+        Whether an `<eos>` at the beginning was given.
     """
 
     ids: Sequence[int]
@@ -42,7 +42,7 @@ class Prompt:
     num_given: int = 0
     text: str = ""
     offsets: Sequence[int] = ()
-    names_boundary: bool = False
+    names_eos: bool = False
 
     @property
     def is_inside(self) -> bool:
@@ -69,11 +69,9 @@ def read_prompt(
     TextTooLongError
         If there are more than `max_tokens` tokens.
     """
-    drops_space, text = False, ""
-    offsets: list[tuple[int, int]] = []
+    drops_space = False
     if isinstance(given, str):
-        text = given
-        shorter, drops_space = _cut_blanks(tokenizer, given)
+        text, (shorter, drops_space) = given, cut_blanks(tokenizer, given)
         encoding = encode(
             tokenizer, shorter, max_tokens=max_tokens, param=param, with_names=with_names
         )
@@ -81,26 +79,12 @@ def read_prompt(
     else:
         require_valid(tokenizer, given, param, max_tokens)
         ids = list(given)
-        if spells:
-            text, offsets = spell(tokenizer, ids)
+        text, offsets = spell(tokenizer, ids) if spells else ("", [])
     num_given = len(ids)
-    names_boundary = start is None and ids[:1] == [tokenizer.eos_id]
-    if names_boundary:
+    names_eos = start is None and ids[:1] == [tokenizer.eos_id]
+    if names_eos:
         ids, offsets = ids[1:], offsets[1:]
     if start is not None:
         require_something_to_read(start, ids, param)
     begins = [first for first, _ in offsets]
-    return Prompt(ids, start, drops_space, num_given, text, begins, names_boundary)
-
-
-def _cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:
-    """Set the blanks at the end of a text of words aside, but for newlines; return whether there were any.
-
-    In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
-    """
-    if tokenizer.kind != "words":
-        return text, False
-    end = len(text)
-    while end and text[end - 1].isspace() and text[end - 1] != "\n":
-        end -= 1
-    return text[:end], end < len(text)
+    return Prompt(ids, start, drops_space, num_given, text, begins, names_eos)

@@ -32,10 +32,7 @@ class TorchRunner:
         self._config = config
         self._pool = StatePool(model, config.max_slots)
         self._workspace = Workspace(
-            vocab_size=model.vocab_size,
-            eos_id=eos_id,
-            max_rows=config.row_tile,
-            num_threads=1,
+            vocab_size=model.vocab_size, eos_id=eos_id, max_rows=config.row_tile, num_threads=1
         )
         self.interrupt = self._workspace.interrupt
         self._shapes = [

@@ -1,4 +1,4 @@
-"""Token ids to text, piece by piece: half a character is held back until it is whole."""
+"""Token ids to text, piece by piece: half a character is held back, and a space between words stands there once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ import codecs
 from collections.abc import Sequence
 
 from refrain.models.text.tokenizer import Tokenizer
+
+
+def cut_blanks(tokenizer: Tokenizer, text: str) -> tuple[str, bool]:
+    """Set the blanks at the end of a text of words aside, but for newlines; return whether there were any.
+
+    In "words" a word brings the space before it, so that a space already typed belongs to the word to come.
+    """
+    if tokenizer.kind != "words":
+        return text, False
+    end = len(text)
+    while end and text[end - 1].isspace() and text[end - 1] != "\n":
+        end -= 1
+    return text[:end], end < len(text)
 
 
 class DecodeStream:

@@ -22,13 +22,6 @@ STATE = TextState(b"secret", 12, (7, 8))
 WRITING, READING = SamplingParams(max_tokens=3), SamplingParams(max_tokens=0)
 
 
-def test_what_is_unread_is_the_boundary_or_the_rest_of_the_state_and_the_text() -> None:
-    assert Request(Purpose.PREDICT, [3, 4, 5]).num_unread == 4
-    assert Request(Purpose.PREDICT, []).num_unread == 1
-    assert Request(Purpose.PREDICT, [3], STATE).num_unread == 3
-    assert Request(Purpose.PREDICT, [3], TextState(b"", 4, ())).num_unread == 1
-
-
 @pytest.mark.parametrize("start", [None, STATE])
 def test_reading_asks_for_a_state_and_for_no_prediction(start) -> None:
     request = Request.read([3, 4], start)

@@ -11,7 +11,6 @@ from tests.support.by_hand import state
 from tests.support.checkpoints import CHINESE, ENGLISH
 
 WORDS = Tokenizer.train("words", [ENGLISH])
-CHARACTERS = Tokenizer.train("characters", [CHINESE + ENGLISH])
 BYTES = Tokenizer.train("bpe", [ENGLISH + CHINESE])
 TEXTS = st.text(st.characters(exclude_characters="<"), max_size=20)
 """Texts without the name of a special token, which byte pairs read as that token."""
@@ -47,7 +46,7 @@ def test_ids_are_taken_as_they_are_and_spelled_only_where_that_is_asked_for() ->
 @pytest.mark.parametrize("given", ["<eos>The cat", [EOS, *WORDS.encode("The cat").ids]])
 def test_a_boundary_that_is_named_at_the_beginning_is_counted_and_not_read_twice(given) -> None:
     prompt = read_prompt(WORDS, given, with_names=True, spells=True)
-    assert prompt.names_boundary
+    assert prompt.names_eos
     assert prompt.ids == WORDS.encode("The cat").ids
     assert prompt.num_given == 3
     assert len(prompt.offsets) == 2
@@ -55,7 +54,7 @@ def test_a_boundary_that_is_named_at_the_beginning_is_counted_and_not_read_twice
 
 def test_a_boundary_after_a_state_is_a_token_like_any_other() -> None:
     prompt = read_prompt(WORDS, [EOS, 4], state())
-    assert not prompt.names_boundary
+    assert not prompt.names_eos
     assert prompt.ids == [EOS, 4]
 
 
@@ -89,23 +88,3 @@ def test_a_text_goes_on_inside_another_after_tokens_a_state_or_a_space() -> None
     assert Prompt([4]).is_inside
     assert Prompt([], state()).is_inside
     assert Prompt([], drops_space=True).is_inside
-
-
-@pytest.mark.parametrize(
-    ("text", "shorter", "is_cut"),
-    [
-        ("The cat ", "The cat", True),
-        ("The cat \t\u00a0", "The cat", True),
-        ("The cat", "The cat", False),
-        ("The cat\n", "The cat\n", False),
-        ("The cat\n ", "The cat\n", True),
-        ("  ", "", True),
-        ("", "", False),
-    ],
-)
-def test_blanks_at_the_end_of_words_belong_to_the_word_to_come(text, shorter, is_cut) -> None:
-    prompt = read_prompt(WORDS, text)
-    assert (prompt.ids, prompt.drops_space) == (WORDS.encode(shorter).ids, is_cut)
-    for tokenizer in (CHARACTERS, BYTES):
-        prompt = read_prompt(tokenizer, text)
-        assert (prompt.ids, prompt.drops_space) == (tokenizer.encode(text).ids, False)

@@ -1,13 +1,15 @@
 """Token ids to text piece by piece, and where in it each of them stands."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refrain.models.text.decode_stream import DecodeStream, spell
+from refrain.models.text.decode_stream import DecodeStream, cut_blanks, spell
 from refrain.models.text.tokenizer import Tokenizer
 from tests.support.checkpoints import CHINESE, ENGLISH
 
 WORDS = Tokenizer.train("words", [ENGLISH])
+CHARACTERS = Tokenizer.train("characters", [CHINESE + ENGLISH])
 BYTES = Tokenizer.train("bpe", [ENGLISH + CHINESE])
 TEXTS = st.text(st.characters(exclude_characters="<"), max_size=20)
 """Texts without the name of a special token, which byte pairs read as that token."""
@@ -69,3 +71,21 @@ def test_half_a_character_at_the_end_of_ids_is_spelled_as_one_that_is_broken() -
     ids = BYTES.encode("é").ids
     assert len(ids) == 2
     assert spell(BYTES, ids[:1])[0] == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("text", "shorter", "is_cut"),
+    [
+        ("The cat ", "The cat", True),
+        ("The cat \t\u00a0", "The cat", True),
+        ("The cat", "The cat", False),
+        ("The cat\n", "The cat\n", False),
+        ("The cat\n ", "The cat\n", True),
+        ("  ", "", True),
+        ("", "", False),
+    ],
+)
+def test_blanks_at_the_end_belong_to_the_word_to_come(text, shorter, is_cut) -> None:
+    assert cut_blanks(WORDS, text) == (shorter, is_cut)
+    assert cut_blanks(CHARACTERS, text) == (text, False)
+    assert cut_blanks(BYTES, text) == (text, False)
