@@ -122,10 +122,8 @@ class NeuralCache:
 
         Parameters
         ----------
-        hidden
-            The state before each token, [N, size] with zero point 128.
-        values
-            The tokens, [N].
+        hidden, values
+            The state before each token, [N, size] with zero point 128, and the tokens, [N].
         logprobs, cache_probs
             What the model and the cache alone gave them, [N].
 

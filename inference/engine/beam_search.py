@@ -101,12 +101,8 @@ class BeamSearch:
         found = []
         for beam in self._live:
             native = beam.row.native
-            for token_id, score, logprob in zip(
-                native.branch_ids.tolist(),
-                native.branch_scores.tolist(),
-                native.branch_logprobs.tolist(),
-                strict=True,
-            ):
+            columns = (native.branch_ids, native.branch_scores, native.branch_logprobs)
+            for token_id, score, logprob in zip(*[c.tolist() for c in columns], strict=True):
                 if score > -float("inf"):
                     found.append(_Branch(beam, token_id, beam.score + score, logprob))
         return sorted(found, key=lambda branch: -branch.score)

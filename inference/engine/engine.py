@@ -88,14 +88,12 @@ class Engine:
         EndedTextError
             If what follows the end of a text is to be scored.
         """
-        want, num_slots, position = request.want, 1, 0
-        tokens = [self.shape.eos_id, *request.token_ids]
+        tokens, position = [self.shape.eos_id, *request.token_ids], 0
         if start := request.start:
             self._check_start(start, request.purpose)
             tokens, position = [*start.unread, *request.token_ids], start.position
-        if request.beams:
-            num_slots = request.beams.num_beams
-            want = replace(want, branches=2 * num_slots)
+        num_slots = request.beams.num_beams if request.beams else 1
+        want = replace(request.want, branches=2 * num_slots) if request.beams else request.want
         make = partial(
             NativeSequence, request.purpose, tokens, self.shape, position=position, want=want
         )
@@ -218,8 +216,8 @@ class Engine:
 
     def _rows(self, sequences: list[Sequence]) -> list[Sequence]:
         """Return what steps: of a search all of its live hypotheses."""
-        searches = self._searches
-        return [row for s in sequences for row in (searches[s].rows if s in searches else [s])]
+        found = self._searches
+        return [row for s in sequences for row in (found[s].rows if s in found else [s])]
 
     def _advance_search(self, root: Sequence) -> list[tuple[Sequence, Result]]:
         search = self._searches[root]

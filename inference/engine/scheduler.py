@@ -11,11 +11,12 @@ from refrain.inference.errors import QueueFullError, RequestTooLargeError
 
 
 class Scheduler:
-    """Callers take turns at free slots, each with its longest-waiting text; who holds a slot advances at every step.
+    """Assigns free slots to callers in turn, each with its longest-waiting text; a text in a slot advances every step.
 
-    A text keeps its slot until it is done, unless somebody waits: then one whose reader does not read is preempted, and
-    so is one that has used its time slice of `time_slice` tokens, if its caller holds more slots than who waits. A slot
-    is a few kilobytes, so to swap it out and to go on later costs next to nothing, and changes nothing.
+    A text keeps its slot until it is done, unless somebody waits: then one whose reader does not read is preempted,
+    since its slot does no work, and so is one that has used its time slice of `time_slice` tokens, if its caller holds
+    more slots than who waits, so that no caller starves another. A slot is a few kilobytes, so to swap it out and to go
+    on later costs next to nothing, and changes nothing.
     """
 
     def __init__(self, config: EngineConfig) -> None:
@@ -36,10 +37,9 @@ class Scheduler:
     @property
     def has_somebody_to_move(self) -> bool:
         """Whether one that was swapped out may go on, or one that its reader has left behind may make room."""
-        is_any_back = any(not sequence.is_ahead for sequence in self._swapped_out)
-        return is_any_back or (
-            self.num_waiting > 0 and any(sequence.is_ahead for sequence in self.running)
-        )
+        if any(not sequence.is_ahead for sequence in self._swapped_out):
+            return True
+        return self.num_waiting > 0 and any(sequence.is_ahead for sequence in self.running)
 
     def check_room(self, num_slots: int) -> None:
         """Refuse more sequences than the slots and the queue have room for; a search counts for its hypotheses.
@@ -55,9 +55,8 @@ class Scheduler:
         if num_slots > room:
             raise RequestTooLargeError(f"{num_slots} texts at once; there is room for {room}")
         if self.num_taken + num_slots > room:
-            raise QueueFullError(
-                f"{len(self.running)} texts are being served and {self.num_waiting} wait; come back later"
-            )
+            served = f"{len(self.running)} texts are being served"
+            raise QueueFullError(f"{served} and {self.num_waiting} wait; come back later")
 
     def add(self, sequences: Iterable[Sequence], *, is_admitted: bool = False) -> None:
         """Queue sequences, all or none.
@@ -70,9 +69,8 @@ class Scheduler:
             self.check_room(sum(sizes))
         largest = max(sizes, default=0)
         if largest > self._config.max_slots:
-            raise RequestTooLargeError(
-                f"a search of {largest} hypotheses; there are {self._config.max_slots} slots"
-            )
+            slots = f"there are {self._config.max_slots} slots"
+            raise RequestTooLargeError(f"a search of {largest} hypotheses; {slots}")
         self._num_added += sum(sizes)
         for sequence in sequences:
             self._enqueue(sequence)

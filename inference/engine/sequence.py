@@ -30,29 +30,15 @@ class Sequence:
     native
         Its tokens and cursor, in memory that native steps work on.
     caller
-        Who asked: callers take turns, and see no state but their own.
+        Who asked: callers get time slices in turn, and see no state but their own.
     is_streamed
         Whether tokens that are written are reported at once, or all at the end.
     is_written
         Whether the text is continued.
     only_reads
         Whether nothing is written or scored, so that the last token is read too.
-    is_reader_ready
-        Whether whoever reads a stream has read all that was sent; the driver sets it.
-    num_sent
-        Tokens that have been reported.
-    is_cached
-        Whether its states are kept for the caller's next text.
     state
         The state that is reported, once it is known: of a text that is only read that before its last token.
-    swapped_out
-        The packed state of one that was preempted, to go on with later.
-    num_read_before
-        Tokens that it had read when it got its slot.
-    siblings
-        Of the first text of a search: the slots that its other hypotheses take.
-    timings
-        How far it has come, for the engine's metrics.
     """
 
     def __init__(self, request: Request, native: NativeSequence, caller: str = "") -> None:
@@ -65,14 +51,14 @@ class Sequence:
         self.is_prefill_only = native.is_prefill_only
         self.is_streamed = request.is_streamed and request.purpose is Purpose.GENERATE
         self.only_reads = self.is_prefill_only or request.purpose is Purpose.PREDICT
-        self.is_reader_ready = True
+        self.is_reader_ready = True  # who reads a stream has read all that was sent; drivers set it
         self.slot = -1
-        self.num_sent = 0
-        self.is_cached = False
+        self.num_sent = 0  # tokens that have been reported
+        self.is_cached = False  # its states are kept for the caller's next text
         self.state: TextState | None = None
-        self.swapped_out: bytes | None = None
-        self.num_read_before = 0
-        self.siblings: list[Sequence] = []
+        self.swapped_out: bytes | None = None  # the packed state of one that was preempted
+        self.num_read_before = 0  # tokens that it had read when it got its slot
+        self.siblings: list[Sequence] = []  # of a search's first text: its other hypotheses
         self.timings = Timings()
 
     @property

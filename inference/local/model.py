@@ -19,12 +19,7 @@ from refrain.inference.operation import Delta, predicted, read
 from refrain.inference.operations.embedding import Pooling, embed
 from refrain.inference.operations.encoding import require_something_to_read
 from refrain.inference.operations.generation import Generation, GenerationParams, generate
-from refrain.inference.operations.next_token import (
-    TEN_LIKELIEST,
-    NextQuery,
-    NextToken,
-    predict_next,
-)
+from refrain.inference.operations.next_token import TOP_TEN, NextQuery, NextToken, predict_next
 from refrain.inference.operations.prompt import read_prompt
 from refrain.inference.operations.rescoring import Hypothesis, Rescored, RescoringParams, rescore
 from refrain.inference.operations.scoring import PLAIN_SCORE, ScoreParams, TextScore, score_text
@@ -36,9 +31,6 @@ from refrain.models.native.step.structures import Purpose
 from refrain.models.native.step.want import Want
 from refrain.models.text.piece_encoder import PieceEncoder
 from refrain.models.text.text_borders import with_space
-
-UNBOUNDED = 1 << 30
-"""Texts that may wait: whoever asks in process waits for nobody else's."""
 
 
 class LocalModel:
@@ -75,7 +67,8 @@ class LocalModel:
     ) -> None:
         self.checkpoint = load_checkpoint(find_checkpoint(directory))
         self.tokenizer = self.checkpoint.tokenizer
-        config = EngineConfig(max_slots=max_slots, max_queue=UNBOUNDED, num_threads=num_threads)
+        # Nobody else asks in this process, so any number of texts may wait.
+        config = EngineConfig(max_slots=max_slots, max_queue=1 << 30, num_threads=num_threads)
         self.model, engine = load_engine(self.checkpoint, config, precision)
         self.precision = self.model.precision
         self.driver = BlockingDriver(engine)
@@ -85,9 +78,8 @@ class LocalModel:
         self, prompt: str = "", params: SamplingParams = GREEDY, state: TextState | None = None
     ) -> str:
         """Continue a prompt; `<unk>` is never written. Its seed is that of `params`."""
-        prompts = [read_prompt(self.tokenizer, prompt, state)]
-        operation = generate(self.model, prompts, GenerationParams(params), params.seed)
-        return self.driver.run(operation).choices[0].text
+        prompts, asked = [read_prompt(self.tokenizer, prompt, state)], GenerationParams(params)
+        return self.driver.run(generate(self.model, prompts, asked, params.seed)).choices[0].text
 
     def generate_all(
         self,
@@ -115,8 +107,10 @@ class LocalModel:
         InvalidParameterError
             If the text is known only at the end: that of a search, or the best of several.
         """
-        prompts = [read_prompt(self.tokenizer, prompt, state)]
-        streamed = replace(params, stream=True)
+        prompts, streamed = (
+            [read_prompt(self.tokenizer, prompt, state)],
+            replace(params, stream=True),
+        )
         return self.driver.stream(generate(self.model, prompts, streamed, params.sampling.seed))
 
     def score(self, text: str, state: TextState | None = None) -> TextScore:
@@ -133,15 +127,14 @@ class LocalModel:
     ) -> Iterator[TextScore]:
         """Measure texts side by side; answers come in their order, as soon as they are there.
 
-        Texts are taken from their iterator when there is room: at most some thousands beyond the oldest one that has no
-        answer yet, and none while `may_take` says no.
+        Texts are taken from their iterator as there is room, at most some thousands ahead, and only if `may_take()`.
         """
         encode = self.tokenizer.encode if params.per_token else self._piece_encoder.encode
         scores = (score_text(self.model, text, encode(text), params) for text in texts)
         return self.driver.run_all(scores, may_take)
 
     def next(
-        self, prefix: str = "", query: NextQuery = TEN_LIKELIEST, state: TextState | None = None
+        self, prefix: str = "", query: NextQuery = TOP_TEN, state: TextState | None = None
     ) -> NextToken:
         """Predict what follows a prefix: the likeliest tokens, and the candidates that are asked about."""
         prompt = read_prompt(self.tokenizer, prefix, state, param="prefix")
@@ -149,10 +142,8 @@ class LocalModel:
 
     def next_all(self, prefixes: Iterable[str], query: NextQuery) -> Iterator[NextToken]:
         """Predict what follows prefixes, side by side: tokens and candidates; answers come in their order."""
-        return self.driver.run_all(
-            predict_next(self.model, read_prompt(self.tokenizer, prefix, param="prefix"), query)
-            for prefix in prefixes
-        )
+        prompts = (read_prompt(self.tokenizer, each, param="prefix") for each in prefixes)
+        return self.driver.run_all(predict_next(self.model, each, query) for each in prompts)
 
     def rescore(
         self,
@@ -178,15 +169,14 @@ class LocalModel:
         self, texts: Iterable[str], pooling: Pooling = "mean"
     ) -> Iterator[NDArray[np.float32]]:
         """Return the vectors of texts, in their order."""
-        return self.driver.run_all(
-            embed(self.model, self.tokenizer.encode(text).ids, pooling) for text in texts
-        )
+        encoded = (self.tokenizer.encode(text).ids for text in texts)
+        return self.driver.run_all(embed(self.model, ids, pooling) for ids in encoded)
 
     def predict(self, ids: Sequence[int], state: TextState | None = None) -> Predicted:
         """Return the log-probability of every token after these, and the state to go on from."""
         require_something_to_read(state, ids, "prefix")
-        request = Request(Purpose.PREDICT, ids, state, want=Want(state=True))
-        return self.driver.run(predicted(request))
+        want = Want(state=True)
+        return self.driver.run(predicted(Request(Purpose.PREDICT, ids, state, want=want)))
 
     def read(self, ids: Sequence[int], state: TextState | None = None) -> TextState:
         """Read tokens and return the state to go on from; nothing is predicted."""

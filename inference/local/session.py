@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from refrain.inference.drivers.blocking import BlockingDriver
 from refrain.inference.engine.request import TextState
-from refrain.inference.operations.next_token import (
-    TEN_LIKELIEST,
-    NextQuery,
-    NextToken,
-    predict_next,
-)
+from refrain.inference.operations.next_token import TOP_TEN, NextQuery, NextToken, predict_next
 from refrain.inference.operations.prompt import read_prompt
 from refrain.inference.operations.session import GrowingText, append
 from refrain.inference.operations.text_model import TextModel
@@ -35,7 +30,7 @@ class LocalSession:
         settled, tail = split_tail(tokenizer, self._text.tail + text)
         self._text = self._driver.run(append(self._text, tokenizer.encode(settled).ids, tail))
 
-    def next(self, query: NextQuery = TEN_LIKELIEST) -> NextToken:
+    def next(self, query: NextQuery = TOP_TEN) -> NextToken:
         """Predict what comes next, as `LocalModel.next` does."""
         text = self._text
         tail = read_prompt(self._model.tokenizer, text.tail, text.state, param="text")

@@ -145,9 +145,8 @@ class WordScorer:
         """
         for name, value in params.items():
             if name not in PARAMETERS:
-                raise InvalidParameterError(
-                    f"there is no {name}; there are {', '.join(PARAMETERS)}", name
-                )
+                known = ", ".join(PARAMETERS)
+                raise InvalidParameterError(f"there is no {name}; there are {known}", name)
             if value is not None:
                 setattr(self, name, value)
 

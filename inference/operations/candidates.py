@@ -79,10 +79,10 @@ def comparable_tokens(
     """
     for candidate, each in zip(candidates, spellings, strict=True):
         if all(unk_id in ids for ids in each):
-            raise InvalidParameterError(
-                f"{candidate[:50]!r} is not in the vocabulary; what is unknown cannot be compared",
-                "candidates",
+            message = (
+                f"{candidate[:50]!r} is not in the vocabulary; what is unknown cannot be compared"
             )
+            raise InvalidParameterError(message, "candidates")
         if all(len(ids) > 1 for ids in each):
             raise InvalidParameterError(
                 f"{candidate[:50]!r} is more than one token of this model; only single tokens are compared "

@@ -29,9 +29,8 @@ def require_embeddings(model: TextModel) -> None:
         If it is such a model.
     """
     if not model.shape.hidden_size:
-        raise WrongTaskError(
-            f"{model.name} is served in {model.precision}; only recurrent models in int8 embed texts"
-        )
+        served = f"{model.name} is served in {model.precision}"
+        raise WrongTaskError(f"{served}; only recurrent models in int8 embed texts")
 
 
 def embed(
@@ -61,7 +60,7 @@ def embed(
         found = yield Request.read(ids[first : first + STRIDE], state, hidden=True)
         assert isinstance(found, Written)
         assert found.hidden is not None
-        # Before the tokens stands the boundary, or the last one of the block before.
+        # Before the tokens stands `<eos>`, or the last one of the block before.
         kept = found.hidden[-1:] if pooling == "last" else found.hidden[1:]
         summed = kept[:, :size].sum(axis=0, dtype=np.int64) - ZERO_POINT * len(kept)
         total = summed if pooling == "last" else total + summed

@@ -56,13 +56,11 @@ def check_search(given: Collection[str], num_beams: int) -> None:
     if num_beams > 1:
         for name in DRAWN:
             if name in given:
-                raise InvalidParameterError(
-                    f"a search draws nothing by chance: leave {name} out", name
-                )
+                message = f"a search draws nothing by chance: leave {name} out"
+                raise InvalidParameterError(message, name)
     elif "length_penalty" in given:
-        raise InvalidParameterError(
-            "length_penalty belongs to a search: num_beams > 1", "length_penalty"
-        )
+        message = "length_penalty belongs to a search: num_beams > 1"
+        raise InvalidParameterError(message, "length_penalty")
 
 
 @dataclass(frozen=True)
@@ -118,23 +116,19 @@ class GenerationParams(Plain):
             raise InvalidParameterError("an empty string would end every text at once", "stop")
         is_search = self.num_beams > 1
         if is_search and self.num_beams < self.n:
-            raise InvalidParameterError(
-                f"num_beams {self.num_beams} is less than n {self.n}", "num_beams"
-            )
+            message = f"num_beams {self.num_beams} is less than n {self.n}"
+            raise InvalidParameterError(message, "num_beams")
         if is_search and not self.sampling.max_tokens:
             raise InvalidParameterError("a search writes one token at least", "max_tokens")
         if is_search and self.stream:
-            raise InvalidParameterError(
-                "the likeliest text is known only at the end: a search does not stream", "num_beams"
-            )
+            message = "the likeliest text is known only at the end: a search does not stream"
+            raise InvalidParameterError(message, "num_beams")
         if self.num_tried < self.n:
-            raise InvalidParameterError(
-                f"best_of {self.best_of} is less than n {self.n}", "best_of"
-            )
+            message = f"best_of {self.best_of} is less than n {self.n}"
+            raise InvalidParameterError(message, "best_of")
         if self.num_tried > self.n and self.stream:
-            raise InvalidParameterError(
-                "the best of several is known only at the end: best_of does not stream", "best_of"
-            )
+            message = "the best of several is known only at the end: best_of does not stream"
+            raise InvalidParameterError(message, "best_of")
 
     def as_json(self) -> dict[str, object]:
         """Return them as a body of `POST /generate`."""
@@ -293,16 +287,12 @@ def _completion(
     """Join the pieces of a text."""
     last = parts[-1]
     assert last.finish_reason is not None
+    text = "".join([part.text for part in parts])
     logprobs = [each for part in parts for each in part.logprobs]
-    return Completion(
-        last.index,
-        "".join([part.text for part in parts]),
-        last.finish_reason,
-        None if params.logprobs is None else logprobs,
-        last.state,
-        written.sum_logprobs / max(1, len(written.token_ids)),
-        len(written.token_ids),
-    )
+    shown = None if params.logprobs is None else logprobs
+    num_tokens = len(written.token_ids)
+    mean = written.sum_logprobs / max(1, num_tokens)
+    return Completion(last.index, text, last.finish_reason, shown, last.state, mean, num_tokens)
 
 
 def _best(completions: list[Completion], params: GenerationParams) -> list[Completion]:

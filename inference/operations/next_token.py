@@ -84,10 +84,8 @@ class NextQuery(Plain):
             raise InvalidParameterError(message, "candidates")
         longest = max(map(len, self.candidates or ()), default=0)
         if longest > MAX_CANDIDATE:
-            raise InvalidParameterError(
-                f"a candidate has {longest:,} characters; the limit is {MAX_CANDIDATE:,}",
-                "candidates",
-            )
+            message = f"a candidate has {longest:,} characters; the limit is {MAX_CANDIDATE:,}"
+            raise InvalidParameterError(message, "candidates")
 
     @property
     def num_top(self) -> int:
@@ -95,7 +93,7 @@ class NextQuery(Plain):
         return 0 if self.starts_with or self.top_k > MAX_TOP else self.top_k + 1
 
 
-TEN_LIKELIEST = NextQuery()
+TOP_TEN = NextQuery()
 
 
 def predict_next(

@@ -112,11 +112,6 @@ def _rescore_one(
     log_likelihood = math.fsum(logprobs)
     is_mean = params.length_normalize
     part = log_likelihood / max(1, len(logprobs)) if is_mean else log_likelihood
-    return Rescored(
-        given.text,
-        given.score + params.weight * part,
-        given.score,
-        log_likelihood,
-        len(logprobs),
-        encoding.num_unknown,
-    )
+    total = given.score + params.weight * part
+    counts = (len(logprobs), encoding.num_unknown)
+    return Rescored(given.text, total, given.score, log_likelihood, *counts)

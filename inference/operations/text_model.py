@@ -52,8 +52,7 @@ class TextModel:
             If what runs the model reports no hidden states.
         """
         if not self.shape.hidden_size:
-            raise InvalidParameterError(
-                f"{self.name} runs in {self.precision}: only models in int8 adapt", "adaptive"
-            )
+            message = f"{self.name} runs in {self.precision}: only models in int8 adapt"
+            raise InvalidParameterError(message, "adaptive")
         config = self.checkpoint.neural_cache or NeuralCacheConfig()
         return NeuralCache(config, self.shape.hidden_size)

@@ -20,7 +20,7 @@ from refrain.models.state import LayerShape, RecurrentState
 
 
 class TorchRunner:
-    """Reads tokens into slots, every product of the same shape; choosing tokens is the native library's.
+    """Reads tokens into slots, every product of the same shape; sampling is the native library's.
 
     A sequence with a whole block unread reads blocks, so a long prompt takes few steps; at most `max_block_rows` do so
     at once, in turn, so that one step is never longer than one narrow and one wide rectangle.
@@ -41,7 +41,7 @@ class TorchRunner:
         ]
         state_bytes = sum(shape.num_bytes for shape in self._shapes)
         self.shape = ModelShape(model.vocab_size, eos_id, state_bytes=state_bytes)
-        self._turn = 0
+        self._first_reader = 0
         self._steps: dict[int, Step] = {}
 
     def open(self, sequence: Sequence, packed: bytes | None) -> None:
@@ -73,9 +73,11 @@ class TorchRunner:
     def _step(self, sequences: list[Sequence]) -> None:
         width = self._config.block_width
         readers = [s for s in sequences if _num_until_mark(s) >= width]
-        self._turn = (self._turn + self._config.max_block_rows) % max(1, len(readers))
-        turned = readers[self._turn :] + readers[: self._turn]
-        wide = turned[: self._config.max_block_rows]
+        self._first_reader = (self._first_reader + self._config.max_block_rows) % max(
+            1, len(readers)
+        )
+        rotated = readers[self._first_reader :] + readers[: self._first_reader]
+        wide = rotated[: self._config.max_block_rows]
         self._advance(wide, width)
         waiting = set(map(id, readers))
         self._advance([s for s in sequences if id(s) not in waiting], 1)
@@ -94,8 +96,7 @@ class TorchRunner:
         slots = [sequence.slot for sequence in rows] + [self._pool.spare] * padding
         tokens_RT = torch.tensor(tokens + [tokens[0]] * padding)
         if width not in self._steps:
-            tile = self._config.row_tile
-            self._steps[width] = make_step(self._pool, tile, width)
+            self._steps[width] = make_step(self._pool, self._config.row_tile, width)
         return self._steps[width](tokens_RT, torch.tensor(slots))
 
     def _answer(self, rows: list[Sequence], features_RF: Tensor) -> None:
@@ -108,11 +109,10 @@ class TorchRunner:
                     sequence.native.struct.status = Status.FULL
         if not asking:
             return
-        padding = self._config.row_tile - len(asking)
-        logits_RV = self._model.logits(features_RF[asking + asking[:1] * padding]).float().cpu()
-        self._workspace.logits[: len(asking), : self.shape.vocab_size] = logits_RV[
-            : len(asking)
-        ].numpy()
+        num_asking = len(asking)
+        tile = asking + asking[:1] * (self._config.row_tile - num_asking)
+        logits_RV = self._model.logits(features_RF[tile])[:num_asking].float().cpu()
+        self._workspace.logits[:num_asking, : self.shape.vocab_size] = logits_RV.numpy()
         self._workspace.answer(SequenceList([rows[row].native for row in asking]))
 
 

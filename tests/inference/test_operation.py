@@ -41,18 +41,18 @@ def test_gathered_operations_may_gather_themselves() -> None:
 
 
 def test_one_request_is_asked_and_its_result_comes_back() -> None:
-    for question, request, result in (
+    for operation, request, result in (
         (scored(SCORE), SCORE, scores(-1.0, -2.0)),
         (predicted(PREDICTION), PREDICTION, PREDICTED),
     ):
-        heard = run_by_hand(question, replies(result))
+        heard = run_by_hand(operation, replies(result))
         assert (heard.requests, heard.answer) == ([request], result)
 
 
 def test_a_result_of_another_kind_is_a_fault_of_ours_that_is_seen() -> None:
-    for question in (scored(SCORE), predicted(SCORE), read([4])):
+    for operation in (scored(SCORE), predicted(SCORE), read([4])):
         with pytest.raises(AssertionError):
-            run_by_hand(question, replies(Written([], [], [], "length")))
+            run_by_hand(operation, replies(Written([], [], [], "length")))
 
 
 def test_reading_is_a_request_to_write_nothing_that_wants_the_state() -> None:

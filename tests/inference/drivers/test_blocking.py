@@ -58,12 +58,12 @@ def test_a_caller_without_room_is_asked_for_nothing_more(model) -> None:
             taken.append(text)
             yield text
 
-    scores = model.score_all(texts(), may_take=lambda: len(taken) - told < 3)
-    told = 0
+    scores = model.score_all(texts(), may_take=lambda: len(taken) - num_answered < 3)
+    num_answered = 0
     for _ in scores:
-        assert len(taken) - told <= 3
-        told += 1
-    assert told == len(TEXTS)
+        assert len(taken) - num_answered <= 3
+        num_answered += 1
+    assert num_answered == len(TEXTS)
 
 
 def test_a_long_text_does_not_keep_others_waiting_for_a_slot(model) -> None:

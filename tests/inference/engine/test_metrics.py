@@ -151,7 +151,7 @@ def test_the_tokens_of_one_message_share_the_time_since_the_message_before() -> 
 def test_streams_that_step_together_are_counted_as_each_alone() -> None:
     def texts() -> list[Timings]:
         times = ((1.0, None), (1.0, 2.0), (1.0, 2.0), (1.5, 2.5), (1.0, 2.0))
-        return [Timings(first_token=first, sent=told) for first, told in times]
+        return [Timings(first_token=first, sent=sent) for first, sent in times]
 
     sizes = (3, 2, 2, 2, 0)
     together, alone = EngineMetrics(), EngineMetrics()

@@ -270,12 +270,12 @@ def test_a_state_goes_through_bytes():
 
 
 def test_progress_tells_each_length_and_its_number_of_ngrams():
-    told = []
+    reported = []
     config = NGramConfig(vocab_size=V, order=3)
     model = KneserNeyModel.estimate(
-        [[2, 3, 2, 3], [2]], config, lambda length, number: told.append((length, number))
+        [[2, 3, 2, 3], [2]], config, lambda length, number: reported.append((length, number))
     )
-    assert told == [(1, 3), (2, 5), (3, 5)]
+    assert reported == [(1, 3), (2, 5), (3, 5)]
     assert model.num_ngrams == (3, 5, 5)
 
 
