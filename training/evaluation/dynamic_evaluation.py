@@ -72,9 +72,7 @@ class DynamicEvaluation:
 
     def _gradient_rms(self, train: Sequence[Sequence[int]] | TokenStream) -> list[Tensor]:
         """Return the root mean square of each weight's gradient over windows of the training texts."""
-        windows = StreamWindows(
-            train, eos_id=self._eos_id, batch_size=32, window=20, seed=0
-        )
+        windows = StreamWindows(train, eos_id=self._eos_id, batch_size=32, window=20, seed=0)
         sums = [torch.zeros_like(parameter) for parameter in self._parameters]
         number, state = min(MOMENT_WINDOWS, windows.num_windows), None
         epoch = windows.epoch(0)

@@ -109,9 +109,7 @@ def cross_entropy(
             documents, eos_id=eos_id, batch_size=1, window=WINDOW
         )
     else:
-        windows = DocumentWindows(
-            documents, eos_id=eos_id, batch_size=ROWS, window=WINDOW
-        )
+        windows = DocumentWindows(documents, eos_id=eos_id, batch_size=ROWS, window=WINDOW)
     total, num_targets = summed_loss(
         model, _with_progress(windows.epoch(0), windows.num_windows), CPU
     )

@@ -17,9 +17,7 @@ WINDOW = 128
 
 
 @torch.no_grad()
-def read_texts(
-    model: LanguageModel, texts: Sequence[Sequence[int]], eos_id: int
-) -> list[ReadText]:
+def read_texts(model: LanguageModel, texts: Sequence[Sequence[int]], eos_id: int) -> list[ReadText]:
     """Read texts in float32, one after the other: what the model gave each token, and its features before it."""
     found = []
     with progress_bar("reading", sum(map(len, texts)), unit="token") as bar:

@@ -29,9 +29,7 @@ class DocumentWindows:
         window: int,
         seed: int | None = None,
     ) -> None:
-        self._documents = [
-            np.array([eos_id, *document, eos_id]) for document in documents
-        ]
+        self._documents = [np.array([eos_id, *document, eos_id]) for document in documents]
         self._batch_size = batch_size
         self._eos_id = eos_id
         self._window = window
