@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from refrain.cli.answers.protocol import Answers
+if TYPE_CHECKING:
+    from refrain.cli.answers.protocol import Answers
 
 
 def answers_of(options: argparse.Namespace) -> Answers:

@@ -6,15 +6,18 @@ import argparse
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from refrain.cli.answers import answers_of
-from refrain.cli.answers.protocol import Answers
 from refrain.cli.documents.texts import is_typed, text_batches
 from refrain.cli.options.answers import add_answer_options, add_sampling_options, checked, only
 from refrain.cli.output import write_json
-from refrain.inference.operations.generation import GenerationParams, check_search
 from refrain.models.errors import InvalidParameterError
 from refrain.models.native.step.sampling import PARAMETERS, Bounds, SamplingParams, check_number
+
+if TYPE_CHECKING:
+    from refrain.cli.answers.protocol import Answers
+    from refrain.inference.operations.generation import GenerationParams
 
 EXAMPLES = """examples:
   refrain generate "The river flows through the" --temperature 0.7 --top-p 0.9 --seed 4
@@ -110,6 +113,8 @@ def _params(options: argparse.Namespace) -> GenerationParams:
     InvalidParameterError
         For flags that do not go together, or a value that cannot be.
     """
+    from refrain.inference.operations.generation import GenerationParams, check_search
+
     given = vars(options)
     if options.seed is not None:
         check_number("seed", options.seed, SEED)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from refrain.cli.answers import answers_of
-from refrain.cli.answers.protocol import Answer
 from refrain.cli.documents.texts import is_typed, text_batches
 from refrain.cli.options.answers import add_answer_options, checked
 from refrain.cli.output import shortened, write_json
-from refrain.inference.operations.next_token import NextQuery
+
+if TYPE_CHECKING:
+    from refrain.cli.answers.protocol import Answer
+    from refrain.inference.operations.next_token import NextQuery
 
 EXAMPLES = """examples:
   refrain next "The capital of the United" --top-k 3
@@ -76,6 +79,8 @@ def _query(options: argparse.Namespace) -> NextQuery:
     InvalidParameterError
         For flags that do not go together, or a value that cannot be.
     """
+    from refrain.inference.operations.next_token import NextQuery
+
     return NextQuery(options.top_k, options.starts_with, options.candidates, options.normalize)
 
 

@@ -6,12 +6,15 @@ import argparse
 import json
 import math
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from refrain.cli.answers import answers_of
 from refrain.cli.documents.texts import InputError, is_typed, text_batches
 from refrain.cli.options.answers import add_answer_options, checked
 from refrain.cli.output import shortened, write_json
-from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
+
+if TYPE_CHECKING:
+    from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
 
 EXAMPLES = """examples:
   refrain rescore "inn nineteen ten" "in 1910" --context "The ship was built"
@@ -70,6 +73,8 @@ def _add_scoring_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Order the hypotheses."""
+    from refrain.inference.operations.rescoring import Hypothesis
+
     params = checked(lambda: _params(options))
     hypotheses = [*map(Hypothesis, options.hypotheses)] or _given_lines()
     with closing(answers_of(options)) as answers:
@@ -90,6 +95,8 @@ def _params(options: argparse.Namespace) -> RescoringParams:
     InvalidParameterError
         For a weight that cannot be.
     """
+    from refrain.inference.operations.rescoring import RescoringParams
+
     return RescoringParams(
         options.weight,
         options.length_normalize,
@@ -116,6 +123,8 @@ def _given_lines() -> list[Hypothesis]:
 
 
 def _hypothesis(number: int, line: str) -> Hypothesis:
+    from refrain.inference.operations.rescoring import Hypothesis
+
     if not line.lstrip().startswith("{"):
         return Hypothesis(line)
     try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from refrain.cli.answers import answers_of
-from refrain.cli.answers.protocol import Answer
 from refrain.cli.documents.texts import is_typed, text_batches
 from refrain.cli.options.answers import add_answer_options
 from refrain.cli.output import formatted, shortened, write_json
-from refrain.inference.operations.scoring import ScoreParams
+
+if TYPE_CHECKING:
+    from refrain.cli.answers.protocol import Answer
 
 EXAMPLES = """examples:
   refrain score "The ship was built in 1910 and sank in the war."
@@ -44,6 +46,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Measure each text."""
+    from refrain.inference.operations.scoring import ScoreParams
+
     params = ScoreParams(options.per_token, options.count_end)
     is_json = options.json or not (options.texts or is_typed())
     with closing(answers_of(options)) as answers:

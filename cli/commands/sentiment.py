@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from refrain.cli.answers import answers_of
-from refrain.cli.answers.protocol import Answer
 from refrain.cli.documents.texts import text_batches
 from refrain.cli.options.answers import add_answer_options
 from refrain.cli.output import shortened, write_json
+
+if TYPE_CHECKING:
+    from refrain.cli.answers.protocol import Answer
 
 EXAMPLES = """examples:
   refrain sentiment "A lovely film with lovely performances."

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from refrain.cli.documents.document_file import Document
-from refrain.inference.operations.scoring import ScoreParams
 from refrain.models.text.language import recognise_language
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ def scored(
     model: LocalModel, documents: Iterable[Document], *, count_end: bool
 ) -> Iterator[tuple[Document, TextScore]]:
     """Yield each document with its score, in order; one without a text has the score of an empty one."""
+    from refrain.inference.operations.scoring import ScoreParams
+
     waiting: deque[Document] = deque()
     num_bytes = 0
 

@@ -20,8 +20,8 @@ from refrain.training.data.batches.document_windows import DocumentWindows
 from refrain.training.data.batches.labelled_batches import LabelledBatches
 from refrain.training.data.batches.stream_windows import StreamWindows
 from refrain.training.data.corpus import LabelledCorpus, Split, TextCorpus
-from refrain.training.data.documents import score_documents
 from refrain.training.errors import RecipeError
+from refrain.training.evaluation.scored_documents import score_documents
 from refrain.training.optimize.objectives.classifier import predict
 from refrain.training.optimize.objectives.window_loss import summed_loss
 from refrain.training.reporting.progress_bar import progress_bar

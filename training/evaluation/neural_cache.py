@@ -18,7 +18,7 @@ from torch import Tensor
 from refrain.models.int8 import ZERO_POINT
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.neural_cache import NeuralCacheConfig, next_trust, weight_of
-from refrain.training.data.documents import score_documents
+from refrain.training.evaluation.scored_documents import score_documents
 from refrain.training.reporting.progress_bar import progress_bar
 
 INVERSE_TEMPERATURES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)

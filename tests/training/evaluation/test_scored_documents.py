@@ -9,7 +9,7 @@ import torch
 from refrain.inference.engine.request import Request
 from refrain.models.native.step.structures import Purpose
 from refrain.models.native.step.want import Want
-from refrain.training.data.documents import score_documents
+from refrain.training.evaluation.scored_documents import score_documents
 from tests.support.engines import BOUNDARY, VOCABULARY, engine_of, recurrent
 
 
