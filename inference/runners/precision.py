@@ -69,7 +69,7 @@ def version_of(checkpoint: Checkpoint, precision: str, shape: ModelShape) -> byt
     """
     digest = hashlib.blake2b(digest_size=16)
     form = f"int8 form {INT8_FORM}" if precision == "int8" else precision
-    for part in (form, str(shape), checkpoint.tokenizer.to_json()):
+    for part in (form, shape.spelled(), checkpoint.tokenizer.to_json()):
         digest.update(hashlib.blake2b(part.encode()).digest())
     for part_of_model in bytes_of(checkpoint.model):
         digest.update(part_of_model)

@@ -23,3 +23,14 @@ class ModelShape:
     eos_id: int
     hidden_size: int = 0
     state_bytes: int = 0
+
+    def spelled(self) -> str:
+        """Return what a model's version hashes of its shape.
+
+        Written out, and with the names of the first release, so that renaming a field here does not make every state
+        that was signed before another version's.
+        """
+        return (
+            f"ModelShape(vocab_size={self.vocab_size}, boundary_id={self.eos_id}, "
+            f"hidden_size={self.hidden_size}, state_bytes={self.state_bytes})"
+        )
