@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from refrain.training.data.corpus import Example, Split
 
 _NOT_A_LETTER = re.compile(r"\W+")
+_END_OF_SENTENCE = re.compile(r"[.!?;:](?=[\s\"'”’)\]]|$)|\n")
+
+MIN_LETTERS = 32
+"""Letters of a sentence that is more than a phrase everybody uses; some seven words."""
+
+
+def place_of(key: str) -> float:
+    """Return a stable hash of a key, from 0 to 1."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
 def split_of(key: str, *, validation: float, test: float) -> Split:
     """Return the split of a text by a stable hash of its key: the given shares, the rest for training."""
-    share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+    share = place_of(key)
     if share < validation:
         return "validation"
     return "test" if share < validation + test else "train"
@@ -95,3 +105,42 @@ def without_held_out(
 def letters_of(text: str) -> str:
     """Return the letters and digits of a text, in lower case."""
     return _NOT_A_LETTER.sub("", text).casefold()
+
+
+def sentences_of(text: str) -> set[str]:
+    """Cut prose to its sentences, as letters, without the short ones; a text of short ones alone is taken whole."""
+    sentences = {letters_of(sentence) for sentence in _END_OF_SENTENCE.split(text)}
+    long = {sentence for sentence in sentences if len(sentence) >= MIN_LETTERS}
+    return long or ({letters_of(text)} - {""})
+
+
+class HeldOutTexts:
+    """Prose to measure on, kept by its sentences, to ask what is nearly the same and must not be learnt from.
+
+    Two texts are near-duplicates if they share a quarter of the sentences of the shorter one. Two sentences are too
+    few, unlike with a poem's clauses: speeches and manuals have formulas.
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._num_sentences: list[int] = []
+        self._places: dict[str, list[int]] = {}
+        for text in texts:
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        """Hold a text."""
+        sentences = sentences_of(text)
+        for sentence in sentences:
+            self._places.setdefault(sentence, []).append(len(self._num_sentences))
+        self._num_sentences.append(len(sentences))
+
+    def has_near_duplicate_of(self, text: str) -> bool:
+        """Return whether one of the texts held is a near-duplicate of this one."""
+        sentences = sentences_of(text)
+        shared = Counter(
+            place for sentence in sentences for place in self._places.get(sentence, ())
+        )
+        return any(
+            number * 4 >= min(len(sentences), self._num_sentences[place])
+            for place, number in shared.items()
+        )
