@@ -21,13 +21,15 @@ _HEADING = re.compile(r"^(?:= )+(.*?)(?: =)+$")
 
 def read_wikitext(root: Path) -> TextCorpus:
     """Read the benchmark: every line, empty ones too, is a text that ends with the boundary."""
-    return TextCorpus({split: _lines(root / file) for split, file in FILES.items()}, unit="stream")
+    return TextCorpus(
+        {split: lines_of(root / file) for split, file in FILES.items()}, unit="stream"
+    )
 
 
 def read_natural_wikitext(root: Path) -> TextCorpus:
     """Read natural English: a text is an article, with its headings on lines of their own."""
     return TextCorpus(
-        {split: natural_articles(_lines(root / file)) for split, file in FILES.items()},
+        {split: natural_articles(lines_of(root / file)) for split, file in FILES.items()},
         unit="documents",
     )
 
@@ -49,7 +51,8 @@ def natural_articles(lines: list[str]) -> list[str]:
     return ["\n".join(article) for article in articles if article]
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file that may be packed as `.gz`."""
     packed = path.read_bytes()
     text = (gzip.decompress(packed) if path.suffix == ".gz" else packed).decode("utf-8")
     return text.removesuffix("\n").split("\n")

@@ -1,0 +1,1 @@
+"""Free texts inside packages of registries: read without installing, one file a source."""
