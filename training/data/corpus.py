@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,10 +25,13 @@ class TextCorpus:
     unit
         "documents": each text starts from a zero state. "stream": the texts follow one another, with a boundary
         between them and the state carried over.
+    sources
+        Of a corpus that is mixed from several: each of them by its name, to measure on one at a time.
     """
 
     documents: Mapping[Split, Sequence[str]]
     unit: Literal["documents", "stream"]
+    sources: Mapping[str, TextCorpus] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True)
