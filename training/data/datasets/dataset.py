@@ -11,10 +11,13 @@ from refrain.training.data.corpus import LabelledCorpus, TextCorpus
 
 @dataclass(frozen=True)
 class DataFile:
-    """One file of a corpus, relative to the data folder, and the SHA-256 of its content, unpacked if it is a .gz."""
+    """One file of a corpus, relative to the data folder, and the SHA-256 of its content, unpacked if it is a .gz.
+
+    None where the file is built here: its reader compares what was built with what is there.
+    """
 
     path: str
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from refrain.training.data.datasets.dataset import DataFile, Dataset
+from refrain.training.data.mixture import english_open
+from refrain.training.data.mixture.files import MANIFEST, read_mixture
 from refrain.training.data.readers.imdb import read_imdb
 from refrain.training.data.readers.penn_treebank import read_penn_treebank
 from refrain.training.data.readers.sst import read_sst2, read_sst5
@@ -181,4 +183,16 @@ IMDB = Dataset(
         "to imdb/train.jsonl.gz and imdb/test.jsonl.gz"
     ),
     read=read_imdb,
+)
+
+ENGLISH_OPEN = Dataset(
+    name=english_open.ENGLISH_OPEN.name,
+    title="English texts under free licences from packages, Wikipedia and the web, measured by source",
+    task="language model",
+    language="en",
+    license=f"{english_open.ENGLISH_OPEN.license}, with attribution (english-open/ATTRIBUTION.md)",
+    origin=english_open.ENGLISH_OPEN.origin(),
+    files=(DataFile(f"{english_open.ENGLISH_OPEN.name}/{MANIFEST}", None),),
+    how_to_get=english_open.ENGLISH_OPEN.how_to_get(),
+    read=lambda root: read_mixture(root / english_open.ENGLISH_OPEN.name),
 )

@@ -60,7 +60,8 @@ def load_dataset(name: str, root: Path, *, verify: bool = True) -> TextCorpus | 
         )
     if verify:
         for file in dataset.files:
-            _verify(root / file.path, file.sha256)
+            if file.sha256 is not None:
+                _verify(root / file.path, file.sha256)
     return dataset.read(root)
 
 

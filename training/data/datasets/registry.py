@@ -13,6 +13,7 @@ from refrain.training.data.datasets.chinese import (
 )
 from refrain.training.data.datasets.dataset import Dataset
 from refrain.training.data.datasets.english import (
+    ENGLISH_OPEN,
     IMDB,
     PENN_TREEBANK,
     SST_2,
@@ -34,6 +35,7 @@ _ALL = (
     CHINESE_REVIEWS,
     CHINESE_REVIEW_TEXTS,
     IMDB,
+    ENGLISH_OPEN,
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.name: dataset for dataset in _ALL})
