@@ -33,7 +33,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--data", type=Path, help="the folder of the corpora (default: REFRAIN_DATA)"
     )
     parser.set_defaults(run=run)
-    build = parser.add_subparsers(metavar="ACTION").add_parser(
+    _add_build(parser.add_subparsers(metavar="ACTION"))
+
+
+def _add_build(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the building of a corpus."""
+    build = actions.add_parser(
         "build",
         help="build a corpus from packages",
         description="Build a corpus from packages that lie in the folder of the corpora; nothing is fetched.",

@@ -10,7 +10,7 @@ from refrain.training.data.mixture.attribution import attribution
 from refrain.training.data.mixture.extracting import extract, within_share
 from refrain.training.data.mixture.files import read_manifest, write_mixture
 from refrain.training.data.mixture.keeping_apart import keep_sources_apart, num_near_duplicates
-from refrain.training.data.mixture.source import Mixture
+from refrain.training.data.mixture.source import Mixture, Source
 from refrain.training.data.mixture.splitting import Splits, split_documents
 
 
@@ -22,7 +22,7 @@ def build_mixture(
     pinned: bool = True,
     report: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, dict[str, Any]]:
-    """Build a mixture in its folder below the data folder; the same packages give the same bytes.
+    """Build a mixture in its folder below the data folder, and return a SHA-256 of the whole and the manifest.
 
     Parameters
     ----------
@@ -33,23 +33,15 @@ def build_mixture(
     report
         Called with a line after each part of the work.
 
-    Returns
-    -------
-    tuple
-        A SHA-256 of the whole, and the manifest.
-
     Raises
     ------
-    MissingDatasetError
-        If packages are missing; the message has the commands that fetch them.
-    CorruptDatasetError
-        If a package cannot be read, or yields other texts than the pinned ones.
+    MissingDatasetError, CorruptDatasetError
+        If packages are missing, cannot be read, or yield other texts than the pinned ones.
     """
     mixture.require_files(root)
     documents, hashes = extract(mixture, root, pinned=pinned, report=report)
-    splits = {
-        name: split_documents(name, each) for name, each in within_share(mixture, documents).items()
-    }
+    shares = within_share(mixture, documents)
+    splits = {name: split_documents(name, each) for name, each in shares.items()}
     report(f"comparing with the tests of {', '.join((mixture.name, *other_tests))}")
     kept = keep_sources_apart(splits, other_tests)
     manifest = {
@@ -58,13 +50,7 @@ def build_mixture(
         "compared_with": {name: len(texts) for name, texts in other_tests.items()},
         "near_duplicates_left": num_near_duplicates(kept, other_tests),
         "sources": {
-            source.name: {
-                "package": source.package,
-                "license": source.license,
-                "extracted_sha256": hashes[source.name],
-                "near_duplicates_removed": _num_removed(splits[source.name], kept[source.name]),
-            }
-            for source in mixture.sources
+            each.name: _about(each, hashes[each.name], splits, kept) for each in mixture.sources
         },
     }
     folder = root / mixture.name
@@ -72,5 +58,17 @@ def build_mixture(
     return sha256, read_manifest(folder)
 
 
-def _num_removed(before: Splits, after: Splits) -> dict[str, int]:
-    return {split: len(before[split]) - len(after[split]) for split in ("train", "validation")}
+def _about(
+    source: Source, sha256: str, before: Mapping[str, Splits], after: Mapping[str, Splits]
+) -> dict[str, Any]:
+    """Return what a manifest has about a source, beside its files."""
+    removed = {
+        split: len(before[source.name][split]) - len(after[source.name][split])
+        for split in ("train", "validation")
+    }
+    return {
+        "package": source.package,
+        "license": source.license,
+        "extracted_sha256": sha256,
+        "near_duplicates_removed": removed,
+    }

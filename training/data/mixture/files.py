@@ -45,22 +45,27 @@ def write_mixture(
     """
     if folder.exists() and not (folder / MANIFEST).is_file():
         raise OutputExistsError(f"{folder} holds something else; move it away")
-    described = {name: {**about, "splits": {}} for name, about in manifest["sources"].items()}
     with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as partial:
         new = Path(partial) / "new"
-        for split in SPLITS:
-            (new / split).mkdir(parents=True)
-            for name, splits in sources.items():
-                path = new / split / f"{name}.jsonl.gz"
-                described[name]["splits"][split] = _write_documents(path, splits[split])
-        content = {"format_version": FORMAT_VERSION, **manifest, "sources": described}
-        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-        (new / MANIFEST).write_text(text, "utf-8")
+        content = _write_sources(new, sources, manifest)
+        (new / MANIFEST).write_text(content, "utf-8")
         (new / "ATTRIBUTION.md").write_text(attribution, "utf-8")
         if folder.exists():
             folder.rename(Path(partial) / "old")
         new.rename(folder)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _write_sources(folder: Path, sources: Mapping[str, Splits], manifest: Mapping[str, Any]) -> str:
+    """Write the documents of all sources; return the manifest with the figures of their files."""
+    described = {name: {**about, "splits": {}} for name, about in manifest["sources"].items()}
+    for split in SPLITS:
+        (folder / split).mkdir(parents=True)
+        for name, splits in sources.items():
+            path = folder / split / f"{name}.jsonl.gz"
+            described[name]["splits"][split] = _write_documents(path, splits[split])
+    content = {"format_version": FORMAT_VERSION, **manifest, "sources": described}
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def _write_documents(path: Path, documents: Sequence[Document]) -> dict[str, Any]:
