@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 import torch
 from fastapi import FastAPI
@@ -45,6 +44,7 @@ from refrain.app.services.state_token import StateTokens
 from refrain.app.settings import Settings
 from refrain.inference.engine.config import EngineConfig
 from refrain.models.checkpoint import find_models, load_checkpoint, unfinished_runs
+from refrain.version import __version__
 
 logger = logging.getLogger("refrain")
 
@@ -76,7 +76,7 @@ def assemble(
     """Make the application over models that are loaded already."""
     app = FastAPIOffline(
         title="Refrain",
-        version=version("refrain"),
+        version=__version__,
         description=DESCRIPTION,
         redoc_url=None,
         lifespan=lambda _: _lifespan(registry, tracing),
@@ -168,7 +168,7 @@ def _device(name: str) -> str:
 
 
 def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
-    found = find_models(settings.models, with_shipped=settings.shipped)
+    found = find_models(settings.models, shipped=settings.shipped)
     config = EngineConfig(
         max_slots=settings.max_slots,
         max_queue=settings.max_queue,

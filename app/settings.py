@@ -32,9 +32,10 @@ class Settings(BaseSettings):
         None,
         description="folder of checkpoints, each a sub-folder (default: checkpoints here, beside the shipped models)",
     )
-    shipped: bool = Field(
-        default=False,
-        description="serve the shipped models beside those of --models, which win by name; true or false",
+    shipped: bool | None = Field(
+        None,
+        description="serve the shipped models beside one's own, which win by name: true or false "
+        "(default: true only without --models)",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the models run")
     precision: Literal["auto", "int8", "bf16", "fp32"] = Field(

@@ -132,7 +132,7 @@ def post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
 def across_processes(precision: str, num_texts: int) -> int:
     """Begin texts in one process and go on in another; give how many differ from those of one piece."""
     ports = [free_port(), free_port()]
-    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--precision", precision]
+    command = [sys.executable, "-m", "refrain", "serve", "--precision", precision]
     environment = {**os.environ, "REFRAIN_STATE_SECRET": "the same"}
     servers = [
         subprocess.Popen([*command, "--port", str(port)], env=environment, cwd=ROOT)

@@ -77,7 +77,7 @@ class Usage:
 def train(text: Path, folder: Path, *overrides: str) -> Usage:
     """Run the command and observe its memory and what it writes."""
     output = folder / f"{text.stem}-model"
-    command = [sys.executable, "-m", "refrain.cli.main", "train", "--text", str(text)]
+    command = [sys.executable, "-m", "refrain", "train", "--text", str(text)]
     command += ["--output", str(output), "--overwrite", "--set", *overrides]
     stages = {
         "vocabulary": lambda: any((folder / "tokens").glob("*/words-*-*.json")),

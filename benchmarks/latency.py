@@ -132,7 +132,7 @@ def parts_of_a_start() -> str:
 def main() -> None:
     """Measure and save."""
     port = free_port()
-    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "refrain", "serve", "--port", str(port)]
     start = time.perf_counter()
     server = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

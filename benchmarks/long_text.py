@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=10_000_000)
     num_tokens: int = parser.parse_args().tokens
     port = free_port()
-    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "refrain", "serve", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
         try:
             rows = measure(server.pid, port, num_tokens)

@@ -67,7 +67,7 @@ def servers(port: int) -> list[Server]:
         "ignore_eos": True,
     }
     limits = ("--max-slots=256", "--max-queue=512", "--prefix-cache-bytes=0", "--log-level=warning")
-    refrain = ("-m", "refrain.cli.main", "serve", "--port", str(port), *limits)
+    refrain = ("-m", "refrain", "serve", "--port", str(port), *limits)
     plain = {"prompt": PROMPT, "max_tokens": TOKENS}
     found = [
         Server("Refrain, int8", refrain, "/generate", asked, {**asked, "stream": True}),

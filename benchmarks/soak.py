@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=50_000)
     options = parser.parse_args()
     port = free_port()
-    command = [sys.executable, "-m", "refrain.cli.main", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "refrain", "serve", "--port", str(port)]
     start = time.perf_counter()
     with subprocess.Popen([*command, "--prefix-cache-bytes=1000000"], cwd=ROOT) as server:
         try:

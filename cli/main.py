@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from refrain.cli.commands import (
     bench,
@@ -32,6 +31,7 @@ from refrain.cli.commands import (
 )
 from refrain.models.errors import RefrainError
 from refrain.training.errors import TrainingStoppedError
+from refrain.version import __version__
 
 COMMANDS = (
     serve,
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="refrain", description="Train recurrent language models and serve them over HTTP."
     )
-    parser.add_argument("--version", action="version", version=f"refrain {version('refrain')}")
+    parser.add_argument("--version", action="version", version=f"refrain {__version__}")
     parser.set_defaults(parser=parser)  # for the command that describes all others
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -90,7 +90,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("refrain: interrupted", file=sys.stderr)
         return 130
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,17 @@
-"""Replay the Dockerfile without an engine: its steps in a root of their own, and the service as the image's user.
+"""Replay the Dockerfile without an engine: its steps in roots of their own, and the service as the image's user.
 
     sudo python deploy/replay_dockerfile.py
 
-Where no Docker engine can run, this is the nearest proof: every COPY, RUN, WORKDIR, USER, ENV, HEALTHCHECK and CMD of
-the file is carried out with a new folder as its root, in mounts that only this program sees; of the machine it has
-/usr, the interpreter that runs this and pip's folders of packages, all read-only. Then the service is started as the
-image would start it, by its user, whose home is empty, and asked for a poem. What it cannot show: the base image, the
-port mapping, and uv's choice of torch's CPU build: pip installs in its place, from wherever this machine has its
-packages. It needs root, and Linux.
+Where no Docker engine can run, this is the nearest proof. Each stage has a new folder as its root, in mounts and
+processes that only this program sees; of the machine it has /usr, the interpreter that runs this and pip's folders of
+packages, read-only. COPY (from the tree and from an earlier stage), RUN, WORKDIR, USER, ENV, HEALTHCHECK and CMD are
+carried out; another instruction ends the replay. Then the service is started as the image would start it, by its user,
+whose home is empty, and asked for a poem. What it cannot show: the base image, the port mapping, and uv's choice of
+torch's CPU build: `RUN pip install uv` is passed over, and pip installs in uv's place, from wherever this machine has
+its packages.
+
+It needs root, and Linux. Steps and machine are kept apart for a fair trial, not for safety: replay no Dockerfile but
+your own.
 """
 
 from __future__ import annotations
@@ -27,19 +31,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-INSIDE = "REFRAIN_REPLAY_ROOT"
-"""Names the new root to the copy of this program that runs with mounts of its own."""
-ETC = (
-    "group",
-    "passwd",
-    "shadow",
-    "hosts",
-    "resolv.conf",
-    "login.defs",
-    "ssl",
-    "pip.conf",
-    "ld.so.cache",
-)
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+USERS = {
+    "passwd": "root:x:0:0:root:/root:/bin/bash\n",
+    "group": "root:x:0:\n",
+    "shadow": "root:*:1:0:99999:7:::\n",
+}
+"""What a base image has; the machine's own users are not its business."""
+ETC = ("hosts", "resolv.conf", "login.defs", "ld.so.cache", "ssl/certs", "pip.conf")
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -57,48 +56,68 @@ def _with_pip(command: str) -> str:
 
 
 def prepare(root: Path) -> None:
-    """Fill a new root with what the base image would have: programs, an interpreter, users, devices."""
-    for name in ("etc", "tmp", "root", "home"):
+    """Fill a new root with what the base image would have: programs, an interpreter, devices, no users."""
+    for name in ("etc", "tmp", "root", "home", "proc", "dev", "dev/shm"):
         (root / name).mkdir()
-    (root / "tmp").chmod(0o1777)
+    for name in ("tmp", "dev/shm"):
+        (root / name).chmod(0o1777)
     for link in ("bin", "sbin", "lib", "lib64"):
         (root / link).symlink_to(f"usr/{link}")
-    for name in ETC:
-        origin = Path("/etc") / name
-        if origin.is_dir():
-            shutil.copytree(origin, root / "etc" / name, symlinks=True)
-        elif origin.is_file():
-            shutil.copy(origin, root / "etc" / name)
-    for name in ("passwd", "group"):  # a base image has no users of its own yet
-        path = root / "etc" / name
-        lines = path.read_text("utf-8").splitlines(keepends=True)
-        path.write_text("".join(x for x in lines if not 1000 <= int(x.split(":")[2]) < 60_000))
+    _write_etc(root)
     packages = os.environ.get("PIP_FIND_LINKS", "").split()
-    for origin in {"/usr", sys.base_prefix, *packages}:
-        if Path(origin).is_dir():
-            _mount(Path(origin), root, is_writable=False)
-    for origin in ("/proc", "/dev"):
-        _mount(Path(origin), root, is_writable=True)
+    for folder in {"/usr", sys.base_prefix, *packages}:
+        if Path(folder).is_dir():
+            _bind(Path(folder), root)
+            goal = root / folder.lstrip("/")
+            subprocess.run(["mount", "-o", "remount,bind,ro", goal], check=True)
+    for device in DEVICES:
+        (root / "dev" / device).touch()
+        _bind(Path("/dev") / device, root)
+    subprocess.run(["mount", "-t", "proc", "proc", root / "proc"], check=True)
 
 
-def _mount(origin: Path, root: Path, *, is_writable: bool) -> None:
+def _write_etc(root: Path) -> None:
+    for name, text in USERS.items():
+        (root / "etc" / name).write_text(text, "utf-8")
+    for name in ETC:
+        origin, goal = Path("/etc") / name, root / "etc" / name
+        goal.parent.mkdir(exist_ok=True)
+        if origin.is_dir():
+            shutil.copytree(origin, goal)
+        elif origin.is_file():
+            shutil.copy(origin, goal)
+
+
+def _bind(origin: Path, root: Path) -> None:
     goal = root / origin.relative_to("/")
-    goal.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "--rbind", origin, goal], check=True)
-    if not is_writable:
-        subprocess.run(["mount", "-o", "remount,bind,ro", goal], check=True)
+    if origin.is_dir():
+        goal.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "--bind", origin, goal], check=True)
+
+
+def ignored_patterns() -> list[str]:
+    """Read what the build's context leaves out."""
+    lines = (REPOSITORY / ".dockerignore").read_text("utf-8").split()
+    return [line.removeprefix("**/") for line in lines]
 
 
 class Replay:
-    """One clean root that stands for the file system of the image."""
+    """The file systems of the stages, of which the last is the image's."""
 
-    def __init__(self, root: Path, port: int) -> None:
-        self._root = root
-        self._workdir = "/"
-        self._user = 0
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._stages: dict[str, Path] = {}
         self._port = port
-        self.environment = {"PATH": f"{sys.base_prefix}/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
         self._for_pip = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_"))}
+
+    def begin_stage(self, argument: str) -> None:
+        """Make a new root: what the base image would be."""
+        name = argument.partition(" AS ")[2] or str(len(self._stages))
+        self._root = self._stages[name] = self._folder / name
+        self._root.mkdir()
+        prepare(self._root)
+        self._workdir, self._user = "/", 0
+        self.environment = {"PATH": f"{sys.base_prefix}/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
         self.command: list[str] = []
         self.health: list[str] = []
 
@@ -107,39 +126,61 @@ class Replay:
         print(f"{name} {argument}"[:150], flush=True)
         match name:
             case "FROM":
-                shutil.rmtree(self._root / "src", ignore_errors=True)  # the first stage ends here
-                self._workdir = "/"
+                self.begin_stage(argument)
             case "WORKDIR":
                 self._workdir = argument
-                (self._root / argument.lstrip("/")).mkdir(parents=True, exist_ok=True)
+                self._inside(argument).mkdir(parents=True, exist_ok=True)
             case "USER":
                 passwd = (self._root / "etc/passwd").read_text("utf-8")
-                self._user = int(re.findall(rf"^{argument}:[^:]*:(\d+)", passwd, re.M)[0])
-            case "COPY" if "--from=" not in argument:
+                self._user = int(re.findall(rf"^{argument}:[^:]*:(\d+)", passwd, re.MULTILINE)[0])
+            case "COPY":
                 self._copy(argument.split())
-            case "RUN" if not argument.startswith("pip install"):
-                shell = ["bash", "-euc", _with_pip(argument)]
-                self._start(shell, self._for_pip).wait() and sys.exit(f"failed: {argument}")
+            case "RUN":
+                self._run(argument)
             case "ENV":
-                for pair in shlex.split(argument):
-                    key, _, value = pair.partition("=")
-                    self.environment[key] = value.replace("$PATH", self.environment["PATH"])
+                self._set(argument)
             case "CMD":
                 self.command = json.loads(argument)
             case "HEALTHCHECK":
                 self.health = json.loads(argument[argument.index("CMD ") + 4 :])
+            case "EXPOSE":
+                pass
+            case _:
+                raise SystemExit(f"{name} cannot be replayed")
+
+    def _set(self, argument: str) -> None:
+        for pair in shlex.split(argument):
+            key, _, value = pair.partition("=")
+            self.environment[key] = value.replace("$PATH", self.environment["PATH"])
+
+    def _run(self, argument: str) -> None:
+        if argument.startswith("pip install") and argument.endswith(" uv"):
+            return
+        if self._start(["bash", "-euc", _with_pip(argument)], self._for_pip).wait():
+            raise SystemExit(f"failed: {argument}")
 
     def _copy(self, arguments: list[str]) -> None:
+        origin = REPOSITORY
+        if arguments[0].startswith("--from="):
+            origin = self._stages[arguments.pop(0).partition("=")[2]]
         *sources, target = arguments
+        if len(sources) > 1 and not target.endswith("/"):
+            raise SystemExit(f"COPY of several files to {target}, which is no folder")
+        unwanted = shutil.ignore_patterns(*ignored_patterns()) if origin == REPOSITORY else None
         for source in sources:
-            origin = REPOSITORY / source
-            folder = self._root / self._workdir.lstrip("/")
-            goal = folder / (target if not target.endswith("/") else target + source)
-            if origin.is_dir():
-                unwanted = shutil.ignore_patterns("__pycache__", "*.so")
-                shutil.copytree(origin, goal, symlinks=True, ignore=unwanted)
+            goal = self._inside(target + (source if target.endswith("/") else ""))
+            path = origin / source.lstrip("/")
+            if path.is_dir():
+                shutil.copytree(path, goal, symlinks=True, ignore=unwanted)
             else:
-                shutil.copy(origin, goal)
+                shutil.copy(path, goal)
+
+    def _inside(self, path: str) -> Path:
+        return (
+            self._root / f"{self._workdir}/{path}".lstrip("/")
+            if path[0] != "/"
+            else self._root / path[1:]
+        )
 
     def _start(
         self, command: Sequence[str], extra: dict[str, str] | None = None, **options: int
@@ -157,11 +198,14 @@ class Replay:
         service = self._start(self.command)
         try:
             self._wait_until_healthy(service)
-            print(f"served by the user {Path(f'/proc/{service.pid}').stat().st_uid}")
+            print(f"served by the user {(self._root / f'proc/{service.pid}').stat().st_uid}")
             print(ask(self._port, "/generate", {"prompt": "春", "max_tokens": 24, "seed": 1}))
         finally:
             service.terminate()
-            service.wait(timeout=30)
+            try:
+                service.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                service.kill()
 
     def _wait_until_healthy(self, service: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 90
@@ -192,29 +236,26 @@ def free_port() -> int:
         return port
 
 
-def replay(root: Path) -> None:
-    """Replay every instruction in a root, then serve."""
-    prepare(root)
-    image = Replay(root, free_port())
+def replay(folder: Path) -> None:
+    """Replay every instruction, then serve."""
+    image = Replay(folder, free_port())
     for name, argument in instructions((REPOSITORY / "Dockerfile").read_text("utf-8")):
         image.run(name, argument)
     image.serve()
     print("the Dockerfile's steps build and serve")
 
 
-def main() -> int:
-    """Run this program again with mounts of its own, which go with it."""
-    if root := os.environ.get(INSIDE):
-        replay(Path(root))
+def main(arguments: Sequence[str]) -> int:
+    """Run this program again with mounts and processes of its own, which go with it."""
+    if arguments:
+        replay(Path(arguments[0]))
         return 0
+    apart = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
     with tempfile.TemporaryDirectory(prefix="refrain-image-") as folder:
         Path(folder).chmod(0o755)
-        return subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", sys.executable, __file__],
-            env={**os.environ, INSIDE: folder},
-            check=False,
-        ).returncode
+        command = [*apart, "--mount-proc", sys.executable, __file__, folder]
+        return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
 """The import name: the public face, `python -m refrain`, and links to the folders.
 
 This is the import name of everything: `refrain.models`, `refrain.inference`, `refrain.training`, `refrain.app`,
-`refrain.cli` and `refrain.client` are the folders of these names beside this one. What is public, and what an upgrade
-keeps of it, is told in docs/versions.md.
+`refrain.cli` and `refrain.client` are the folders of these names beside this one. docs/versions.md lists what is
+public, and what an upgrade keeps of it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from refrain.version import __version__
+
 if TYPE_CHECKING:
     from refrain.client import AsyncClient, Client
     from refrain.inference.local import LocalModel, WordScorer
 
 __all__ = ["AsyncClient", "Client", "LocalModel", "WordScorer", "__version__"]
-__version__ = "0.1.0"
 
 _HOMES = {
     "AsyncClient": "refrain.client",
@@ -33,4 +34,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from refrain.models.checkpoint.folders import SHIPPED_NAMES
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("app", "cli", "client", "inference", "models", "training")
+SHIPPED = ["english", "sentiment-en", "sentiment-zh", "tang"]
 FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "refrain_client.py")
 PACKAGES = sysconfig.get_path("purelib")
 """Where the libraries that Refrain stands on lie."""
@@ -56,6 +59,28 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def bare_tree(tmp_path) -> Path:
+    """The tree as it is checked out, with its links, and nothing that an installation leaves in it."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for folder in FOLDERS:
+        (tree / folder).symlink_to(ROOT / folder)
+    shutil.copytree(ROOT / "refrain", tree / "refrain", symlinks=True)
+    return tree
+
+
+@pytest.fixture
+def libraries(tmp_path) -> Path:
+    """The libraries that Refrain stands on, and not what is known of an installed Refrain."""
+    folder = tmp_path / "libraries"
+    folder.mkdir()
+    for path in Path(PACKAGES).iterdir():
+        if not path.name.lower().startswith(("refrain", "__editable__")):
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture
 def project(tmp_path) -> Path:
     """A project of someone else, with names that Refrain had."""
     (tmp_path / "app.py").write_text("MINE = 'app'\n", "utf-8")
@@ -67,12 +92,8 @@ def project(tmp_path) -> Path:
 def test_an_installation_has_one_name_and_no_run_of_ones_own(site) -> None:
     names = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
     assert names - {"__pycache__"} == {"refrain", "refrain_client.py", "bin"}
-    assert sorted(path.name for path in (site / "refrain/checkpoints").iterdir()) == [
-        "english",
-        "sentiment-en",
-        "sentiment-zh",
-        "tang",
-    ]
+    shipped = sorted(path.name for path in (site / "refrain/checkpoints").iterdir())
+    assert shipped == SHIPPED == list(SHIPPED_NAMES)
     assert len([*(site / "refrain/models/native").glob("*/*_portable.so")]) == 2
     modules = {
         str(path.relative_to(ROOT)) for name in FOLDERS for path in (ROOT / name).rglob("*.py")
@@ -108,12 +129,20 @@ def test_a_bare_name_in_the_tree_names_the_new_one(name, tmp_path) -> None:
     assert f"`refrain.{name}`" in run_uninstalled(ROOT, program, tmp_path)
 
 
-def test_the_bare_tree_runs_the_command_without_installation(tmp_path) -> None:
-    program = "import runpy; sys.argv = ['refrain', '--help']; runpy.run_module('refrain', run_name='__main__')"
-    command = [sys.executable, "-I", "-S", "-c", UNINSTALLED.format(here=str(ROOT)) + program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "serve checkpoints over HTTP" in done.stdout
+def test_the_bare_tree_runs_the_command_without_installation(
+    bare_tree, libraries, tmp_path
+) -> None:
+    for flag, expected in (("--help", "serve checkpoints over HTTP"), ("--version", "refrain 0.")):
+        program = f"""
+import runpy, sys
+sys.path[:0] = [{str(bare_tree)!r}, {str(libraries)!r}]
+sys.argv = ["refrain", {flag!r}]
+runpy.run_module("refrain", run_name="__main__")
+"""
+        command = [sys.executable, "-I", "-S", "-c", program]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
 
 
 def test_the_installed_service_answers_and_ones_own_checkpoint_wins(site, project) -> None:

@@ -38,8 +38,7 @@ class LocalAnswers(Answers):
 
     def __init__(self, options: argparse.Namespace) -> None:
         settings = read_settings(argparse.Namespace(**only(vars(options), "models")))
-        preferred = [name.strip() for name in settings.preferred_models.split(",")]
-        self._folder = ModelFolder(settings.models, preferred)
+        self._folder = ModelFolder(settings)
         self._options = options
         self._num_threads = num_threads_of(options)
         self._model: LocalModel | None = None

@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe what is measured, and with which adaptation methods."""
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint's folder")
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint: its folder, or its name")
     parser.add_argument(
         "--data",
         type=Path,
@@ -65,13 +65,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and print a table beside the metrics of the card."""
-    from refrain.models.checkpoint import load_checkpoint
+    from refrain.models.checkpoint import find_checkpoint, load_checkpoint
     from refrain.training.data.corpus import TextCorpus
     from refrain.training.data.datasets.loading import is_own_text
     from refrain.training.data.text_file import TextFile
     from refrain.training.evaluation.evaluate import evaluate_checkpoint
 
-    checkpoint = load_checkpoint(options.checkpoint)
+    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
     file = TextFile.scan(options.data) if options.data and options.data.is_file() else None
     if file and not is_own_text(checkpoint.card, file):
         foreign = f"{checkpoint.name} was not trained on {options.data}"

@@ -71,6 +71,7 @@ def run_pull(options: argparse.Namespace) -> int:
     from refrain.training.reporting.optional_package import require
 
     require("huggingface_hub", "hub")
+    from refrain.cli.options.model_folder import serving_command
     from refrain.cli.options.settings import read_settings
     from refrain.models.checkpoint import DEFAULT_FOLDER
     from refrain.training.publishing.hub.pull import pull
@@ -83,7 +84,7 @@ def run_pull(options: argparse.Namespace) -> int:
         revision=options.revision,
         overwrite=options.overwrite,
     )
-    print(f"the checkpoint is in {target}; serve it:\n    refrain serve --models {folder}")
+    print(f"the checkpoint is in {target}; serve it:\n    {serving_command(folder)}")
     return 0
 
 

@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     from refrain.cli.options.settings import read_settings
     from refrain.models.checkpoint import find_models
 
-    found = find_models(read_settings(options).models)
+    settings = read_settings(options)
+    found = find_models(settings.models, shipped=settings.shipped)
     return _list(list(found.values()), is_json=options.json)
 
 
@@ -58,7 +59,7 @@ def run_show(options: argparse.Namespace) -> int:
     from refrain.cli.options.settings import read_settings
     from refrain.models.checkpoint import README
 
-    directory = ModelFolder(read_settings(options).models, ()).named(options.name)
+    directory = ModelFolder(read_settings(options)).named(options.name)
     if options.json:
         return _list([directory], is_json=True)
     card = directory / README

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, or only report what that would take."""
+    from refrain.cli.options.model_folder import serving_command
     from refrain.training.optimize.distributed import joined_world
     from refrain.training.planning.dry_run import dry_run
     from refrain.training.run.train import train
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     if not world.is_rank_zero:
         return 0
     print(f"the checkpoint is in {directory}; serve it, with all others beside it:")
-    print(f"    refrain serve --models {shlex.quote(str(directory.parent))}")
+    print(f"    {serving_command(directory.parent)}")
     return 0
 
 

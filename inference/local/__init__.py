@@ -16,22 +16,30 @@ from refrain.inference.local.classifier import LocalClassifier
 from refrain.inference.local.model import LocalModel
 from refrain.inference.local.session import LocalSession
 from refrain.inference.local.word_scorer import NATS_PER_LOG10, WordScorer
-from refrain.inference.operations.generation import GenerationParams
-from refrain.inference.operations.next_token import NextQuery
-from refrain.inference.operations.rescoring import Hypothesis, RescoringParams
-from refrain.inference.operations.scoring import ScoreParams
+from refrain.inference.operations.candidates import Prediction
+from refrain.inference.operations.classification import Sentiment
+from refrain.inference.operations.generation import Generation, GenerationParams
+from refrain.inference.operations.next_token import NextQuery, NextToken
+from refrain.inference.operations.rescoring import Hypothesis, Rescored, RescoringParams
+from refrain.inference.operations.scoring import ScoreParams, TextScore
 from refrain.models.native.step.sampling import SamplingParams
 
 __all__ = [
     "NATS_PER_LOG10",
+    "Generation",
     "GenerationParams",
     "Hypothesis",
     "LocalClassifier",
     "LocalModel",
     "LocalSession",
     "NextQuery",
+    "NextToken",
+    "Prediction",
+    "Rescored",
     "RescoringParams",
     "SamplingParams",
     "ScoreParams",
+    "Sentiment",
+    "TextScore",
     "WordScorer",
 ]

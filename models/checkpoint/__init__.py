@@ -29,6 +29,7 @@ from refrain.models.checkpoint.folders import (
     find_checkpoints,
     find_models,
     is_shipped,
+    place_of,
     unfinished_runs,
 )
 from refrain.models.checkpoint.reading import describe_checkpoint, load_checkpoint
@@ -53,6 +54,7 @@ __all__ = [
     "find_models",
     "is_shipped",
     "load_checkpoint",
+    "place_of",
     "save_card",
     "save_checkpoint",
     "save_readme",

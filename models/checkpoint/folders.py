@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 from refrain.models.checkpoint.checkpoint import CONFIG
 from refrain.models.errors import CheckpointError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
-"""The checkpoints that come with Refrain: beside its packages, in an installation and in the tree."""
+"""Where the checkpoints that come with Refrain lie: beside its packages, in an installation and in the tree."""
+SHIPPED_NAMES = ("english", "sentiment-en", "sentiment-zh", "tang")
+"""Their names: in the tree one's own runs lie beside them."""
 DEFAULT_FOLDER = Path("checkpoints")
+logger = logging.getLogger("refrain")
 
 
 def find_checkpoints(directory: Path) -> list[Path]:
@@ -17,22 +22,23 @@ def find_checkpoints(directory: Path) -> list[Path]:
     return sorted(path.parent for path in directory.glob(f"*/{CONFIG}"))
 
 
-def find_models(folder: Path | None, *, with_shipped: bool = False) -> dict[str, Path]:
-    """Find checkpoints by name.
+def find_models(folder: Path | None, *, shipped: bool | None = None) -> dict[str, Path]:
+    """Find checkpoints by name; one's own win over shipped ones.
 
     Parameters
     ----------
     folder
-        Where one's own lie; None for the folder `checkpoints` here, beside the shipped ones.
-    with_shipped
-        Find the shipped ones beside those of a named folder too. One's own win by name.
+        Where one's own lie. None stands for the folder `checkpoints` here, in which checkpoints of other programs are
+        passed over with a warning.
+    shipped
+        Whether the models that come with Refrain are found too; None: only if no folder is named.
 
     Raises
     ------
     CheckpointError
         If there is none.
     """
-    found = _by_name(folder, with_shipped=with_shipped)
+    found = _by_name(folder, shipped=shipped)
     if not found:
         raise CheckpointError(
             f"{(folder or DEFAULT_FOLDER).resolve()}: holds no checkpoint; train one with `refrain train`, or point "
@@ -41,7 +47,9 @@ def find_models(folder: Path | None, *, with_shipped: bool = False) -> dict[str,
     return found
 
 
-def find_checkpoint(name: Path | str, folder: Path | None = None) -> Path:
+def find_checkpoint(
+    name: Path | str, folder: Path | None = None, *, shipped: bool | None = None
+) -> Path:
     """Find a checkpoint by its name, as `find_models` does, or by its own path.
 
     Raises
@@ -49,22 +57,20 @@ def find_checkpoint(name: Path | str, folder: Path | None = None) -> Path:
     CheckpointError
         If nothing is there. A folder that is there and no checkpoint is refused by whoever reads it.
     """
-    found, path = _by_name(folder), Path(name)
+    found, path = _by_name(folder, shipped=shipped), Path(name)
     if str(name) in found:
         return found[str(name)]
     if path.is_dir():
         return path
-    where = folder or f"{DEFAULT_FOLDER} or among the shipped models"
     known = ", ".join(found) or "none"
     raise CheckpointError(
-        f"no model named {str(name)!r} in {where}, and no checkpoint at that path; there are: {known}"
+        f"no model named {str(name)!r} in {place_of(folder)}, and no checkpoint at that path; there are: {known}"
     )
 
 
-def _by_name(folder: Path | None, *, with_shipped: bool = False) -> dict[str, Path]:
-    shipped = find_checkpoints(SHIPPED) if with_shipped or folder is None else []
-    found = {path.name: path for path in (*shipped, *find_checkpoints(folder or DEFAULT_FOLDER))}
-    return dict(sorted(found.items()))
+def place_of(folder: Path | None) -> str:
+    """Return in words where `find_models` looks."""
+    return str(folder or f"{DEFAULT_FOLDER} or among the shipped models")
 
 
 def unfinished_runs(folder: Path | None) -> list[Path]:
@@ -75,4 +81,29 @@ def unfinished_runs(folder: Path | None) -> list[Path]:
 
 def is_shipped(directory: Path | None) -> bool:
     """Return whether a checkpoint is one of those that come with Refrain."""
-    return directory is not None and directory.resolve().parent == SHIPPED
+    if directory is None:
+        return False
+    return directory.resolve().parent == SHIPPED and directory.name in SHIPPED_NAMES
+
+
+def _by_name(folder: Path | None, *, shipped: bool | None) -> dict[str, Path]:
+    with_shipped = folder is None if shipped is None else shipped
+    ours = [path for path in find_checkpoints(SHIPPED) if path.name in SHIPPED_NAMES]
+    own = find_checkpoints(folder or DEFAULT_FOLDER)
+    if folder is None:
+        own = [path for path in own if not _is_foreign(path)]
+        own = [path for path in own if with_shipped or not is_shipped(path)]
+    found = {path.name: path for path in (*(ours if with_shipped else ()), *own)}
+    return dict(sorted(found.items()))
+
+
+def _is_foreign(directory: Path) -> bool:
+    """Return whether another program wrote a checkpoint, such as one of the `transformers` library."""
+    try:
+        config = json.loads((directory / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False  # damaged: whoever reads it says how
+    is_foreign = isinstance(config, dict) and "format_version" not in config
+    if is_foreign:
+        logger.warning("passed over %s: it is not a Refrain checkpoint", directory)
+    return is_foreign

@@ -100,6 +100,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: is not JSON ({error}); is it truncated?") from error
     version = config.get("format_version") if isinstance(config, dict) else None
+    if version is None:
+        raise CheckpointError(f"{path}: has no format_version: it is not a Refrain checkpoint")
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: has format_version {version!r}, but this version of Refrain reads "

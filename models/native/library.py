@@ -51,7 +51,7 @@ class NativeLibrary:
         self._stem = stem
         self._structures = structures
         self._declare = declare
-        self.load = cache(self.open)
+        self._open_once = cache(self.open)
 
     def built_variants(self) -> list[str]:
         """List the variants that were built on this machine, slowest first."""
@@ -68,24 +68,34 @@ class NativeLibrary:
         features = Feature(self.load("portable").processor_features())
         return [each for each in self.built_variants() if VARIANTS[each] in features][-1]
 
-    def open(self, variant: str | None = None) -> ctypes.CDLL:
-        """Open a variant, or the best one; `load` opens each once.
+    def load(self, variant: str | None = None) -> ctypes.CDLL:
+        """Return a variant, or the best one, opened once.
 
         Raises
         ------
         NativeLibraryError
-            If it was not built, or from other sources; the message says how to build it.
+            As `open` does.
         """
-        path = self._path(variant or self.best_variant())
+        return self._open_once(variant or self.best_variant())
+
+    def open(self, variant: str) -> ctypes.CDLL:
+        """Open a variant anew.
+
+        Raises
+        ------
+        NativeLibraryError
+            If it was not built, or its structures have other sizes than ours; the message says how to build it.
+        """
+        path = self._path(variant)
         try:
             library = ctypes.CDLL(str(path))
         except OSError as error:
             raise NativeLibraryError(
-                f"{path} cannot be loaded ({error}); build it with `pip install --editable .`"
+                f"{path} cannot be loaded ({error}); install Refrain again (`pip install --editable .` in its tree)"
             ) from error
         if not self._has_our_layout(library):
             raise NativeLibraryError(
-                f"{path} was built from other sources; build it again with `pip install --editable .`"
+                f"{path} was built from other sources; install Refrain again (`pip install --editable .` in its tree)"
             )
         self._declare(library)
         return library

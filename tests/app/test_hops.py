@@ -2,12 +2,12 @@
 
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-ROOMS = tuple(f"{ROOT / 'refrain' / room}/" for room in ("app", "inference", "models"))
+from refrain import app, inference, models
+
+ROOMS = tuple(f"{room.__path__[0]}/" for room in (app, inference, models))
 MAX_FUNCTIONS, MAX_FILES = 100, 32
 FRESH_SERVICE = True
 

@@ -208,7 +208,7 @@ def test_a_refusal_of_the_server_is_reported_in_its_words(url, capsys) -> None:
 
 
 def test_a_reader_that_leaves_ends_it_quietly(checkpoints) -> None:
-    command = [sys.executable, "-m", "refrain.cli.main", "score", "--models", str(checkpoints)]
+    command = [sys.executable, "-m", "refrain", "score", "--models", str(checkpoints)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         command, stdin=-1, stdout=-1, stderr=-1, env=environment, text=True

@@ -58,7 +58,7 @@ def test_a_recipe_without_its_corpus_exits_with_2_and_reports_how_to_get_it(
         (["train"], "either a recipe file or --text"),
         (["train", "none.toml"], "no recipe at none.toml"),
         (["train", "--text", "none.txt"], "cannot be read"),
-        (["evaluate", "nowhere"], "config.json: is missing"),
+        (["evaluate", "nowhere"], "no model named 'nowhere'"),
     ],
 )
 def test_a_mistake_exits_with_2_and_a_message(capsys, arguments, message) -> None:

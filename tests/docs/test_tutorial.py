@@ -87,8 +87,8 @@ def test_every_line_of_the_tutorial_does_what_it_says(checkout, port) -> None:
             answers[line] = terminal.run(line)
     finally:
         terminal.stop()
-    told = [json.loads(text) for line, text in answers.items() if line.startswith("curl")]
-    poem, scores, following, written, shown = told
+    reported = [json.loads(text) for line, text in answers.items() if line.startswith("curl")]
+    poem, scores, following, written, shown = reported
     assert poem["model"] == "tang"
     likely, unlikely = (result["perplexity"] for result in scores["results"])
     assert likely < unlikely

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from refrain.app.api.http.edge import Finished
 from refrain.models.errors import ConfigError, how_to_install
+from refrain.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -129,7 +129,7 @@ def describe_span(finished: Finished) -> None:
 def _resource_attributes() -> dict[str, str]:
     """Name this service, unless the environment does."""
     given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    attributes = {"service.version": version("refrain")}
+    attributes = {"service.version": __version__}
     if "OTEL_SERVICE_NAME" not in os.environ and "service.name=" not in given:
         attributes["service.name"] = "refrain"
     return attributes

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from importlib.metadata import version
 
 import torch
 from fastapi import APIRouter, Response
 
 from refrain.app.api.http.router import REFUSALS
 from refrain.inference.errors import EngineStoppedError
+from refrain.version import __version__
 
 
 def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:
@@ -34,7 +34,7 @@ def make_router(is_ready: Callable[[], bool], device: str) -> APIRouter:
     async def tell_version() -> dict[str, str]:
         """Report the versions of Refrain, Python and torch, and the device."""
         return {
-            "refrain": version("refrain"),
+            "refrain": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "device": device,

@@ -30,15 +30,15 @@ def test_parameters_tokens_and_steps_are_those_of_the_run(
     said: list[str] = []
     dry_run(small_recipe(), small_corpus, log=said.append)
     assert not list(tmp_path.iterdir())
-    told = figures_of(said)
+    reported = figures_of(said)
     checkpoint = load_checkpoint(
         train(small_recipe(), small_corpus, tmp_path / "a", log=lambda _: None)
     )
     facts = checkpoint.card.training
-    assert int(told["steps in 3 epochs"]) == facts["steps"]
-    assert int(told["vocabulary"]) == checkpoint.tokenizer.vocab_size
+    assert int(reported["steps in 3 epochs"]) == facts["steps"]
+    assert int(reported["vocabulary"]) == checkpoint.tokenizer.vocab_size
     texts = small_corpus.documents["train"]
-    assert int(told["tokens an epoch"].replace(",", "")) == sum(len(text) + 1 for text in texts)
+    assert int(reported["tokens an epoch"].replace(",", "")) == sum(len(text) + 1 for text in texts)
     assert sum(parameters_by_part(checkpoint.model).values()) == facts["parameters"]
     assert {"embedding", "output_bias", "stack.layers.0", "stack.layers.1"} == set(
         parameters_by_part(checkpoint.model)

@@ -1,4 +1,4 @@
-"""TensorBoard reads back what a run told it, each step once."""
+"""TensorBoard reads back what a run reported it, each step once."""
 
 import sys
 
@@ -37,9 +37,9 @@ def test_figures_samples_and_recipe_are_read_back(tmp_path, small_corpus, small_
     samples = events.Tensors("sample/text_summary")
     assert make_ndarray(samples[-1].tensor_proto)[0].decode().startswith("    ")
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    told = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
-    assert told["optimizer.learning_rate"].number_value == 0.01
-    assert told["tokenizer.kind"].string_value == "characters"
+    reported = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    assert reported["optimizer.learning_rate"].number_value == 0.01
+    assert reported["tokenizer.kind"].string_value == "characters"
 
 
 def test_a_resumed_run_goes_on_without_a_point_twice(

@@ -17,5 +17,5 @@ def test_torch_without_openmp_is_said_to_take_one_thread(monkeypatch) -> None:
 @pytest.mark.parametrize("library", [{}, {"native_layout": lambda: 1}])
 def test_a_library_of_other_sources_is_refused(monkeypatch, library) -> None:
     monkeypatch.setattr(layer_library.ctypes, "CDLL", lambda path: SimpleNamespace(**library))
-    with pytest.raises(NativeLibraryError, match=r"other sources; build it again"):
+    with pytest.raises(NativeLibraryError, match=r"other sources; install Refrain again"):
         layer_library.LIBRARY.open("portable")
