@@ -39,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
         (folder / "checkpoints" / name).symlink_to(ROOT / "checkpoints" / name)
     script = folder / "bin" / "refrain"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m refrain.cli.main "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m refrain "$@"\n')
     script.chmod(0o755)
     return folder
 

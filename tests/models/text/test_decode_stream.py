@@ -11,7 +11,7 @@ from tests.support.checkpoints import CHINESE, ENGLISH
 WORDS = Tokenizer.train("words", [ENGLISH])
 CHARACTERS = Tokenizer.train("characters", [CHINESE + ENGLISH])
 BYTES = Tokenizer.train("bpe", [ENGLISH + CHINESE])
-TEXTS = st.text(st.characters(exclude_characters="<"), max_size=20)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="<"), max_size=20)
 """Texts without the name of a special token, which byte pairs read as that token."""
 
 

@@ -101,7 +101,11 @@ def test_what_cannot_be_fetched_whole_leaves_nothing(hub, on_hub, pull, tmp_path
 
 FAULTS = {
     "half the weights": ("model.safetensors", lambda content: content[:40], "is it truncated"),
-    "another format": ("config.json", lambda _: b'{"model_type": "gpt2"}', "format_version None"),
+    "another format": (
+        "config.json",
+        lambda _: b'{"model_type": "gpt2"}',
+        "not a Refrain checkpoint",
+    ),
     "no tokenizer": ("tokenizer.json", lambda _: None, "tokenizer.json: is missing"),
 }
 
