@@ -13,9 +13,9 @@ from refrain.inference.runners.torch_runner import TorchRunner
 from refrain.models.checkpoint import Checkpoint, bytes_of
 from refrain.models.errors import PrecisionError
 from refrain.models.int8 import Int8LanguageModel, has_int8_form
-from refrain.models.native.layer.bf16 import Bf16LanguageModel
 from refrain.models.native.step.library import best_variant
 from refrain.models.native.step.shape import ModelShape
+from refrain.models.networks.bf16_language_model import Bf16LanguageModel
 from refrain.models.networks.language_model import LanguageModel
 from refrain.models.ngram.kneser_ney import KneserNeyModel
 
