@@ -51,7 +51,7 @@ class NativeLibrary:
         self._stem = stem
         self._structures = structures
         self._declare = declare
-        self._open_once = cache(self.open)
+        self.load = cache(self._load)
 
     def built_variants(self) -> list[str]:
         """List the variants that were built on this machine, slowest first."""
@@ -68,15 +68,9 @@ class NativeLibrary:
         features = Feature(self.load("portable").processor_features())
         return [each for each in self.built_variants() if VARIANTS[each] in features][-1]
 
-    def load(self, variant: str | None = None) -> ctypes.CDLL:
-        """Return a variant, or the best one, opened once.
-
-        Raises
-        ------
-        NativeLibraryError
-            As `open` does.
-        """
-        return self._open_once(variant or self.best_variant())
+    def _load(self, variant: str | None = None) -> ctypes.CDLL:
+        """Open a variant, or the best one; `load` does so once, as a training step asks for it again and again."""
+        return self.open(variant) if variant else self.load(self.best_variant())
 
     def open(self, variant: str) -> ctypes.CDLL:
         """Open a variant anew.
