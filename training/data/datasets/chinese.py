@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from refrain.training.data.datasets.dataset import DataFile, Dataset
 from refrain.training.data.readers.chnsenticorp import (
     read_chinese_review_texts,
@@ -87,19 +89,10 @@ CHINESE_REVIEWS = Dataset(
     read=read_chinese_reviews,
 )
 
-CHINESE_REVIEW_TEXTS = Dataset(
+CHINESE_REVIEW_TEXTS = replace(
+    CHINESE_REVIEWS,
     name="chinese-review-texts",
     title="The texts of the training reviews of chinese-reviews, without labels",
     task="language model",
-    language="zh",
-    license="research; none stated for the hotel reviews",
-    origin=(
-        "Tan Songbo; github ymcui/Chinese-BERT-wwm : data/chnsenticorp/chnsenticorp.zip and github "
-        "SophonPlus/ChineseNlpCorpus"
-    ),
-    files=_CHINESE_REVIEWS_FILES,
-    how_to_get=(
-        "as chnsenticorp, and put ChnSentiCorp_htl_all.csv of github SophonPlus/ChineseNlpCorpus beside it"
-    ),
     read=read_chinese_review_texts,
 )

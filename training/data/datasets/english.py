@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from refrain.training.data.datasets.dataset import DataFile, Dataset
 from refrain.training.data.mixture import english_open
 from refrain.training.data.mixture.files import MANIFEST, read_mixture
@@ -59,21 +61,10 @@ WIKITEXT_2 = Dataset(
     read=read_wikitext,
 )
 
-WIKITEXT_2_NATURAL = Dataset(
+WIKITEXT_2_NATURAL = replace(
+    WIKITEXT_2,
     name="wikitext-2-natural",
     title="WikiText-2 turned back to natural English, one article a text",
-    task="language model",
-    language="en",
-    license="CC BY-SA 3.0",
-    origin=(
-        "Salesforce Research (Merity et al. 2017); as carried by github "
-        "nodiff-229/deeplearning_hw2 (train) and pytorch/examples (valid, test)"
-    ),
-    files=_WIKITEXT_FILES,
-    how_to_get=(
-        "take word_language_model/data/wikitext-2 of github pytorch/examples and put its "
-        "files under wikitext-2/; gzip the training file"
-    ),
     read=read_natural_wikitext,
 )
 
@@ -143,21 +134,10 @@ SST_5 = Dataset(
     read=read_sst5,
 )
 
-SST_2 = Dataset(
+SST_2 = replace(
+    SST_5,
     name="sst-2",
     title="Stanford Sentiment Treebank, positive against negative",
-    task="classifier",
-    language="en",
-    license="none stated; research",
-    origin=(
-        "Stanford (Socher et al. 2013); as carried by github prrao87/fine-grained- "
-        "sentiment : data/sst/raw_data"
-    ),
-    files=_SST_FILES,
-    how_to_get=(
-        "take data/sst/raw_data of github prrao87/fine-grained-sentiment and put its "
-        "three trees under sst/ as trees_train.txt, trees_dev.txt, trees_test.txt"
-    ),
     read=read_sst2,
 )
 
