@@ -182,4 +182,4 @@ def _load_models(settings: Settings, device: str, num_threads: int) -> Registry:
         started = time.perf_counter()
         loaded.append(load(load_checkpoint(directory, device), config, settings.precision))
         logger.info("loaded %s in %.2f s", directory.name, time.perf_counter() - started)
-    return Registry(loaded, [name.strip() for name in settings.preferred_models.split(",")])
+    return Registry(loaded, settings.preferred_names)

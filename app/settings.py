@@ -84,3 +84,8 @@ class Settings(BaseSettings):
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         "info", description="how much the server writes to its log"
     )
+
+    @property
+    def preferred_names(self) -> list[str]:
+        """The names of `preferred_models`, in their order."""
+        return [name.strip() for name in self.preferred_models.split(",")]

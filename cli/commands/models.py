@@ -81,7 +81,7 @@ def _list(directories: list[Path], *, is_json: bool) -> int:
 
 def _facts(directory: Path) -> dict[str, Any]:
     """Describe what a checkpoint is; its weights are not read."""
-    from refrain.models.checkpoint import describe_checkpoint, is_shipped
+    from refrain.models.checkpoint import describe_checkpoint, source_of
     from refrain.models.config import NGramConfig
 
     described = describe_checkpoint(directory)
@@ -89,7 +89,7 @@ def _facts(directory: Path) -> dict[str, Any]:
     of_itself = {m.name: m.value for m in card.metrics if m.split == "test" and not m.model}
     return {
         "name": described.name,
-        "source": "shipped" if is_shipped(directory) else "folder",
+        "source": source_of(directory),
         "task": config.task,
         "cell": None if isinstance(config, NGramConfig) else config.cell,
         "num_parameters": _num_parameters(config),

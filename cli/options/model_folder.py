@@ -27,7 +27,7 @@ class ModelFolder:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.models
         self._shipped = settings.shipped
-        self._preferred = [name.strip() for name in settings.preferred_models.split(",")]
+        self._preferred = settings.preferred_names
 
     def named(self, name: str) -> Path:
         """Find a checkpoint by its name, or by its own path.

@@ -30,6 +30,7 @@ from refrain.models.checkpoint.folders import (
     find_models,
     is_shipped,
     place_of,
+    source_of,
     unfinished_runs,
 )
 from refrain.models.checkpoint.reading import describe_checkpoint, load_checkpoint
@@ -58,5 +59,6 @@ __all__ = [
     "save_card",
     "save_checkpoint",
     "save_readme",
+    "source_of",
     "unfinished_runs",
 ]

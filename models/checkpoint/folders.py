@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Literal
 
 from refrain.models.checkpoint.checkpoint import CONFIG
 from refrain.models.errors import CheckpointError
@@ -77,6 +78,11 @@ def unfinished_runs(folder: Path | None) -> list[Path]:
     """List the folders of runs that left a snapshot to go on from, and no checkpoint yet."""
     snapshots = (folder or DEFAULT_FOLDER).glob("*/snapshot")
     return sorted({path.parent for path in snapshots})
+
+
+def source_of(directory: Path | None) -> Literal["shipped", "folder"]:
+    """Return where a checkpoint came from: with Refrain, or from a folder of one's own."""
+    return "shipped" if is_shipped(directory) else "folder"
 
 
 def is_shipped(directory: Path | None) -> bool:

@@ -15,7 +15,7 @@ from refrain.app.api.schemas.models import (
     ValidationPointAnswer,
 )
 from refrain.app.services.registry import Loaded, Registry
-from refrain.models.checkpoint import is_shipped
+from refrain.models.checkpoint import source_of
 from refrain.models.config import config_to_dict
 from refrain.models.learning_curve import LearningCurve, LearningCurves
 
@@ -57,7 +57,7 @@ def _answer(loaded: Loaded) -> ModelAnswer:
         num_parameters = sum(parameter.numel() for parameter in model.parameters())
     return ModelAnswer(
         name=loaded.name,
-        source="shipped" if is_shipped(checkpoint.directory) else "folder",
+        source=source_of(checkpoint.directory),
         task=checkpoint.task,
         language=card.language,
         description=card.description,
