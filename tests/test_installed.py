@@ -20,14 +20,16 @@ SHIPPED = ["english", "sentiment-en", "sentiment-zh", "tang"]
 FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "refrain_client.py")
 PACKAGES = sysconfig.get_path("purelib")
 """Where the libraries that Refrain stands on lie."""
-UNINSTALLED = f"import sys; sys.path[:0] = [{{here!r}}, {PACKAGES!r}]; "
-"""Begins a program that finds libraries and one folder, and no Refrain that is installed beside them."""
 
 pytestmark = pytest.mark.slow
 
 
-def run_uninstalled(here: Path, program: str, folder: Path) -> str:
-    command = [sys.executable, "-I", "-S", "-c", UNINSTALLED.format(here=str(here)) + program]
+def run_uninstalled(
+    here: Path, program: str, folder: Path, libraries: Path | str = PACKAGES
+) -> str:
+    """Run a program that finds libraries and one folder, and no Refrain that is installed beside them."""
+    begin = f"import sys; sys.path[:0] = [{str(here)!r}, {str(libraries)!r}]; "
+    command = [sys.executable, "-I", "-S", "-c", begin + program]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -134,15 +136,11 @@ def test_the_bare_tree_runs_the_command_without_installation(
 ) -> None:
     for flag, expected in (("--help", "serve checkpoints over HTTP"), ("--version", "refrain 0.")):
         program = f"""
-import runpy, sys
-sys.path[:0] = [{str(bare_tree)!r}, {str(libraries)!r}]
+import runpy
 sys.argv = ["refrain", {flag!r}]
 runpy.run_module("refrain", run_name="__main__")
 """
-        command = [sys.executable, "-I", "-S", "-c", program]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert expected in done.stdout
+        assert expected in run_uninstalled(bare_tree, program, tmp_path, libraries)
 
 
 def test_the_installed_service_answers_and_ones_own_checkpoint_wins(site, project) -> None:
